@@ -1,0 +1,75 @@
+"""What the flow needs of an HTTP client: one Protocol, behind it the lean client and aiohttp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = list[tuple[bytes, bytes]]
+"""Header lines in order; names lower-case, values as they are on the wire (latin-1 bytes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a vendor's server listens: what a connection pool is keyed by."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Deadlines of one upstream call, in seconds; all of them hold at once."""
+
+    connect_seconds: float = 10.0
+    first_byte_seconds: float = 120.0
+    idle_seconds: float = 120.0
+    total_seconds: float = 600.0
+
+
+@dataclass(slots=True)
+class UpstreamRequest:
+    """One request, ready for the wire; the client adds ``host`` (unless given), ``content-length`` and nothing else."""
+
+    origin: Origin
+    method: bytes
+    target: bytes
+    """Path and query, already percent-encoded, beginning with ``/``."""
+    headers: Headers
+    body: bytes
+    timeouts: Timeouts
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose head has arrived; its body is pulled, so a slow reader slows the vendor down."""
+
+    status: int
+    headers: Headers
+
+    async def read(self) -> bytes:
+        """The next bytes as they came in (transfer coding removed, content coding kept); ``b""`` once, at the end.
+
+        Raises ``UpstreamTimeout`` or ``UpstreamProtocolError``. The connection goes back to its pool when the end was read.
+        """
+        ...
+
+    def abort(self) -> None:
+        """Close the connection now (client left, chunk refused); a pending or later ``read`` returns ``b""`` or raises. Idempotent,
+        and without effect once the end was read."""
+        ...
+
+
+class UpstreamClient(Protocol):
+    """Sends requests to vendors, pooling connections per origin; one per worker, used from its loop alone."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send the whole request and wait for the answer's head (1xx are skipped).
+
+        Raises ``UpstreamUnreachable``, ``UpstreamTimeout`` or ``UpstreamProtocolError``. Being cancelled closes the connection.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close all connections, those in use too."""
+        ...

@@ -1,0 +1,1 @@
+"""What an event is: typed events, Avro files, codec, topics, ids."""

@@ -1,0 +1,167 @@
+"""Events to bytes and back: Avro single-object encoding (``C3 01``, 8-byte fingerprint, body).
+
+Writing is split so that the hot path does each thing once: what three events share is encoded once, and ``sequence``
+is left out until the append that gives it (``EncodedEvent.value``).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, cast
+
+from fastavro import parse_schema, schemaless_reader
+
+from schemas.avro_schema import (
+    event_schema,
+    parsed_schema,
+    record_schema,
+    released_schemas,
+    schema_fingerprint,
+    schema_json,
+)
+from schemas.encoder import encode_long, encode_text, record_encoder
+from schemas.events import FIELD_TYPES, KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
+
+MAGIC = b"\xc3\x01"
+HEADER_BYTES = 10
+
+
+class UndecodableError(Exception):
+    """Bytes that are no event of ours; ``reason`` is a stable code for metrics and dead letters."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class UnknownSchemaError(UndecodableError):
+    """Well framed, but by a writer whose schema has not been seen yet."""
+
+    def __init__(self, fingerprint: bytes) -> None:
+        super().__init__("unknown_schema", fingerprint.hex())
+        self.fingerprint = fingerprint
+
+
+FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) for kind in KINDS}
+"""What today's writers put in front of each event."""
+
+_FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
+_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"])
+_ENCODE_FIELDS = {kind: record_encoder(record_schema(FIELD_TYPES[kind])["fields"]) for kind in KINDS}
+
+
+class EncodedEvent(NamedTuple):
+    """An event ready for the log but for its sequence number."""
+
+    kind: Kind
+    exchange_id: str
+    occurred_at: int
+    tail: bytes
+    """Everything behind ``sequence``."""
+
+    @property
+    def event_id(self) -> str:
+        """``<exchange_id>-p``, ``-a`` or ``-b``."""
+        return self.exchange_id + SUFFIXES[self.kind]
+
+    def value(self, sequence: int) -> bytes:
+        """The whole framed event."""
+        return _FRAMES[self.kind] + encode_text(self.event_id) + encode_long(sequence) + self.tail
+
+
+def encode_exchange(
+    common: Common,
+    proxy_log: ProxyLogFields | None,
+    analytics: AnalyticsFields | None = None,
+    budget: BudgetFields | None = None,
+) -> list[EncodedEvent]:
+    """Encode the events of one exchange; those that are ``None`` do not exist."""
+    head = _ENCODE_COMMON(common)
+    exchange_id, occurred_at = common["exchange_id"], common["occurred_at"]
+    fields: tuple[tuple[Kind, Mapping[str, Any] | None], ...] = (
+        ("proxy_log", cast("Mapping[str, Any] | None", proxy_log)),
+        ("analytics", cast("Mapping[str, Any] | None", analytics)),
+        ("budget", cast("Mapping[str, Any] | None", budget)),
+    )
+    return [
+        EncodedEvent(kind, exchange_id, occurred_at, head + _ENCODE_FIELDS[kind](own))
+        for kind, own in fields
+        if own is not None
+    ]
+
+
+class SchemaBook:
+    """The schemas a reader knows: ours of every version, and those that writers have published."""
+
+    def __init__(self) -> None:
+        self._writers: dict[bytes, tuple[Kind, dict[str, Any]]] = {}
+        self._texts: dict[bytes, bytes] = {}
+        for kind in KINDS:
+            for schema in (*released_schemas(kind), event_schema(kind)):
+                self._add(kind, schema)
+
+    def _add(self, kind: Kind, schema: dict[str, Any]) -> bytes:
+        fingerprint = schema_fingerprint(schema)
+        self._writers[fingerprint] = (kind, cast("dict[str, Any]", parse_schema(schema)))
+        self._texts[fingerprint] = json.dumps(schema, separators=(",", ":")).encode()
+        return fingerprint
+
+    def learn(self, text: bytes) -> bytes | None:
+        """Remember a published schema; returns its fingerprint, or ``None`` where it is none of the three events'."""
+        try:
+            schema = json.loads(text)
+            kind = _KIND_OF_NAME.get(schema["name"])
+            return None if kind is None else self._add(kind, schema)
+        except Exception as error:
+            raise UndecodableError("bad_schema", type(error).__name__) from error
+
+    def __contains__(self, fingerprint: bytes) -> bool:
+        """Whether events with this fingerprint can be read."""
+        return fingerprint in self._writers
+
+    def kind(self, fingerprint: bytes) -> Kind:
+        """Which event the schema is of; raises UnknownSchemaError."""
+        return self._writer(fingerprint)[0]
+
+    def text(self, fingerprint: bytes) -> bytes:
+        """The writer's schema as JSON text; raises UnknownSchemaError."""
+        self._writer(fingerprint)
+        return self._texts[fingerprint]
+
+    def _writer(self, fingerprint: bytes) -> tuple[Kind, dict[str, Any]]:
+        try:
+            return self._writers[fingerprint]
+        except KeyError:
+            raise UnknownSchemaError(fingerprint) from None
+
+    def decode(self, value: bytes) -> tuple[Kind, dict[str, Any]]:
+        """An event with today's fields, whoever wrote it; raises UndecodableError or UnknownSchemaError."""
+        kind, writer = self._writer(split_frame(value))
+        stream = io.BytesIO(value)
+        stream.seek(HEADER_BYTES)
+        try:
+            event = schemaless_reader(stream, writer, parsed_schema(kind))
+        except Exception as error:
+            raise UndecodableError("bad_body", type(error).__name__) from error
+        if stream.tell() != len(value):
+            raise UndecodableError("bad_body", "bytes behind the event")
+        return kind, cast("dict[str, Any]", event)
+
+
+def split_frame(value: bytes | None) -> bytes:
+    """The fingerprint of a framed event; raises UndecodableError."""
+    if value is None:
+        raise UndecodableError("null_value")
+    if len(value) <= HEADER_BYTES or value[:2] != MAGIC:
+        raise UndecodableError("bad_frame", value[:2].hex())
+    return value[2:HEADER_BYTES]
+
+
+def published_schemas() -> list[tuple[bytes, bytes]]:
+    """What a writer publishes before its first event: (fingerprint, JSON text) of each event it writes."""
+    return [(FINGERPRINTS[kind], schema_json(kind)) for kind in KINDS]
+
+
+_KIND_OF_NAME: dict[str, Kind] = {event_schema(kind)["name"]: kind for kind in KINDS}
