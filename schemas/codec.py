@@ -60,6 +60,8 @@ class EncodedEvent(NamedTuple):
     occurred_at: int
     tail: bytes
     """Everything behind ``sequence``."""
+    traceparent: str = ""
+    """W3C trace context of the exchange, published as a header beside the event; empty where there is none."""
 
     @property
     def event_id(self) -> str:
@@ -76,6 +78,7 @@ def encode_exchange(
     proxy_log: ProxyLogFields | None,
     analytics: AnalyticsFields | None = None,
     budget: BudgetFields | None = None,
+    traceparent: str = "",
 ) -> list[EncodedEvent]:
     """Encode the events of one exchange; those that are ``None`` do not exist."""
     head = _ENCODE_COMMON(common)
@@ -86,7 +89,7 @@ def encode_exchange(
         ("budget", cast("Mapping[str, Any] | None", budget)),
     )
     return [
-        EncodedEvent(kind, exchange_id, occurred_at, head + _ENCODE_FIELDS[kind](own))
+        EncodedEvent(kind, exchange_id, occurred_at, head + _ENCODE_FIELDS[kind](own), traceparent)
         for kind, own in fields
         if own is not None
     ]

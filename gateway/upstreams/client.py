@@ -50,13 +50,16 @@ class UpstreamResponse(Protocol):
     async def read(self) -> bytes:
         """The next bytes as they came in (transfer coding removed, content coding kept); ``b""`` once, at the end.
 
-        Raises ``UpstreamTimeout`` or ``UpstreamProtocolError``. The connection goes back to its pool when the end was read.
+        Raises ``UpstreamTimeout`` or ``UpstreamProtocolError``. The connection goes back to its pool when the end was
+        read. Being cancelled closes the connection.
         """
         ...
 
     def abort(self) -> None:
-        """Close the connection now (client left, chunk refused); a pending or later ``read`` returns ``b""`` or raises. Idempotent,
-        and without effect once the end was read."""
+        """Close the connection now (client left, chunk refused); a pending or later ``read`` raises.
+
+        Idempotent, and without effect once the end was read.
+        """
         ...
 
 
@@ -66,7 +69,9 @@ class UpstreamClient(Protocol):
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """Send the whole request and wait for the answer's head (1xx are skipped).
 
-        Raises ``UpstreamUnreachable``, ``UpstreamTimeout`` or ``UpstreamProtocolError``. Being cancelled closes the connection.
+        Raises ``UpstreamUnreachable``, ``UpstreamTimeout`` or ``UpstreamProtocolError``; ``ValueError``, before
+        anything is sent, for a request that holds a line break, is no HTTP, or brings its own length. Being cancelled
+        closes the connection. A kept one that was closed before it gave a byte is replaced once, in silence.
         """
         ...
 

@@ -1,0 +1,86 @@
+"""Gathers frames of a kind into batches by count, bytes and age, whichever comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from collectors.deliveries import Batch, Delivery, Frame
+from collectors.settings import BatchSettings
+from schemas.events import Kind
+
+
+@dataclass(slots=True)
+class _Open:
+    """A batch that is still gathered."""
+
+    since: float
+    frames: list[Frame] = field(default_factory=list)
+    records: int = 0
+    size_bytes: int = 0
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+        self.records += len(frame.delivery)
+        self.size_bytes += frame.delivery.size_bytes()
+
+
+class Batching:
+    """One open batch for each kind of event. ``clock`` is monotonic, in seconds."""
+
+    def __init__(self, settings: BatchSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._open: dict[Kind, _Open] = {}
+
+    def add(self, frame: Frame) -> list[Batch]:
+        """Take a frame in; returns the batches that are full now."""
+        full = []
+        for part in self._slices(frame):
+            current = self._open.setdefault(part.kind, _Open(self._clock()))
+            current.add(part)
+            if current.records >= self._settings.max_records or current.size_bytes >= self._settings.max_bytes:
+                full.append(self._close(part.kind))
+        return full
+
+    def _slices(self, frame: Frame) -> list[Frame]:
+        """The frame, cut where it would make a batch longer than ``max_records``."""
+        size, limit = len(frame.delivery), self._settings.max_records
+        current = self._open.get(frame.kind)
+        first = limit - (current.records if current else 0)
+        if size <= first:
+            return [frame] if size else []
+        starts = [0, *range(first, size, limit)]
+        return [_slice(frame, start, end) for start, end in zip(starts, [*starts[1:], size], strict=True)]
+
+    def due(self) -> list[Batch]:
+        """The batches whose age is up."""
+        limit = self._clock() - self._settings.max_age_seconds
+        return [self._close(kind) for kind, current in list(self._open.items()) if current.since <= limit]
+
+    def flush(self) -> list[Batch]:
+        """Every open batch, full or not."""
+        return [self._close(kind) for kind in list(self._open)]
+
+    def seconds_until_due(self) -> float | None:
+        """When the oldest open batch is up; ``None`` where there is none."""
+        if not self._open:
+            return None
+        oldest = min(current.since for current in self._open.values())
+        return max(0.0, oldest + self._settings.max_age_seconds - self._clock())
+
+    def _close(self, kind: Kind) -> Batch:
+        frames = self._open.pop(kind).frames
+        if len(frames) == 1:
+            return Batch(frames[0])
+        delivery = Delivery()
+        for frame in frames:
+            delivery.extend(frame.delivery)
+        return Batch(Frame(kind, pl.concat([frame.rows for frame in frames], rechunk=True), delivery))
+
+
+def _slice(frame: Frame, start: int, end: int) -> Frame:
+    delivery = Delivery(frame.delivery.records[start:end], frame.delivery.lanes[start:end])
+    return Frame(frame.kind, frame.rows.slice(start, end - start), delivery)

@@ -1,0 +1,175 @@
+"""The settings of collectors: ``collectors.yaml`` in the reference's form, and what they need of ``sluice.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from collectors.sinks.settings import DatabaseSettings, Duration, ElasticsearchSettings, Size
+from schemas.events import KINDS, Kind
+from sluice.eventlog.settings import LogSettings, Section
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
+Count = Annotated[int, Field(ge=1)]
+
+_LATER = ("include", "exclude", "sample", "redact", "breaker", "fallback")
+
+
+class BatchSettings(Section):
+    """When a batch is written: whichever comes first."""
+
+    max_records: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    max_bytes: Size = 5_000_000
+    max_age_seconds: Duration = 0.5
+
+
+class RetrySettings(Section):
+    """How long to wait before what failed is written again: full jitter below ``base · 2ⁿ``, without end."""
+
+    base_seconds: Duration = 0.5
+    max_seconds: Duration = 10.0
+    halt_seconds: Duration = 30.0
+    """How often a halted service tries whether the cause is gone."""
+
+
+class DeadLetterSettings(Section):
+    """Beyond these the service halts instead of draining its topics into the dead letters."""
+
+    max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.1
+    min_records: Count = 1_000
+    """The ratio says nothing before this many records of a producer."""
+    max_consecutive: Count = 1_000
+
+
+class FlowSettings(Section):
+    """How much may be between the log and the sink; above it partitions are paused until half of it is left."""
+
+    max_records: Count = 50_000
+    max_bytes: Size = 64 << 20
+    max_partition_records: Count = 20_000
+    max_partition_bytes: Size = 32 << 20
+    max_writes: Annotated[int, Field(ge=1, le=64)] = 8
+    """Writes in flight: starts at half of it, halves when the sink throttles, grows one by one."""
+
+
+class _Entry(Section):
+    """What the entries of all sinks share."""
+
+    name: Name
+    enabled: bool = True
+    priority: int = 0
+    """The order of entries within a service; a service has one in this version."""
+    replace_database: Literal[True] = True
+    hook_types: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
+    service: Name | None = None
+    batch: BatchSettings = BatchSettings()
+    retry: RetrySettings = RetrySettings()
+    dead_letter: DeadLetterSettings = DeadLetterSettings()
+    flow: FlowSettings = FlowSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_what_comes_later(cls, data: Any) -> Any:
+        """A key that would be ignored would be believed."""
+        for key in _LATER:
+            if isinstance(data, dict) and key in data:
+                message = f"{key} is not in this version; remove it"
+                raise ValueError(message)
+        if isinstance(data, dict) and str(data.get("replace_database", "true")).lower() == "false":
+            message = (
+                "replace_database: false needs the fallback database, which is not in this version; remove it, "
+                "or add an entry of its own with path: sink://database"
+            )
+            raise ValueError(message)
+        return data
+
+    @property
+    def service_name(self) -> str:
+        """The consumer group behind its namespace; by default one for each entry."""
+        return self.service or self.name
+
+
+class ElasticsearchEntry(_Entry):
+    """Documents in Elasticsearch."""
+
+    path: Literal["sink://elasticsearch"]
+    config: ElasticsearchSettings = ElasticsearchSettings()
+
+    @model_validator(mode="after")
+    def take_batch_of_config(self) -> Self:
+        """The reference's ``batch_size`` and ``flush_interval``, where ``batch`` does not say otherwise."""
+        named = {"max_records": self.config.batch_size, "max_age_seconds": self.config.flush_interval}
+        given = {key: value for key, value in named.items() if value is not None}
+        given = {key: value for key, value in given.items() if key not in self.batch.model_fields_set}
+        if given:
+            object.__setattr__(self, "batch", self.batch.model_copy(update=given))  # frozen, but not yet handed out
+        return self
+
+
+class DatabaseEntry(_Entry):
+    """Documents in the events database."""
+
+    path: Literal["sink://database"]
+    config: DatabaseSettings = DatabaseSettings()
+
+
+def _sink_of(entry: Any) -> str | None:
+    path = entry.get("path") if isinstance(entry, dict) else getattr(entry, "path", None)
+    return path if path in {"sink://elasticsearch", "sink://database"} else None
+
+
+Entry = Annotated[
+    Annotated[ElasticsearchEntry, Tag("sink://elasticsearch")] | Annotated[DatabaseEntry, Tag("sink://database")],
+    Discriminator(
+        _sink_of,
+        custom_error_type="path",
+        custom_error_message="path: this version has sink://elasticsearch and sink://database; others are not in it",
+    ),
+]
+
+
+class ServerSettings(Section):
+    """Where health and metrics are served; port 0 takes a free one."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+
+
+class Settings(Section):
+    """Everything in ``collectors.yaml``."""
+
+    version: Annotated[Literal["1", "1.0"], BeforeValidator(str)] = "1.0"
+    data_collection_plugins: tuple[Entry, ...] = ()
+    server: ServerSettings = ServerSettings()
+    shutdown_seconds: Duration = 25.0
+
+    @model_validator(mode="after")
+    def services_are_apart(self) -> Self:
+        """One entry for each service: a slow sink holds nobody back."""
+        seen: set[str] = set()
+        for entry in self.data_collection_plugins:
+            if entry.service_name in seen:
+                message = f"service {entry.service_name!r} has two entries, which is not in this version; name another"
+                raise ValueError(message)
+            seen.add(entry.service_name)
+        return self
+
+    def entries(self, services: tuple[str, ...] = ()) -> tuple[ElasticsearchEntry | DatabaseEntry, ...]:
+        """The enabled entries of these services, of all where none is named; ValueError names an unknown one."""
+        enabled = [entry for entry in self.data_collection_plugins if entry.enabled]
+        names = [entry.service_name for entry in enabled]
+        for service in services:
+            if service not in names:
+                message = f"no enabled service {service!r}; there are: {', '.join(names) or 'none'}"
+                raise ValueError(message)
+        return tuple(entry for entry in enabled if not services or entry.service_name in services)
+
+
+class HostSettings(LogSettings):
+    """What collectors read of ``sluice.yaml``: where the log is. The rest of that file is the gateway's."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    data_dir: Path = Path(".sluice")

@@ -1,0 +1,1 @@
+"""Where documents go: each sink writes batches and answers for every item."""

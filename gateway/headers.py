@@ -1,0 +1,87 @@
+"""Header hygiene both ways: what belongs to one connection never reaches the other."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+    from gateway.upstreams.client import Headers
+
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
+     b"trailer", b"transfer-encoding", b"upgrade")
+)  # fmt: skip
+_NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
+    (b"host", b"content-length", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"accept-encoding",
+     b"x-request-id", b"traceparent", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
+     b"x-real-ip", b"x-sluice-exchange-id")
+)  # fmt: skip
+_NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset((b"x-request-id", b"x-sluice-exchange-id", b"alt-svc", b"set-cookie"))
+_TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+
+
+def header(headers: Headers, name: bytes) -> bytes | None:
+    """The first value of a header."""
+    for key, value in headers:
+        if key == name:
+            return value
+    return None
+
+
+def connection_names(headers: Headers) -> frozenset[bytes]:
+    """Headers that ``Connection`` names: they too belong to one connection only (RFC 9110, 7.6.1)."""
+    value = header(headers, b"connection")
+    if value is None or value in {b"keep-alive", b"close", b"Keep-Alive"}:
+        return frozenset()
+    return frozenset(name.strip().lower() for name in value.split(b","))
+
+
+def upstream_headers(exchange: Exchange, authorization: Headers) -> Headers:
+    """What goes to the vendor: the client's own headers but the connection's and its credential, then ours.
+
+    Compression is refused (``identity``): the terminal event cannot be cut out of a compressed stream, and usage is
+    read beside the bytes.
+    """
+    named = connection_names(exchange.headers)
+    headers = [
+        pair for pair in exchange.headers if pair[0] not in _NOT_UPSTREAM and (not named or pair[0] not in named)
+    ]
+    headers += authorization
+    headers.append((b"accept-encoding", b"identity"))
+    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+    headers.append((b"x-sluice-exchange-id", exchange.exchange_id.encode("ascii")))
+    if exchange.traceparent:
+        headers.append((b"traceparent", exchange.traceparent.encode("ascii")))
+    return headers
+
+
+def downstream_headers(exchange: Exchange, upstream: Headers) -> Headers:
+    """What goes to the client; the vendor's own request id stays visible under another name."""
+    named = connection_names(upstream)
+    headers = [pair for pair in upstream if pair[0] not in _NOT_DOWNSTREAM and (not named or pair[0] not in named)]
+    vendor_id = header(upstream, b"x-request-id")
+    if vendor_id is not None:
+        headers.append((b"x-vendor-request-id", vendor_id))
+    headers += own_headers(exchange)
+    return headers
+
+
+def own_headers(exchange: Exchange) -> Headers:
+    """In every answer."""
+    return [
+        (b"x-request-id", exchange.request_id.encode("ascii")),
+        (b"x-sluice-exchange-id", exchange.exchange_id.encode("ascii")),
+    ]
+
+
+def parse_traceparent(value: bytes | None) -> tuple[str, str]:
+    """(traceparent, trace id) where the header is well formed, else two empty strings."""
+    if value is None:
+        return "", ""
+    text = value.decode("latin-1")
+    match = _TRACEPARENT.fullmatch(text)
+    if match is None or match[1] == "0" * 32 or match[2] == "0" * 16:
+        return "", ""
+    return text, match[1]

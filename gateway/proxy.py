@@ -1,0 +1,112 @@
+"""The way of one exchange.
+
+1 accept   2 pre-auth   3 authenticate   4 post-auth   5 admit
+6 upstream   7 respond   8 settle   9 record, then the last byte
+
+Every way out of 1-7 ends in 8 and 9: one terminal outcome, always counted. A kill between 6 and 9 leaves a slot in the
+in-flight file, from which the next boot writes an ``interrupted`` exchange. A client that leaves is drained in 6 and 7
+(``ClientGone``). A full journal refuses in 1; a commit that fails in 9 closes the connection without the last byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.outcomes import ClientGone, Refusal
+from gateway.transfer import refuse
+
+if TYPE_CHECKING:
+    from gateway.accept import Acceptor
+    from gateway.access.admission import Admission
+    from gateway.asgi import Message, Receive, Scope, Send
+    from gateway.exchange import Exchange
+    from gateway.hooks import Hooks
+    from gateway.recording.recorder import Recorder
+    from gateway.respond import Responder
+    from gateway.routes import Route
+    from gateway.sweep import Sweep
+    from gateway.upstreams.caller import Caller
+
+import structlog
+
+from gateway.access.credentials import authenticate
+from gateway.usage import price_exchange
+
+logger = structlog.get_logger(__name__)
+
+
+class Proxy:
+    """The data plane of one worker."""
+
+    def __init__(
+        self,
+        *,
+        acceptor: Acceptor,
+        hooks: Hooks,
+        admission: Admission,
+        caller: Caller,
+        responder: Responder,
+        recorder: Recorder,
+        sweep: Sweep,
+    ) -> None:
+        self._acceptor = acceptor
+        self._hooks = hooks
+        self._admission = admission
+        self._caller = caller
+        self._responder = responder
+        self._recorder = recorder
+        self._sweep = sweep
+
+    async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one exchange, from its head to its last byte."""
+        exchange = self._acceptor.open(route, scope)
+        self._sweep.watch(exchange)
+        try:
+            last = await self._serve(exchange, receive, send)
+            await self._finish(exchange, last, send)
+            self._recorder.close(exchange)
+        except asyncio.CancelledError:
+            raise  # the worker is stopping: the slot stays open, and the next boot records what was cut
+        finally:
+            self._sweep.forget(exchange)
+
+    async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> list[Message]:
+        """Steps 1 to 7; returns the messages that must wait for the record."""
+        try:
+            llm, snapshot = await self._acceptor.accept(exchange, receive)  # 1
+            await self._hooks.pre_auth(exchange, llm)  # 2
+            authenticate(exchange, llm, snapshot)  # 3
+            await self._hooks.post_auth(exchange, llm)  # 4
+            self._acceptor.understand(exchange, llm)  # 5
+            self._admission.admit(exchange, llm, snapshot)
+            try:
+                response = await self._caller.call(exchange, llm)  # 6
+                return await self._responder.respond(exchange, llm, response, send)  # 7
+            finally:
+                price_exchange(exchange)  # 8
+                self._admission.settle(exchange)
+        except Refusal as refusal:
+            return refuse(exchange, refusal)
+        except ClientGone:
+            exchange.outcome = "client_closed"
+            return []
+        except Exception as error:  # noqa: BLE001 - a fault of ours must still end in a recorded outcome
+            logger.exception("exchange failed", exchange_id=exchange.exchange_id)
+            return refuse(exchange, _fault(error))
+
+    async def _finish(self, exchange: Exchange, last: list[Message], send: Send) -> None:
+        """Step 9: the record, then the last byte."""
+        durable = await self._recorder.record(exchange)
+        if not (durable and last):
+            exchange.abort_connection()
+        else:
+            for message in last:
+                await send(message)
+        await self._caller.release(exchange)
+
+
+def _fault(error: Exception) -> Refusal:
+    refusal = Refusal("the gateway failed; the exchange id finds the reason in its log")
+    refusal.__cause__ = error
+    return refusal

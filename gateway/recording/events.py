@@ -1,0 +1,242 @@
+"""From an exchange to its events. Which of the three exist is decided here and nowhere else:
+
+proxy log   every exchange that is recorded
+analytics   where an app is known
+budget      where something is charged
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from schemas.codec import EncodedEvent, encode_exchange
+from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
+from sluice.redaction import cut_text, header_lines, mask_query
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+    from sluice.eventlog.interface import Boot
+
+MAX_MESSAGE_CHARACTERS = 1_024
+MAX_PATH_CHARACTERS = 4_096
+MAX_HEADER_LINES_BYTES = 32_768
+MAX_MODEL_CHARACTERS = 256
+
+_HIDES_BODIES = frozenset(("metadata", "none"))
+
+
+class EventBuilder:
+    """Builds and encodes the events of one worker's exchanges."""
+
+    def __init__(self, boot: Boot, max_body_bytes: int, max_event_bytes: int) -> None:
+        self._boot = boot
+        self._max_body_bytes = max_body_bytes
+        self._max_event_bytes = max_event_bytes
+
+    def build(self, exchange: Exchange) -> list[EncodedEvent]:
+        """The events of an exchange whose outcome is known; none is larger than its topic takes."""
+        total_micros = exchange.elapsed_micros()
+        common = self._common(exchange, total_micros)
+        proxy_log = self._proxy_log(exchange, total_micros)
+        if exchange.app is None:
+            return self._fit(common, exchange.traceparent, proxy_log, None, None)
+        analytics = _analytics(exchange, total_micros)
+        budget = _budget(exchange) if exchange.cost_nanos else None
+        return self._fit(common, exchange.traceparent, proxy_log, analytics, budget)
+
+    def _fit(
+        self,
+        common: Common,
+        traceparent: str,
+        proxy_log: ProxyLogFields,
+        analytics: AnalyticsFields | None,
+        budget: BudgetFields | None,
+    ) -> list[EncodedEvent]:
+        events = encode_exchange(common, proxy_log, analytics, budget, traceparent)
+        excess = len(events[0].tail) - self._max_event_bytes
+        if excess > 0:
+            _cut_further(proxy_log, excess)
+            events = encode_exchange(common, proxy_log, analytics, budget, traceparent)
+        return events
+
+    def _common(self, exchange: Exchange, total_micros: int) -> Common:
+        llm, app, boot = exchange.llm, exchange.app, self._boot
+        return {
+            "exchange_id": exchange.exchange_id,
+            "request_id": exchange.request_id,
+            "occurred_at": Micros(exchange.occurred_at),
+            "completed_at": Micros(exchange.occurred_at + total_micros),
+            "gateway_id": boot.gateway_id,
+            "worker": boot.worker,
+            "boot_id": boot.boot_id,
+            "app_id": app.id if app else None,
+            "user_id": app.user_id if app else None,
+            "llm_id": llm.id if llm else None,
+            "llm_slug": llm.slug if llm else exchange.route.slug[:MAX_MODEL_CHARACTERS],
+            "vendor": llm.vendor if llm else "",
+            "outcome": exchange.outcome or "gateway_error",
+            "trace_id": exchange.trace_id,
+            "labels": llm.labels if llm else [],
+        }
+
+    def _proxy_log(self, exchange: Exchange, total_micros: int) -> ProxyLogFields:
+        request, request_cut = self._kept_request(exchange)
+        response, response_cut = self._kept_response(exchange)
+        return {
+            "method": exchange.method,
+            "path": _path(exchange),
+            "model_name": _short(exchange.model),
+            "is_stream": exchange.is_stream,
+            "response_code": exchange.response_code,
+            "upstream_status": exchange.upstream_status,
+            "request_headers": header_lines(exchange.headers, MAX_HEADER_LINES_BYTES),
+            "response_headers": header_lines(exchange.response_headers, MAX_HEADER_LINES_BYTES),
+            "request_body": request,
+            "request_body_bytes": len(exchange.body),
+            "request_body_truncated": request_cut,
+            "request_content_type": _content_type(exchange.headers),
+            "response_body": response,
+            "response_body_bytes": exchange.response_bytes,
+            "response_body_truncated": response_cut,
+            "response_content_type": _content_type(exchange.response_headers),
+            "chunk_count": exchange.chunk_count,
+            "error_kind": exchange.error_kind,
+            "error_message": exchange.error_message[:MAX_MESSAGE_CHARACTERS],
+            "remote_addr": exchange.remote_addr,
+            "total_micros": total_micros,
+            "upstream_micros": _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns),
+            "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
+            "plugins": exchange.timings,
+            "partial": exchange.partial,
+        }
+
+    def _kept_request(self, exchange: Exchange) -> tuple[bytes | None, bool]:
+        if exchange.app is None or exchange.app.bodies in _HIDES_BODIES:
+            return None, bool(exchange.body)
+        if len(exchange.body) <= self._max_body_bytes:
+            return exchange.body, False
+        return cut_text(exchange.body, self._max_body_bytes)
+
+    def _kept_response(self, exchange: Exchange) -> tuple[bytes | None, bool]:
+        if exchange.app is None or exchange.app.bodies in _HIDES_BODIES:
+            return None, exchange.response_bytes > 0
+        parts = exchange.response_copy
+        kept = parts[0] if len(parts) == 1 else b"".join(parts)
+        if exchange.response_bytes <= self._max_body_bytes:
+            return kept, False
+        return cut_text(kept, self._max_body_bytes)[0], True
+
+
+def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
+    """Make a proxy log fit its topic: bodies are cut by what is too much, flagged, their true size kept."""
+    response, request = proxy_log["response_body"] or b"", proxy_log["request_body"] or b""
+    keep_response = max(0, len(response) - excess)
+    keep_request = max(0, len(request) - max(0, excess - len(response)))
+    proxy_log["response_body"] = cut_text(response, keep_response)[0]
+    proxy_log["request_body"] = cut_text(request, keep_request)[0]
+    proxy_log["response_body_truncated"] = True
+    proxy_log["request_body_truncated"] |= keep_request < len(request)
+
+
+def _analytics(exchange: Exchange, total_micros: int) -> AnalyticsFields:
+    usage, price = exchange.usage, exchange.price
+    return {
+        "model_name": _short(exchange.response_model or exchange.model),
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "response_tokens": usage.response_tokens if usage else None,
+        "cache_write_prompt_tokens": usage.cache_write_prompt_tokens if usage else None,
+        "cache_read_prompt_tokens": usage.cache_read_prompt_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "total_tokens": (usage.prompt_tokens or 0) + (usage.response_tokens or 0) if usage else None,
+        "raw_usage": exchange.raw_usage,
+        "cost_nanos": exchange.cost_nanos,
+        "currency": price.currency if price else "USD",
+        "price_id": price.id if price else "",
+        "price_version": price.version if price else "",
+        "cost_status": exchange.cost_status,
+        "tool_calls": exchange.tool_calls,
+        "choices": exchange.choices,
+        "response_code": exchange.response_code,
+        "is_stream": exchange.is_stream,
+        "partial": exchange.partial,
+        "total_micros": total_micros,
+        "upstream_micros": _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns),
+        "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
+        "attempts": exchange.attempts,
+    }
+
+
+def _budget(exchange: Exchange) -> BudgetFields:
+    usage, price = exchange.usage, exchange.price
+    prompt = (usage.prompt_tokens or 0) if usage else 0
+    response = (usage.response_tokens or 0) if usage else 0
+    return {
+        "kind": "usage",
+        "corrects": None,
+        "model_name": _short(exchange.response_model or exchange.model),
+        "tokens_used": prompt + response,
+        "prompt_tokens": prompt,
+        "completion_tokens": response,
+        "cost_nanos": exchange.cost_nanos or 0,
+        "currency": price.currency if price else "USD",
+        "price_version": price.version if price else "",
+        "requests_count": 1,
+        "reserved_nanos": exchange.reserved_nanos,
+        "charges": charges(exchange.app.id if exchange.app else 0, exchange.llm.id if exchange.llm else 0,
+                           exchange.occurred_at),
+    }  # fmt: skip
+
+
+def charges(app_id: int, llm_id: int, occurred_at: int) -> list[Charge]:
+    """What an exchange is charged to: the app, the LLM and the app on the LLM, each in the calendar month (UTC) of
+    its admission."""
+    moment = time.gmtime(occurred_at // 1_000_000)
+    return _charges(app_id, llm_id, moment.tm_year, moment.tm_mon)
+
+
+@lru_cache(maxsize=4096)
+def _charges(app_id: int, llm_id: int, year: int, month: int) -> list[Charge]:
+    following = (year + 1, 1) if month == 12 else (year, month + 1)
+    scopes = (("app", str(app_id)), ("llm", str(llm_id)), ("app_llm", f"{app_id}:{llm_id}"))
+    return [
+        {
+            "scope": scope,
+            "scope_id": scope_id,
+            "period_id": f"{year:04d}-{month:02d}",
+            "period_start": _month_start(year, month),
+            "period_end": _month_start(*following),
+        }
+        for scope, scope_id in scopes
+    ]
+
+
+def _month_start(year: int, month: int) -> Micros:
+    return Micros(calendar.timegm((year, month, 1, 0, 0, 0)) * 1_000_000)
+
+
+def _path(exchange: Exchange) -> str:
+    """The path the client asked for; its query only where an app is known, without credentials."""
+    path = exchange.path[:MAX_PATH_CHARACTERS]
+    if exchange.app is None or not exchange.query:
+        return path
+    return f"{path}?{mask_query(exchange.query.decode('latin-1'))}"[:MAX_PATH_CHARACTERS]
+
+
+def _content_type(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.decode("latin-1")[:MAX_MODEL_CHARACTERS]
+    return ""
+
+
+def _short(model: str | None) -> str | None:
+    return model if model is None or len(model) <= MAX_MODEL_CHARACTERS else model[:MAX_MODEL_CHARACTERS]
+
+
+def _micros(start_ns: int, end_ns: int) -> int | None:
+    return (end_ns - start_ns) // 1000 if start_ns and end_ns else None
+
+

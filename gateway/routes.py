@@ -1,0 +1,61 @@
+"""Paths of the data plane: which LLM, which intent, and what is left for the vendor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Intent = Literal["rest", "stream", "call"]
+
+_INTENTS: dict[str, Intent] = {"rest": "rest", "stream": "stream", "call": "call"}
+_BY_ID_PREFIX = "/api/v1/llms/"
+_BY_ID_MARK = "proxy"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A parsed data-plane path; ``slug`` is an id in digits where ``by_id``."""
+
+    intent: Intent
+    slug: str
+    rest: str
+    """What goes to the vendor, percent-encoded as it came, without a leading slash."""
+    by_id: bool = False
+    problem: str = ""
+    """Why the path cannot be used, or empty."""
+
+
+def parse_route(path: str) -> Route | None:
+    """The route of a raw (still percent-encoded) path; ``None`` where it is not the data plane's."""
+    if path.startswith("/llm/"):
+        return _checked(_by_slug(path))
+    if path.startswith(_BY_ID_PREFIX):
+        return _by_id(path)
+    return None
+
+
+def _by_slug(path: str) -> Route:
+    parts = path.split("/", 4)
+    intent = _INTENTS.get(parts[2])
+    if intent is None:
+        return Route("call", "", "", problem=f"unknown route {parts[2]!r}: use /llm/rest, /llm/stream or /llm/call")
+    slug = parts[3] if len(parts) > 3 else ""
+    rest = parts[4] if len(parts) > 4 else ""
+    if not slug:
+        return Route(intent, "", "", problem=f"the path names no LLM: /llm/{intent}/<slug>/<path>")
+    return Route(intent, slug, rest)
+
+
+def _by_id(path: str) -> Route | None:
+    parts = path.split("/", 6)
+    if len(parts) < 6 or parts[5] != _BY_ID_MARK or not parts[4].isascii() or not parts[4].isdigit():
+        return None
+    return _checked(Route("call", parts[4], parts[6] if len(parts) > 6 else "", by_id=True))
+
+
+def _checked(route: Route) -> Route:
+    """A path that climbs could leave the vendor's base path."""
+    lowered = route.rest.lower()
+    if ".." in lowered.replace("%2e", ".").split("/"):
+        return Route(route.intent, route.slug, "", route.by_id, problem="the path climbs with '..'")
+    return route

@@ -1,0 +1,51 @@
+"""The exchanges of one worker that are under way, looked over a few times a second.
+
+One coarse timer instead of one per exchange: it closes connections of clients that neither read nor write, and ends
+upstream calls whose client has left.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+INTERVAL_SECONDS = 0.25
+
+
+class Sweep:
+    """Watches exchanges; ``run_once`` is called each ``INTERVAL_SECONDS`` by the worker."""
+
+    def __init__(self, drain_timeout_seconds: float) -> None:
+        self._drain_timeout_seconds = drain_timeout_seconds
+        self._by_id: dict[int, Exchange] = {}
+
+    @property
+    def in_flight(self) -> int:
+        """How many exchanges are under way."""
+        return len(self._by_id)
+
+    def watch(self, exchange: Exchange) -> None:
+        """The exchange has begun."""
+        self._by_id[id(exchange)] = exchange
+
+    def forget(self, exchange: Exchange) -> None:
+        """The exchange is over."""
+        del self._by_id[id(exchange)]
+
+    def run_once(self, now: float | None = None) -> None:
+        """End what has waited too long."""
+        moment = time.monotonic() if now is None else now
+        for exchange in list(self._by_id.values()):
+            if exchange.client_left:
+                self._drain(exchange, moment)
+            elif exchange.deadline and moment > exchange.deadline:
+                exchange.abort_connection()
+
+    def _drain(self, exchange: Exchange, now: float) -> None:
+        if not exchange.left_at:
+            exchange.left_at = now
+        elif now - exchange.left_at > self._drain_timeout_seconds and not exchange.drain_expired:
+            exchange.stop_draining()

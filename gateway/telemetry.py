@@ -1,0 +1,60 @@
+"""The gateway's metrics: one catalogue, each with its meaning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.recording.reports import Totals
+from sluice.telemetry import Registry
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+
+_LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
+
+
+class GatewayMetrics:
+    """The metrics of one worker; they belong to its loop."""
+
+    def __init__(self) -> None:
+        self.registry = registry = Registry()
+        self.totals = Totals()
+        self.exchanges = registry.counter(
+            "sluice_exchanges_total", "Exchanges that ended, by their one terminal outcome.", labels=("outcome",)
+        )
+        self.duration = registry.histogram(
+            "sluice_exchange_duration_seconds", "From the request's head to the outcome.", "seconds", _LATENCY_BUCKETS
+        )
+        self.tokens = registry.counter(
+            "sluice_tokens_total", "Tokens of vendors' answers, counted or estimated.", "tokens", ("kind",)
+        )
+        self.cost = registry.counter(
+            "sluice_cost_nanos_total", "Cost of exchanges, in 1e-9 currency units.", "nanos", ("cost_status",)
+        )
+        self.unrecorded = registry.counter(
+            "sluice_unrecorded_exchanges_total",
+            "Exchanges refused before an app was known that were only counted: beyond the cap, or no room for them.",
+            labels=("outcome", "network"),
+        )
+        self.commit_failures = registry.counter(
+            "sluice_commit_failures_total", "Exchanges whose events could not be made durable in time.", labels=("error",)
+        )
+        self.parser_refusals = registry.counter(
+            "sluice_http_refusals_total", "Requests the HTTP parser refused; they never became exchanges.",
+            labels=("status",),
+        )  # fmt: skip
+        self.interrupted = registry.counter(
+            "sluice_interrupted_exchanges_total", "Exchanges cut by a kill and recorded by the boot after it."
+        )
+
+    def count(self, exchange: Exchange) -> None:
+        """Count an exchange whose outcome is known."""
+        self.totals.add(exchange)
+        self.exchanges.add(1, exchange.outcome or "gateway_error")
+        self.duration.observe(exchange.elapsed_micros() / 1_000_000)
+        usage = exchange.usage
+        if usage is not None:
+            self.tokens.add(usage.prompt_tokens or 0, "prompt")
+            self.tokens.add(usage.response_tokens or 0, "response")
+        if exchange.cost_nanos:
+            self.cost.add(exchange.cost_nanos, exchange.cost_status)

@@ -1,0 +1,134 @@
+"""An answer's bytes on their way to the client, and the answers that are ours."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gateway.errors import UpstreamFault
+from gateway.headers import own_headers
+from gateway.outcomes import ClientGone, Outcome, Refusal
+from gateway.upstreams.caller import fault_outcome
+from gateway.upstreams.vendors.openai import OpenAi
+
+if TYPE_CHECKING:
+    from gateway.asgi import Message, Send
+    from gateway.exchange import Exchange
+    from gateway.settings import GatewaySettings
+    from gateway.upstreams.client import Headers, UpstreamResponse
+
+_DEFAULT_DIALECT = OpenAi()
+
+
+class Transfer:
+    """One answer's bytes, counted, copied and sent. Knows whether the head is out and whether the client is there."""
+
+    def __init__(self, settings: GatewaySettings, exchange: Exchange, send: Send | None) -> None:
+        self._settings = settings
+        self._copy_bytes = settings.bodies.max_bytes
+        self._exchange = exchange
+        self._send = send
+        self._started = False
+        self._missed = False
+        self._drained = 0
+
+    async def next(self, response: UpstreamResponse) -> bytes:
+        """The next chunk, or ``b""`` at the end. Raises ``Refusal`` (nothing is out yet), ``BrokenAnswer`` or
+        ``ClientGone`` (the client left, and what may be drained has been)."""
+        exchange = self._exchange
+        try:
+            chunk = await response.read()
+        except UpstreamFault as fault:
+            raise self._broken(fault) from fault
+        if not chunk:
+            return b""
+        exchange.chunk_count += 1
+        exchange.keep_copy(chunk, self._copy_bytes)
+        if exchange.client_left:
+            self._drained += len(chunk)
+            if self._drained > self._settings.drain_max_bytes or exchange.drain_expired:
+                response.abort()
+                raise self._gone()
+        return chunk
+
+    def _gone(self) -> ClientGone:
+        self._exchange.partial = True
+        return ClientGone()
+
+    def _broken(self, fault: UpstreamFault) -> Exception:
+        exchange = self._exchange
+        exchange.partial = True
+        if exchange.client_left:
+            return ClientGone()
+        status, outcome = fault_outcome(fault)
+        return BrokenAnswer(status, outcome, str(fault), started=self._started)
+
+    async def start(self) -> None:
+        """Send the head."""
+        self._started = True
+        if self._send is not None and not self._exchange.client_left:
+            await self._send(self._head())
+
+    async def forward(self, chunk: bytes) -> None:
+        """Send a chunk at once; a client that does not take it is given up by the sweep."""
+        exchange = self._exchange
+        if exchange.client_left or self._send is None:
+            self._missed = True
+            return
+        if not self._started:
+            await self.start()
+        exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+        exchange.deadline = 0.0
+
+    def ended(self) -> None:
+        """The upstream's answer was read to its end."""
+        self._exchange.upstream_ended_ns = time.monotonic_ns()
+
+    def last(self, held: bytes) -> list[Message]:
+        """The messages that end the answer. Raises ``ClientGone`` where the client missed more than these."""
+        if self._missed or (self._exchange.client_left and not self._started):
+            raise self._gone()
+        end: Message = {"type": "http.response.body", "body": held, "more_body": False}
+        return [end] if self._started else [self._head(), end]
+
+    def _head(self) -> Message:
+        exchange = self._exchange
+        return {"type": "http.response.start", "status": exchange.response_code, "headers": exchange.response_headers}
+
+
+class BrokenAnswer(Refusal):
+    """The upstream's answer broke off. Before our head went out it is refused; behind it the connection is closed."""
+
+    def __init__(self, status: int, outcome: Outcome, message: str, *, started: bool) -> None:
+        self.status = status
+        self.outcome = outcome
+        super().__init__(message)
+        self.started = started
+
+
+def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
+    """An answer of ours instead of the vendor's, in the vendor's dialect; nothing where the answer has begun."""
+    exchange.outcome = refusal.outcome
+    exchange.error_kind = exchange.error_kind or refusal.code
+    exchange.error_message = refusal.message
+    if isinstance(refusal, BrokenAnswer) and refusal.started:
+        return []
+    dialect = exchange.llm.dialect if exchange.llm else _DEFAULT_DIALECT
+    body = refusal.body
+    if body is None:
+        body = dialect.error_body(refusal.status, refusal.message, refusal.code)
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        *refusal.headers,
+        *own_headers(exchange),
+    ]
+    if refusal.close:
+        headers.append((b"connection", b"close"))
+    exchange.response_code, exchange.response_headers = refusal.status, headers
+    exchange.response_copy, exchange.response_copy_bytes, exchange.response_bytes = [body], len(body), len(body)
+    return [
+        {"type": "http.response.start", "status": refusal.status, "headers": headers},
+        {"type": "http.response.body", "body": body, "more_body": False},
+    ]

@@ -1,0 +1,76 @@
+"""A request as bytes, and the requests that no client of ours will write.
+
+A header or target that holds a line break would end the line early and smuggle a second request to the vendor, so it
+is refused before anything is written. That is a fault of whoever built the request (a plugin, or we), never of the
+upstream: ``ValueError``, nothing was sent.
+"""
+
+from __future__ import annotations
+
+import string
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gateway.upstreams.client import Headers, Origin, UpstreamRequest
+
+_NAME_BYTES = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_lowercase).encode()
+"""A token (RFC 9110, 5.6.2) in lower case, as ``Headers`` promises; so names compare as they are."""
+_METHOD_BYTES = _NAME_BYTES + string.ascii_uppercase.encode()
+_TARGET_BYTES = bytes(range(0x21, 0x7F))
+_OURS = frozenset((b"content-length", b"transfer-encoding"))
+_WITHOUT_BODY = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
+"""Methods whose empty body is not announced (RFC 9110, 8.6)."""
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def check_request(request: UpstreamRequest) -> None:
+    """Raise ``ValueError`` for a request that would not arrive as the one request it is."""
+    if not request.method or request.method.translate(None, _METHOD_BYTES):
+        raise ValueError(f"the method {request.method!r} is not a token")
+    if request.target[:1] != b"/" or request.target.translate(None, _TARGET_BYTES):
+        raise ValueError("the target must begin with / and be percent-encoded")
+    _check_headers(request.headers)
+
+
+def _check_headers(headers: Headers) -> None:
+    names = [pair[0] for pair in headers]
+    if b"".join(names).translate(None, _NAME_BYTES) or b"" in names:
+        raise ValueError("a header name is not a lower-case token")
+    if not _OURS.isdisjoint(names):
+        raise ValueError("content-length and transfer-encoding are written by the client alone")
+    values = b"".join([pair[1] for pair in headers])
+    if b"\n" in values or b"\r" in values or b"\0" in values:
+        raise ValueError("a header value holds CR, LF or NUL")
+
+
+def request_head(request: UpstreamRequest) -> bytes:
+    """The head as it goes on the wire, with its empty line. Raises ``ValueError`` (see ``check_request``)."""
+    check_request(request)
+    lines = [request.method + b" " + request.target + b" HTTP/1.1"]
+    lines += [name + b": " + value for name, value in request.headers]
+    if not names_host(request.headers):
+        lines.append(b"host: " + host_of(request.origin))
+    if announces_length(request):
+        lines.append(b"content-length: %d" % len(request.body))
+    lines.append(b"\r\n")
+    return b"\r\n".join(lines)
+
+
+def announces_length(request: UpstreamRequest) -> bool:
+    """Whether the request carries ``content-length``: always but for an empty body that nobody expects."""
+    return bool(request.body) or request.method not in _WITHOUT_BODY
+
+
+def names_host(headers: Headers) -> bool:
+    """Whether the caller set ``host`` itself. It does so last, so the search begins there."""
+    return any(pair[0] == b"host" for pair in reversed(headers))
+
+
+@lru_cache(maxsize=256)
+def host_of(origin: Origin) -> bytes:
+    """The ``host`` value of an origin: without its port where that is the scheme's own."""
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    if origin.port != _DEFAULT_PORTS.get(origin.scheme):
+        host = f"{host}:{origin.port}"
+    return host.encode("ascii")

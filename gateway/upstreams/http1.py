@@ -1,0 +1,107 @@
+"""The lean HTTP/1.1 client: httptools and asyncio transports, nothing between them that a gateway does not need.
+
+1 the request as bytes   2 a connection, idle or new   3 one write   4 wait for the head
+A kept connection that was closed before it gave a byte is replaced once, by a new one, in silence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.errors import UpstreamProtocolError, UpstreamUnreachable
+from gateway.upstreams.connection import Connection, StaleConnectionError
+from gateway.upstreams.dial import tls_context
+from gateway.upstreams.framing import request_head
+from gateway.upstreams.limits import DEFAULT_LIMITS, ClientLimits
+from gateway.upstreams.pool import Pool
+
+if TYPE_CHECKING:
+    from gateway.upstreams.client import Origin, UpstreamRequest
+    from gateway.upstreams.response import LeanResponse
+
+
+class LeanClient:
+    """An ``UpstreamClient`` of our own. ``ca_file`` names certificates trusted besides the system's."""
+
+    def __init__(self, limits: ClientLimits = DEFAULT_LIMITS, *, ca_file: str = "") -> None:
+        self._limits = limits
+        self._tls = tls_context(ca_file)
+        self._pools: dict[Origin, Pool] = {}
+        self._connections: set[Connection] = set()
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    async def send(self, request: UpstreamRequest) -> LeanResponse:
+        """Send the whole request and wait for the answer's head; see ``UpstreamClient``.
+
+        Raises ``ValueError`` for a request that cannot be written, before anything is.
+        """
+        head = request_head(request)  # 1
+        loop = self._loop or self._begin()
+        pool = self._pools.get(request.origin) or self._add_pool(request.origin)
+        total_at = loop.time() + request.timeouts.total_seconds
+        connection = pool.take() or await self._open(pool, request, total_at)  # 2
+        try:
+            return await self._exchange(connection, head, request, total_at)  # 3, 4
+        except StaleConnectionError:
+            connection = await self._open(pool, request, total_at)
+            return await self._exchange(connection, head, request, total_at)
+
+    async def close(self) -> None:
+        """Close all connections, those in use too, and wait until the event loop has let go of them."""
+        self._closed = True
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        for pool in self._pools.values():
+            pool.close()
+        connections = tuple(self._connections)
+        for connection in connections:
+            connection.fail(UpstreamProtocolError("the client was closed"))
+        for connection in connections:
+            await connection.lost
+
+    async def _exchange(
+        self, connection: Connection, head: bytes, request: UpstreamRequest, total_at: float
+    ) -> LeanResponse:
+        response = connection.start(
+            head, request.body, is_head=request.method == b"HEAD", timeouts=request.timeouts, total_at=total_at
+        )
+        await response.head()
+        return response
+
+    async def _open(self, pool: Pool, request: UpstreamRequest, total_at: float) -> Connection:
+        if self._closed:
+            message = "the client is closed"
+            raise UpstreamUnreachable(message)
+        connection = await pool.open(request.timeouts, total_at)
+        if self._sweep_timer is None:
+            self._schedule_sweep()
+        return connection
+
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        self._loop = asyncio.get_running_loop()
+        return self._loop
+
+    def _add_pool(self, origin: Origin) -> Pool:
+        if origin.scheme not in {"http", "https"}:
+            raise ValueError(f"the scheme {origin.scheme!r} is neither http nor https")
+        pool = self._pools[origin] = Pool(origin, self._limits, lambda: self._tls, self._connections)
+        return pool
+
+    def _schedule_sweep(self) -> None:
+        loop = self._loop or self._begin()
+        self._sweep_timer = loop.call_later(self._limits.sweep_seconds, self._sweep, loop)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at all deadlines, as long as there is a connection."""
+        now = loop.time()
+        for connection in tuple(self._connections):
+            connection.expire(now)
+        self._sweep_timer = None
+        if self._connections:
+            self._schedule_sweep()
+        else:
+            self._pools = {origin: pool for origin, pool in self._pools.items() if pool.slots}

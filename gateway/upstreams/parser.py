@@ -1,0 +1,171 @@
+"""Answer bytes into a ``LeanResponse``: httptools (llhttp) behind our limits.
+
+llhttp refuses by itself: repeated, conflicting or malformed ``content-length``, both framings at once, bare CR or LF,
+folded lines, NUL. Refused here: heads, trailers and chunk extensions without bound (llhttp has none), transfer codings
+that we do not undo, an unasked ``101``. Two things that llhttp cannot know are added: an answer to ``HEAD`` has no
+body, and an answer without any length ends with its connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from gateway.errors import UpstreamProtocolError
+
+if TYPE_CHECKING:
+    from gateway.upstreams.client import Headers
+    from gateway.upstreams.limits import ClientLimits
+    from gateway.upstreams.response import LeanResponse
+
+_MAX_INTERIM = 16
+"""1xx answers before the real one; real servers send one or two."""
+_LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
+
+
+class _Refused(Exception):  # noqa: N818 - raised into the C parser, which turns it into its own error
+    """Stops the parser."""
+
+
+class AnswerParser:
+    """Parses the answers of one connection, one after the other."""
+
+    __slots__ = (
+        "_header_bytes",
+        "_headers",
+        "_interim",
+        "_is_head",
+        "_limits",
+        "_parser",
+        "_reason",
+        "_response",
+        "_transfer_coded",
+        "_unproductive_bytes",
+        "clean",
+        "complete",
+        "heard",
+        "keep_alive",
+    )
+
+    def __init__(self, limits: ClientLimits) -> None:
+        self._limits = limits
+        self._parser = HttpResponseParser(self)
+        self._is_head = False
+        self.complete = True
+
+    def begin(self, response: LeanResponse, *, is_head: bool) -> None:
+        """Expect the next answer. ``is_head`` tells that it has no body, whatever its headers say."""
+        if self._is_head:  # llhttp still waits for the body that a HEAD answer announced
+            self._parser = HttpResponseParser(self)
+        self._is_head = is_head
+        self._response = response
+        self._headers: Headers = []
+        self._header_bytes = 0
+        self._interim = 0
+        self._transfer_coded = False
+        self._unproductive_bytes = 0
+        self._reason = ""
+        self.complete = False
+        self.heard = False
+        """A byte of this answer came."""
+        self.keep_alive = False
+        self.clean = True
+        """Nothing came behind the end of the answer."""
+
+    def feed(self, data: bytes) -> None:
+        """Parse what was read. Raises ``UpstreamProtocolError``; what was parsed before it is in the response."""
+        self.heard = True
+        self._unproductive_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if not self.complete:
+                message = f"upstream answer refused: {self._reason or error}"
+                raise UpstreamProtocolError(message) from None
+            self.clean = False
+        if not self.complete and self._unproductive_bytes > self._limits.max_header_bytes:
+            message = f"upstream answer refused: {self._too_large()}"
+            raise UpstreamProtocolError(message)
+
+    def end(self) -> bool:
+        """The connection was closed properly: whether that leaves the answer complete."""
+        response = self._response
+        if not self.complete and response.status and _LENGTHS.isdisjoint([pair[0] for pair in response.headers]):
+            self.complete = response.complete = True
+        return self.complete
+
+    def on_message_begin(self) -> None:
+        """A second answer to one request is none of ours."""
+        if self.complete:
+            self._refuse("more than one answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header; count a trailer, and drop it: nobody behind us can receive it."""
+        self._header_bytes += len(name) + len(value) + 4
+        if self._header_bytes > self._limits.max_header_bytes:
+            self._refuse(self._too_large())
+        headers = self._headers
+        if self._response.status:
+            return
+        if len(headers) >= self._limits.max_headers:
+            self._refuse(f"more than {self._limits.max_headers} headers")
+        name = name.lower()
+        if name == b"transfer-encoding":
+            self._check_coding(value)
+        headers.append((name, value.rstrip()))
+
+    def on_headers_complete(self) -> None:
+        """The head is complete: the answer's, or that of a 1xx before it."""
+        self._unproductive_bytes = 0
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._skip(status)
+            return
+        if self._transfer_coded and self._parser.get_http_version() == "1.0":
+            self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
+        self._header_bytes = 0
+        self._response.status = status
+        self._response.headers = self._headers
+        if self._is_head:
+            self._finish()
+
+    def on_body(self, data: bytes) -> None:
+        """Bytes of the body, their chunks undone."""
+        if self.complete:
+            self.clean = False  # a body behind the answer to HEAD
+            return
+        self._unproductive_bytes = 0
+        response = self._response
+        response.chunks.append(data)
+        response.buffered_bytes += len(data)
+
+    def on_message_complete(self) -> None:
+        """The answer is complete, or a 1xx before it."""
+        if not self._response.status:
+            self._headers = []
+        elif not self.complete:
+            self._finish()
+
+    def _finish(self) -> None:
+        self.complete = self._response.complete = True
+        self.keep_alive = self._parser.should_keep_alive()
+
+    def _skip(self, status: int) -> None:
+        if status < 100 or status == 101:
+            self._refuse(f"status {status}")
+        self._interim += 1
+        if self._interim > _MAX_INTERIM:
+            self._refuse(f"more than {_MAX_INTERIM} interim answers")
+
+    def _check_coding(self, value: bytes) -> None:
+        if self._transfer_coded or value.strip().lower() != b"chunked":
+            self._refuse("a transfer coding other than chunked, once")
+        self._transfer_coded = True
+
+    def _too_large(self) -> str:
+        return f"more than {self._limits.max_header_bytes} bytes of headers, trailers or chunk extensions"
+
+    def _refuse(self, reason: str) -> None:
+        self._reason = reason
+        raise _Refused

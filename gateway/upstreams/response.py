@@ -1,0 +1,112 @@
+"""One answer: its head, the unread part of its body, and whoever waits for more.
+
+The parser fills it, the reader empties it. It holds its connection until its end was read; from then on it has none,
+so that a late ``abort`` cannot hit the request which uses the connection next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from gateway.errors import UpstreamProtocolError
+
+if TYPE_CHECKING:
+    from gateway.errors import UpstreamFault
+    from gateway.upstreams.client import Headers, Timeouts
+    from gateway.upstreams.connection import Connection
+
+
+class LeanResponse:
+    """An ``UpstreamResponse``. The attributes behind ``headers`` are for the connection and the parser alone."""
+
+    __slots__ = (
+        "buffered_bytes",
+        "chunks",
+        "complete",
+        "connection",
+        "deadline",
+        "fault",
+        "headers",
+        "loop",
+        "status",
+        "timeouts",
+        "total_at",
+        "waiter",
+    )
+
+    def __init__(self, connection: Connection, loop: asyncio.AbstractEventLoop, timeouts: Timeouts) -> None:
+        self.status = 0
+        """0 until the head is here."""
+        self.headers: Headers = []
+        self.chunks: list[bytes] = []
+        self.buffered_bytes = 0
+        self.complete = False
+        self.fault: UpstreamFault | None = None
+        self.connection: Connection | None = connection
+        self.loop = loop
+        self.timeouts = timeouts
+        self.deadline = 0.0
+        """Of the present wait; looked at while there is a waiter."""
+        self.total_at = 0.0
+        self.waiter: asyncio.Future[None] | None = None
+
+    async def head(self) -> None:
+        """Wait for the head. Raises what ended the connection before it came."""
+        while not self.status:
+            if self.fault is not None:
+                raise self.fault
+            await self._wait()
+
+    async def read(self) -> bytes:
+        """The next bytes, or ``b""`` at the end, when the connection goes back to its pool."""
+        while not self.chunks:
+            if self.fault is not None:
+                raise self.fault
+            if self.complete:
+                self._release()
+                return b""
+            self.deadline = self.loop.time() + self.timeouts.idle_seconds
+            await self._wait()
+        return self._take()
+
+    def abort(self) -> None:
+        """Close the connection and forget what was not read; a later ``read`` raises, so nothing looks complete."""
+        if self.connection is not None:
+            self.chunks.clear()
+            self.connection.fail(UpstreamProtocolError("the answer was given up before its end"))
+
+    def wake(self) -> None:
+        """Resume whoever waits."""
+        waiter = self.waiter
+        if waiter is not None:
+            self.waiter = None
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        if self.waiter is not None:
+            message = "another task is reading this answer"
+            raise RuntimeError(message)
+        waiter = self.waiter = self.loop.create_future()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            self.waiter = None
+            self.abort()
+            raise
+
+    def _take(self) -> bytes:
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered_bytes = 0
+        if self.connection is not None:
+            self.connection.resume()
+        return data
+
+    def _release(self) -> None:
+        connection = self.connection
+        if connection is not None:
+            self.connection = None
+            connection.finish()

@@ -1,0 +1,1 @@
+"""What demo, tests and benchmarks stand on: a scripted mock vendor, and real servers without a container engine."""

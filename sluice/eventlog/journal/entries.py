@@ -1,0 +1,146 @@
+"""Entries: what one append puts into a segment, all records of an exchange in one frame.
+
+    entry    mark (4) | records u16 | number of the first u32 | appended at, milliseconds i64 | records
+    record   topic u8 | id u8 | key u32 | extra u32 | value u32 | occurred at, micros i64 | sequence i64 | the bytes
+
+``topic`` is an index into the header's event topics; the key of an event is the head of its id and not written again.
+A side record has topic 255: its topic and its headers are in ``extra``. Lengths of 2^32-1 stand for ``None``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import orjson
+
+from schemas.codec import EncodedEvent
+from schemas.events import KINDS, SUFFIXES, Kind
+from sluice.eventlog.interface import Record
+from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
+
+ENTRY = struct.Struct(f"<{MARK_BYTES}sHIq")
+RECORD = struct.Struct("<BBIIIqq")
+SEGMENT_SHIFT = 32
+_SIDE = 255
+_NONE = 0xFFFFFFFF
+_KIND_INDEX: dict[Kind, int] = {kind: index for index, kind in enumerate(KINDS)}
+_SUFFIX_BYTES: dict[Kind, bytes] = {kind: SUFFIXES[kind].encode() for kind in KINDS}
+
+
+class DamagedEntryError(Exception):
+    """A payload whose checksum holds and whose inside does not: written by something else."""
+
+
+class WrittenRecord(NamedTuple):
+    """A record as it lies in the journal."""
+
+    offset: int
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    event_id: bytes
+    """``ce_id``; empty on side records."""
+    occurred_at: int
+    """Microseconds since the epoch; 0 on side records."""
+    headers: tuple[tuple[str, bytes], ...]
+    appended_at_ms: int
+
+
+def encode_events(
+    events: Sequence[EncodedEvent], sequences: dict[Kind, int], first_record: int, appended_at_ms: int
+) -> bytes:
+    """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
+    parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
+    for event in events:
+        kind = event.kind
+        sequence = sequences[kind] + 1
+        value = event.value(sequence)
+        key = event.exchange_id.encode()
+        event_id = key + _SUFFIX_BYTES[kind]
+        parts.append(
+            RECORD.pack(
+                _KIND_INDEX[kind], len(event_id), len(key), 0, len(value), event.occurred_at, sequence
+            )
+        )  # fmt: skip
+        parts.append(event_id)
+        parts.append(value)
+        sequences[kind] = sequence
+    return b"".join(parts)
+
+
+def encode_record(record: Record, first_record: int, appended_at_ms: int) -> bytes:
+    """An entry of one side record."""
+    headers = [[name, value.hex()] for name, value in record.headers]
+    extra = orjson.dumps([record.topic, headers])
+    key, value = record.key, record.value
+    head = RECORD.pack(_SIDE, 0, len(key), len(extra), _NONE if value is None else len(value), 0, 0)
+    return b"".join((ENTRY.pack(ENTRY_MARK, 1, first_record, appended_at_ms), head, extra, key, value or b""))
+
+
+def entry_head(payload: bytes) -> tuple[int, int, int]:
+    """Number of the first record, how many there are, and when they were appended (milliseconds)."""
+    _, count, first_record, appended_at_ms = ENTRY.unpack_from(payload)
+    return first_record, count, appended_at_ms
+
+
+def decode_entry(payload: bytes, topics: Sequence[str], segment_number: int) -> list[WrittenRecord]:
+    """The records of an entry; raises DamagedEntryError."""
+    try:
+        return _decode(payload, topics, segment_number << SEGMENT_SHIFT)
+    except (struct.error, IndexError, ValueError) as error:
+        raise DamagedEntryError(str(error)) from error
+
+
+def _decode(payload: bytes, topics: Sequence[str], base: int) -> list[WrittenRecord]:
+    _, count, first, appended_at_ms = ENTRY.unpack_from(payload)
+    records: list[WrittenRecord] = []
+    at = ENTRY.size
+    for offset in range(base + first, base + first + count):
+        index, id_bytes, key_bytes, extra_bytes, value_bytes, occurred_at, _ = RECORD.unpack_from(payload, at)
+        at += RECORD.size
+        if index == _SIDE:
+            record, at = _side_record(payload, at, (key_bytes, extra_bytes, value_bytes), offset, appended_at_ms)
+            records.append(record)
+            continue
+        value_at = at + id_bytes
+        event_id = payload[at:value_at]
+        at = value_at + value_bytes
+        value = payload[value_at:at]
+        key = event_id[:key_bytes]
+        records.append(WrittenRecord(offset, topics[index], key, value, event_id, occurred_at, (), appended_at_ms))
+    if at != len(payload):
+        message = f"an entry of {len(payload)} bytes whose records end at {at}"
+        raise ValueError(message)
+    return records
+
+
+def _side_record(
+    payload: bytes, at: int, lengths: tuple[int, int, int], offset: int, appended_at_ms: int
+) -> tuple[WrittenRecord, int]:
+    key_bytes, extra_bytes, value_bytes = lengths
+    topic, headers = orjson.loads(payload[at : at + extra_bytes])
+    at += extra_bytes
+    key = payload[at : at + key_bytes]
+    at += key_bytes
+    value = None if value_bytes == _NONE else payload[at : at + value_bytes]
+    own = tuple((name, bytes.fromhex(raw)) for name, raw in headers)
+    end = at if value is None else at + value_bytes
+    return WrittenRecord(offset, topic, key, value, b"", 0, own, appended_at_ms), end
+
+
+def last_sequences(payload: bytes) -> dict[Kind, int]:
+    """The sequence numbers that an entry gave; raises DamagedEntryError."""
+    given: dict[Kind, int] = {}
+    at = ENTRY.size
+    try:
+        for _ in range(ENTRY.unpack_from(payload)[1]):
+            index, id_bytes, key_bytes, extra_bytes, value_bytes, _, sequence = RECORD.unpack_from(payload, at)
+            at += RECORD.size + id_bytes + extra_bytes + (key_bytes if index == _SIDE else 0)
+            at += 0 if value_bytes == _NONE else value_bytes
+            if index != _SIDE:
+                given[KINDS[index]] = sequence
+    except (struct.error, IndexError) as error:
+        raise DamagedEntryError(str(error)) from error
+    return given

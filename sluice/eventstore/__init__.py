@@ -1,0 +1,1 @@
+"""Where documents live: tables, index names, templates; one small query interface over database and Elasticsearch."""

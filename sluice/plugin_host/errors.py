@@ -1,0 +1,48 @@
+"""What ends an exchange because of a plugin, and what refuses a plugin before it serves.
+
+PluginLoadError   the configuration names a plugin that cannot serve: nothing starts
+PluginBlocked     a plugin decided to answer instead of the vendor
+PluginFailed      a plugin raised, hung or answered nonsense, and its policy is ``closed``
+"""
+
+from __future__ import annotations
+
+from sluice.sdk.capabilities import Hook
+from sluice.sdk.headers import RawHeaders
+
+
+class PluginLoadError(Exception):
+    """A plugin that cannot be loaded; the message names it, what is wrong and the remedy."""
+
+    def __init__(self, plugin: str, problem: str, remedy: str) -> None:
+        super().__init__(f"plugin {plugin!r}: {problem}; {remedy}")
+        self.plugin = plugin
+        self.problem = problem
+        self.remedy = remedy
+
+
+class PluginBlocked(Exception):  # noqa: N818 - a decision, not an error
+    """A plugin's own answer to the client."""
+
+    def __init__(
+        self, plugin: str, hook: Hook, status_code: int, headers: RawHeaders, body: bytes | None, message: str
+    ) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.hook = hook
+        self.status_code = status_code
+        self.headers = headers
+        """Without the framing headers (``content-length`` …), which are the host's."""
+        self.body = body
+        """``None`` where the host is to say ``message`` in the vendor's error shape."""
+        self.message = message
+
+
+class PluginFailed(Exception):  # noqa: N818 - reads as an outcome: plugin_failed
+    """A plugin whose failure closes the exchange. ``reason`` is for operators, not for clients."""
+
+    def __init__(self, plugin: str, hook: Hook, reason: str) -> None:
+        super().__init__(f"plugin {plugin!r} failed in {hook}: {reason}")
+        self.plugin = plugin
+        self.hook = hook
+        self.reason = reason

@@ -1,0 +1,152 @@
+"""From a registration to a plugin object, configured but not yet initialised.
+
+``sys.path`` is never changed: a plugin's folder ahead of ours would let a file called ``json.py`` replace the real one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+from types import MappingProxyType, ModuleType
+from typing import Any, NoReturn
+
+from pydantic import BaseModel, ValidationError
+
+from sluice.plugin_host.errors import PluginLoadError
+from sluice.plugin_host.registration import PluginRegistration
+from sluice.sdk.capabilities import hooks_of
+from sluice.sdk.plugin import BasePlugin
+
+_PYTHON = "python://"
+
+
+def load_plugin(registration: PluginRegistration, folder: Path) -> BasePlugin[Any]:
+    """The plugin, with its configuration validated and set. Relative paths are those of ``folder``.
+
+    Raises PluginLoadError.
+    """
+    if registration.command.startswith(_PYTHON):
+        plugin = _instantiate(registration, _imported_class(registration))
+    else:
+        plugin = _instantiate(registration, _class_of_file(registration, folder))
+    plugin.config = _config(registration, plugin)
+    return plugin
+
+
+def _imported_class(registration: PluginRegistration) -> type[BasePlugin[Any]]:
+    name, _, class_name = registration.command.removeprefix(_PYTHON).partition(":")
+    try:
+        module = importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        problem = f"module {name!r} cannot be imported ({_describe(error)})"
+        remedy = "install the package that has it into the gateway's environment, or correct `command`"
+        raise PluginLoadError(registration.name, problem, remedy) from error
+    return _class_in(registration, module, class_name)
+
+
+def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BasePlugin[Any]]:
+    file_name, _, class_name = registration.command.partition(":")
+    path = (folder / file_name).resolve()
+    if not path.is_file():
+        raise PluginLoadError(registration.name, f"there is no file {path}", "correct `command`")
+    module = _run_file(registration, path)
+    if class_name:
+        return _class_in(registration, module, class_name)
+    own = [
+        member
+        for member in vars(module).values()
+        if inspect.isclass(member)
+        and issubclass(member, BasePlugin)
+        and member.__module__ == module.__name__
+        and hooks_of(member)
+    ]
+    if len(own) != 1:
+        names = ", ".join(sorted(member.__name__ for member in own)) or "none"
+        problem = f"{path} has {len(own)} plugins ({names})"
+        raise PluginLoadError(registration.name, problem, f"name one: command: {file_name}:ClassName")
+    return own[0]
+
+
+def _run_file(registration: PluginRegistration, path: Path) -> ModuleType:
+    """Run a file as a module with a name that nothing else can import by accident."""
+    digest = hashlib.sha256(f"{registration.name}\0{path}".encode()).hexdigest()[:12]
+    name = f"_sluice_plugin_{path.stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise PluginLoadError(registration.name, f"{path} is no Python file", "correct `command`")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pydantic and dataclasses look annotations up there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
+        problem = f"{path} cannot be run ({_describe(error)})"
+        raise PluginLoadError(
+            registration.name, problem, "correct the file; what it imports must be installed"
+        ) from error
+    return module
+
+
+def _class_in(registration: PluginRegistration, module: ModuleType, class_name: str) -> type[BasePlugin[Any]]:
+    found = getattr(module, class_name, None)
+    if inspect.isclass(found) and issubclass(found, BasePlugin):
+        return found
+    if found is not None:
+        problem = f"{class_name!r} is not a plugin class"
+        raise PluginLoadError(registration.name, problem, "derive it from sluice.sdk.BasePlugin")
+    close = get_close_matches(class_name, vars(module), n=1)
+    hint = f"did you mean {close[0]!r}?" if close else "correct `command`"
+    raise PluginLoadError(registration.name, f"{module.__name__} has no {class_name!r}", hint)
+
+
+def _instantiate(registration: PluginRegistration, plugin: type[BasePlugin[Any]]) -> BasePlugin[Any]:
+    if not hooks_of(plugin):
+        problem = f"{plugin.__name__} has no capability"
+        remedy = "derive it from PreAuthHandler, PostAuthHandler or ResponseHandler too"
+        raise PluginLoadError(registration.name, problem, remedy)
+    try:
+        return plugin()
+    except Exception as error:
+        problem = f"{plugin.__name__}() failed ({_describe(error)})"
+        raise PluginLoadError(registration.name, problem, "a plugin is made without arguments") from error
+
+
+def _config(registration: PluginRegistration, plugin: BasePlugin[Any]) -> Any:
+    model = plugin.config_type
+    if model is None:
+        return MappingProxyType(dict(registration.config))
+    _refuse_unknown_keys(registration, model)
+    try:
+        return model.model_validate(registration.config)
+    except ValidationError as error:
+        _refuse_config(registration, error)
+
+
+def _refuse_unknown_keys(registration: PluginRegistration, model: type[BaseModel]) -> None:
+    """Pydantic ignores unknown keys unless told otherwise; a misspelt key would be a default in silence."""
+    if model.model_config.get("extra") is not None:
+        return
+    known = {field.alias or name for name, field in model.model_fields.items()} | set(model.model_fields)
+    for key in registration.config:
+        if key not in known:
+            close = get_close_matches(key, known, n=1)
+            remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
+            raise PluginLoadError(registration.name, f"config.{key} is unknown", remedy)
+
+
+def _refuse_config(registration: PluginRegistration, error: ValidationError) -> NoReturn:
+    """Names keys and rules, not values: a configuration may hold credentials."""
+    problems = [
+        f"config.{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]
+    raise PluginLoadError(registration.name, "; ".join(problems), "correct its config") from None
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,97 @@
+"""Where and for whom a hook runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from sluice.sdk.services import Services
+
+Runtime = Literal["gateway", "collector"]
+
+
+@dataclass(slots=True)
+class ExchangeFacts:
+    """What the host knows of an exchange and fills in as it learns more; authors see it through a ``Context``."""
+
+    request_id: str = ""
+    exchange_id: str = ""
+    app_id: int | None = None
+    user_id: int | None = None
+    llm_id: int | None = None
+    llm_slug: str = ""
+    vendor: str = ""
+    traceparent: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+
+class Context:
+    """One plugin's read-only view of an exchange, with its services.
+
+    A view, because a context is made for every hook of every exchange: two references cost a tenth of ten copies.
+    """
+
+    __slots__ = ("_facts", "_runtime", "_services")
+
+    def __init__(self, facts: ExchangeFacts, services: Services, runtime: Runtime = "gateway") -> None:
+        self._facts = facts
+        self._services = services
+        self._runtime = runtime
+
+    @property
+    def runtime(self) -> Runtime:
+        """Which process the plugin runs in."""
+        return self._runtime
+
+    @property
+    def services(self) -> Services:
+        """What the runtime offers to this plugin."""
+        return self._services
+
+    @property
+    def request_id(self) -> str:
+        """The client's own id of the request where it gave a well-formed one; it may repeat."""
+        return self._facts.request_id
+
+    @property
+    def exchange_id(self) -> str:
+        """The gateway's id of the exchange, unique; empty in ``initialize`` and ``shutdown``."""
+        return self._facts.exchange_id
+
+    @property
+    def app_id(self) -> int | None:
+        """The credentialed caller; ``None`` before authentication."""
+        return self._facts.app_id
+
+    @property
+    def user_id(self) -> int | None:
+        """The person behind the app; ``None`` where none is known."""
+        return self._facts.user_id
+
+    @property
+    def llm_id(self) -> int | None:
+        """The LLM that is called."""
+        return self._facts.llm_id
+
+    @property
+    def llm_slug(self) -> str:
+        """Its slug."""
+        return self._facts.llm_slug
+
+    @property
+    def vendor(self) -> str:
+        """Whose LLM it is."""
+        return self._facts.vendor
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """What earlier plugins of this exchange left with ``context_updates``."""
+        return MappingProxyType(self._facts.metadata)
+
+    @property
+    def trace_context(self) -> Mapping[str, str]:
+        """W3C trace context to continue: ``traceparent`` where the client sent one."""
+        traceparent = self._facts.traceparent
+        return {"traceparent": traceparent} if traceparent else {}
