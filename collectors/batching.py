@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import polars as pl
-
-from collectors.deliveries import Batch, Delivery, Frame
+from collectors.deliveries import Batch, Frame, joined
 from collectors.settings import BatchSettings
 from schemas.events import Kind
+
+_MAX_FRAMES = 64
+"""Joined beyond it: a frame of one row costs as much memory as one of fifty, and a trickle makes many."""
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class _Open:
         self.frames.append(frame)
         self.records += len(frame.delivery)
         self.size_bytes += frame.delivery.size_bytes()
+        if len(self.frames) > _MAX_FRAMES:
+            self.frames = [joined(self.frames)]
 
 
 class Batching:
@@ -53,7 +56,7 @@ class Batching:
         if size <= first:
             return [frame] if size else []
         starts = [0, *range(first, size, limit)]
-        return [_slice(frame, start, end) for start, end in zip(starts, [*starts[1:], size], strict=True)]
+        return [frame.slice(start, end) for start, end in zip(starts, [*starts[1:], size], strict=True)]
 
     def due(self) -> list[Batch]:
         """The batches whose age is up."""
@@ -72,15 +75,4 @@ class Batching:
         return max(0.0, oldest + self._settings.max_age_seconds - self._clock())
 
     def _close(self, kind: Kind) -> Batch:
-        frames = self._open.pop(kind).frames
-        if len(frames) == 1:
-            return Batch(frames[0])
-        delivery = Delivery()
-        for frame in frames:
-            delivery.extend(frame.delivery)
-        return Batch(Frame(kind, pl.concat([frame.rows for frame in frames], rechunk=True), delivery))
-
-
-def _slice(frame: Frame, start: int, end: int) -> Frame:
-    delivery = Delivery(frame.delivery.records[start:end], frame.delivery.lanes[start:end])
-    return Frame(frame.kind, frame.rows.slice(start, end - start), delivery)
+        return Batch(joined(self._open.pop(kind).frames))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,11 @@ class Delivery:
         self.records.append(record)
         self.lanes.append(lane)
 
+    def add_lane(self, records: Sequence[PolledRecord], lane: Lane) -> None:
+        """Append these, all of one lane."""
+        self.records += records
+        self.lanes += [lane] * len(records)
+
     def extend(self, other: Delivery) -> None:
         """Append all of another."""
         self.records += other.records
@@ -39,16 +44,34 @@ class Delivery:
         """Those at these positions."""
         return Delivery([self.records[at] for at in positions], [self.lanes[at] for at in positions])
 
+    def slice(self, start: int, end: int) -> Delivery:
+        """Those from ``start`` up to ``end``."""
+        return Delivery(self.records[start:end], self.lanes[start:end])
+
+    def slices(self, max_records: int, max_bytes: int) -> Iterator[Delivery]:
+        """Runs of at most as much, so that nobody works on one for long; a record above ``max_bytes`` is its own."""
+        start, size = 0, 0
+        for at, record in enumerate(self.records):
+            length = len(record.value or b"")
+            if at - start == max_records or (size and size + length > max_bytes):
+                yield self.slice(start, at)
+                start, size = at, 0
+            size += length
+        if start < len(self.records):
+            yield self if start == 0 else self.slice(start, len(self.records))
+
     def size_bytes(self) -> int:
         """Bytes of all values."""
         return sum([len(record.value or b"") for record in self.records])
 
-    def by_lane(self) -> Iterator[tuple[Lane, list[PolledRecord]]]:
+    def by_lane(self) -> Iterable[tuple[Lane, list[PolledRecord]]]:
         """The records of each lane."""
+        if self.lanes and self.lanes.count(self.lanes[0]) == len(self.lanes):
+            return ((self.lanes[0], self.records),)
         groups: dict[Lane, list[PolledRecord]] = defaultdict(list)
         for record, lane in zip(self.records, self.lanes, strict=True):
             groups[lane].append(record)
-        return iter(groups.items())
+        return groups.items()
 
 
 @dataclass(slots=True)
@@ -59,22 +82,57 @@ class Frame:
     rows: pl.DataFrame
     delivery: Delivery
 
+    def slice(self, start: int, end: int) -> Frame:
+        """The rows from ``start`` up to ``end``."""
+        return Frame(self.kind, self.rows.slice(start, end - start), self.delivery.slice(start, end))
+
+
+def joined(frames: Sequence[Frame]) -> Frame:
+    """Frames of one kind as one."""
+    if len(frames) == 1:
+        return frames[0]
+    delivery = Delivery()
+    for frame in frames:
+        delivery.extend(frame.delivery)
+    return Frame(frames[0].kind, pl.concat([frame.rows for frame in frames], rechunk=True), delivery)
+
 
 @dataclass(slots=True)
 class Poison:
-    """Records that can never be written, each with the reason."""
+    """Records that can never be written, each with the reason and, where known, who made it."""
 
     delivery: Delivery = field(default_factory=Delivery)
     errors: list[Unprocessable] = field(default_factory=list)
+    producers: list[str | None] = field(default_factory=list)
     attempts: int = 1
+    first_failed_at: int | None = None
+    """Microseconds since the epoch; ``None`` where it is now."""
 
     def __len__(self) -> int:
         return len(self.errors)
 
-    def add(self, record: PolledRecord, lane: Lane, error: Unprocessable) -> None:
+    def add(self, record: PolledRecord, lane: Lane, error: Unprocessable, producer: str | None = None) -> None:
         """Append one."""
         self.delivery.add(record, lane)
         self.errors.append(error)
+        self.producers.append(producer)
+
+    def extend(self, other: Poison) -> None:
+        """Append all of another."""
+        self.delivery.extend(other.delivery)
+        self.errors += other.errors
+        self.producers += other.producers
+
+    def drop_revoked(self) -> Delivery:
+        """Give up what is another's now; returns it."""
+        lanes = self.delivery.lanes
+        kept = [at for at in range(len(self)) if lanes[at].live]
+        dropped = self.delivery.pick([at for at in range(len(self)) if not lanes[at].live])
+        if dropped:
+            self.delivery = self.delivery.pick(kept)
+            self.errors = [self.errors[at] for at in kept]
+            self.producers = [self.producers[at] for at in kept]
+        return dropped
 
 
 @dataclass(slots=True)
@@ -83,19 +141,17 @@ class Batch:
 
     frame: Frame
     documents: Sequence[Any] = ()
+    unwritable: dict[int, Unprocessable] = field(default_factory=dict)
+    """Positions that have no document, each with the reason."""
     pending: list[int] = field(default_factory=list)
     attempts: int = 0
+    first_failed_at: int | None = None
 
     def __post_init__(self) -> None:
         self.pending = list(range(len(self.frame.delivery)))
 
     def __len__(self) -> int:
         return len(self.frame.delivery)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing of it is settled yet."""
-        return len(self.pending) == len(self.frame.delivery)
 
     def settle(self, positions: Sequence[int]) -> Delivery:
         """Take these off ``pending``; returns their records."""
@@ -109,5 +165,19 @@ class Batch:
     def drop_revoked(self) -> Delivery:
         """Give up what is another's now; returns it."""
         lanes = self.frame.delivery.lanes
-        dropped = [at for at in self.pending if not lanes[at].live]
-        return self.settle(dropped)
+        return self.settle([at for at in self.pending if not lanes[at].live])
+
+    def poison(self, errors: dict[int, Unprocessable]) -> Poison:
+        """These positions with their errors."""
+        delivery, gateways = self.frame.delivery, self.frame.rows["gateway_id"]
+        poison = Poison(attempts=max(1, self.attempts), first_failed_at=self.first_failed_at)
+        for at, error in errors.items():
+            poison.add(delivery.records[at], delivery.lanes[at], error, gateways[at])
+        return poison
+
+    def producers(self, positions: Sequence[int]) -> dict[str, int]:
+        """How many of these each gateway made."""
+        gateways = self.frame.rows["gateway_id"]
+        if len(positions) < len(self):
+            gateways = gateways.gather(positions)
+        return dict(gateways.value_counts().iter_rows())

@@ -115,6 +115,9 @@ class DatabaseEntry(_Entry):
     config: DatabaseSettings = DatabaseSettings()
 
 
+SinkEntry = ElasticsearchEntry | DatabaseEntry
+
+
 def _sink_of(entry: Any) -> str | None:
     path = entry.get("path") if isinstance(entry, dict) else getattr(entry, "path", None)
     return path if path in {"sink://elasticsearch", "sink://database"} else None
@@ -156,7 +159,7 @@ class Settings(Section):
             seen.add(entry.service_name)
         return self
 
-    def entries(self, services: tuple[str, ...] = ()) -> tuple[ElasticsearchEntry | DatabaseEntry, ...]:
+    def entries(self, services: tuple[str, ...] = ()) -> tuple[SinkEntry, ...]:
         """The enabled entries of these services, of all where none is named; ValueError names an unknown one."""
         enabled = [entry for entry in self.data_collection_plugins if entry.enabled]
         names = [entry.service_name for entry in enabled]

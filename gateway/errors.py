@@ -59,3 +59,7 @@ class UpstreamProtocolError(UpstreamFault):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, may_be_billed=True)
+
+
+class PortTakenError(Exception):
+    """The gateway's port cannot be listened on; the message says which key to change. Nothing was started."""

@@ -100,8 +100,13 @@ def build_snapshot(settings: Settings, chains: Mapping[str, Chains]) -> Snapshot
         llms_by_slug={llm.slug: llm for llm in llms},
         llms_by_id={llm.id: llm for llm in llms},
         tokens={token.sha256: Token(apps[token.app], _micros(token.expires_at)) for token in settings.tokens},
-        prices=PriceTable([_price(price, settings.price_version) for price in settings.prices]),
+        prices=price_table(settings),
     )
+
+
+def price_table(settings: Settings) -> PriceTable:
+    """The configured prices."""
+    return PriceTable([_price(price, settings.price_version) for price in settings.prices])
 
 
 def _llm(llm: LlmSettings, chains: Chains) -> Llm:

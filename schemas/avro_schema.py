@@ -73,6 +73,19 @@ def record_schema(definition: type) -> dict[str, Any]:
 
 
 @cache
+def micros_fields(kind: Kind) -> tuple[tuple[str, str | None], ...]:
+    """The times of an event: (field, ``None``), or (field, the list whose records hold it)."""
+    found: list[tuple[str, str | None]] = []
+    for name, (hint, _) in field_hints(EVENT_TYPES[kind]).items():
+        if hint is Micros:
+            found.append((name, None))
+        elif get_origin(hint) is list and is_typeddict(get_args(hint)[0]):
+            parts = field_hints(get_args(hint)[0])
+            found += [(part, name) for part, (inner, _) in parts.items() if inner is Micros]
+    return tuple(found)
+
+
+@cache
 def event_schema(kind: Kind) -> dict[str, Any]:
     """Today's schema of an event."""
     return record_schema(EVENT_TYPES[kind])

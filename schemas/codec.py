@@ -9,12 +9,15 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from fastavro import parse_schema, schemaless_reader
+from fastavro.schema import to_parsing_canonical_form
 
 from schemas.avro_schema import (
     event_schema,
+    micros_fields,
     parsed_schema,
     record_schema,
     released_schemas,
@@ -26,6 +29,7 @@ from schemas.events import FIELD_TYPES, KINDS, SUFFIXES, AnalyticsFields, Budget
 
 MAGIC = b"\xc3\x01"
 HEADER_BYTES = 10
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UndecodableError(Exception):
@@ -107,7 +111,9 @@ class SchemaBook:
 
     def _add(self, kind: Kind, schema: dict[str, Any]) -> bytes:
         fingerprint = schema_fingerprint(schema)
-        self._writers[fingerprint] = (kind, cast("dict[str, Any]", parse_schema(schema)))
+        # The canonical form has no logical types: a writer's own (a uuid, a decimal) would read as what no event holds.
+        plain = parse_schema(json.loads(to_parsing_canonical_form(schema)))
+        self._writers[fingerprint] = (kind, cast("dict[str, Any]", plain))
         self._texts[fingerprint] = json.dumps(schema, separators=(",", ":")).encode()
         return fingerprint
 
@@ -140,17 +146,29 @@ class SchemaBook:
             raise UnknownSchemaError(fingerprint) from None
 
     def decode(self, value: bytes) -> tuple[Kind, dict[str, Any]]:
-        """An event with today's fields, whoever wrote it; raises UndecodableError or UnknownSchemaError."""
+        """An event with today's fields, whoever wrote it, its times as aware datetimes.
+
+        Raises UndecodableError or UnknownSchemaError.
+        """
         kind, writer = self._writer(split_frame(value))
         stream = io.BytesIO(value)
         stream.seek(HEADER_BYTES)
         try:
-            event = schemaless_reader(stream, writer, parsed_schema(kind))
+            event = cast("dict[str, Any]", schemaless_reader(stream, writer, parsed_schema(kind)))
+            _read_times(kind, event)
         except Exception as error:
             raise UndecodableError("bad_body", type(error).__name__) from error
         if stream.tell() != len(value):
             raise UndecodableError("bad_body", "bytes behind the event")
-        return kind, cast("dict[str, Any]", event)
+        return kind, event
+
+
+def _read_times(kind: Kind, event: dict[str, Any]) -> None:
+    """Micros to datetimes, those that are a reader's defaults too; OverflowError outside the years 1 to 9999."""
+    for name, within in micros_fields(kind):
+        holders = [event] if within is None else event[within]
+        for holder in holders:
+            holder[name] = _EPOCH + timedelta(microseconds=holder[name])
 
 
 def split_frame(value: bytes | None) -> bytes:

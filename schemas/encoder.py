@@ -28,6 +28,11 @@ def _zigzag(value: int) -> bytes:
 
 _LONGS = tuple(_zigzag(value) for value in range(_SMALL))
 
+# Fourteen bits at a time: times since the epoch take eight bytes, and every event has two of them.
+_BITS, _MASK = 14, (1 << 14) - 1
+_INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
+_LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
+
 
 def encode_long(value: int) -> bytes:
     """Avro's variable-length zig-zag integer; OverflowError outside 64 bits, which no reader could read."""
@@ -36,7 +41,25 @@ def encode_long(value: int) -> bytes:
     if not -(1 << 63) <= value < 1 << 63:
         message = f"{value} does not fit in 64 bits"
         raise OverflowError(message)
-    return _zigzag(value)
+    bits = (value << 1) ^ (value >> 63)
+    out = b""
+    while bits > _MASK:
+        out += _INNER[bits & _MASK]
+        bits >>= _BITS
+    return out + _LAST[bits]
+
+
+class SharedList(list[Any]):
+    """A list that stands in many events (charges: the same for each exchange of an app in a month), encoded once.
+
+    It must not be changed after the first event that holds it.
+    """
+
+    __slots__ = ("encoded",)
+
+    def __init__(self, items: Sequence[Any]) -> None:
+        super().__init__(items)
+        self.encoded: bytes | None = None
 
 
 class _Texts(dict[str, bytes]):
@@ -108,4 +131,9 @@ def _item_encoder(kind: Any) -> Callable[[Any], bytes]:
 
 def _array(items: Sequence[Any], encode: Callable[[Any], bytes]) -> bytes:
     """One block with its count, then the end mark."""
+    if items.__class__ is SharedList:
+        shared: SharedList = items
+        if shared.encoded is None:
+            shared.encoded = _array([*items], encode)
+        return shared.encoded
     return b"".join((encode_long(len(items)), *map(encode, items), b"\0"))

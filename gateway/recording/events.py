@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from schemas.codec import EncodedEvent, encode_exchange
+from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.redaction import cut_text, header_lines, mask_query
 
@@ -201,7 +202,7 @@ def charges(app_id: int, llm_id: int, occurred_at: int) -> list[Charge]:
 def _charges(app_id: int, llm_id: int, year: int, month: int) -> list[Charge]:
     following = (year + 1, 1) if month == 12 else (year, month + 1)
     scopes = (("app", str(app_id)), ("llm", str(llm_id)), ("app_llm", f"{app_id}:{llm_id}"))
-    return [
+    return SharedList([
         {
             "scope": scope,
             "scope_id": scope_id,
@@ -210,7 +211,7 @@ def _charges(app_id: int, llm_id: int, year: int, month: int) -> list[Charge]:
             "period_end": _month_start(*following),
         }
         for scope, scope_id in scopes
-    ]
+    ])  # fmt: skip
 
 
 def _month_start(year: int, month: int) -> Micros:
@@ -238,5 +239,3 @@ def _short(model: str | None) -> str | None:
 
 def _micros(start_ns: int, end_ns: int) -> int | None:
     return (end_ns - start_ns) // 1000 if start_ns and end_ns else None
-
-

@@ -117,7 +117,7 @@ class Caller:
 
 
 def target_of(base_path: str, path: str, query: bytes) -> bytes:
-    """The vendor's path: the base path, unless the client's already begins with it, then the client's, then the query."""
+    """The vendor's path: the base path (unless the client's begins with it), the client's, the query."""
     if base_path and not (path == base_path or path.startswith(base_path + "/")):
         path = base_path + path
     target = path.encode("ascii")

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout
+from gateway.upstreams.dial import closed_properly
 from gateway.upstreams.parser import AnswerParser
 from gateway.upstreams.response import LeanResponse
 
@@ -172,7 +173,7 @@ class Connection(asyncio.Protocol):
         """The vendor closed properly, which ends an answer that has no other end."""
         response = self._response
         if response is not None:
-            if self._parser.end():
+            if self._parser.complete or (closed_properly(self._transport) and self._parser.end()):
                 response.wake()
             else:
                 self._cut()

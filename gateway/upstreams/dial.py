@@ -59,7 +59,7 @@ async def _connect(loop: asyncio.AbstractEventLoop, origin: Origin) -> socket.so
     for left, (family, kind, protocol, _, address) in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
         try:
             async with asyncio.timeout(_ATTEMPT_SECONDS if left else None):
-                return await _connect_one(loop, socket.socket(family, kind, protocol), address)
+                return await _connect_one(loop, new_socket(family, kind, protocol), address)
         except OSError as error:  # a TimeoutError is one
             failure = error
     raise failure
@@ -69,14 +69,37 @@ async def _connect_one(
     loop: asyncio.AbstractEventLoop, sock: socket.socket, address: tuple[object, ...]
 ) -> socket.socket:
     try:
+        await loop.sock_connect(sock, address)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def new_socket(family: int, kind: int, protocol: int) -> socket.socket:
+    """A TCP socket that sends small pieces at once, and notices a peer that is gone without a word."""
+    sock = socket.socket(family, kind, protocol)
+    try:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         if hasattr(socket, "TCP_KEEPIDLE"):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_SECONDS)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_PROBE_SECONDS)
-        await loop.sock_connect(sock, address)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def closed_properly(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether an end of file is the peer's own: under TLS only with ``close_notify`` (asyncio reports both alike)."""
+    session = transport.get_extra_info("ssl_object") if transport is not None else None
+    if session is None:
+        return True
+    try:
+        return not session.read(1)
+    except ssl.SSLZeroReturnError:
+        return True
+    except ssl.SSLError:  # it would still like to read
+        return False

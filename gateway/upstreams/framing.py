@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _NAME_BYTES = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_lowercase).encode()
 """A token (RFC 9110, 5.6.2) in lower case, as ``Headers`` promises; so names compare as they are."""
 _METHOD_BYTES = _NAME_BYTES + string.ascii_uppercase.encode()
-_TARGET_BYTES = bytes(range(0x21, 0x7F))
+_TARGET_BYTES = bytes(range(0x21, 0x7F)).replace(b"#", b"")
+"""Printable, and no fragment: that is never sent (RFC 9110, 7.1)."""
 _OURS = frozenset((b"content-length", b"transfer-encoding"))
 _WITHOUT_BODY = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
 """Methods whose empty body is not announced (RFC 9110, 8.6)."""
@@ -49,12 +50,19 @@ def request_head(request: UpstreamRequest) -> bytes:
     check_request(request)
     lines = [request.method + b" " + request.target + b" HTTP/1.1"]
     lines += [name + b": " + value for name, value in request.headers]
-    if not names_host(request.headers):
-        lines.append(b"host: " + host_of(request.origin))
-    if announces_length(request):
-        lines.append(b"content-length: %d" % len(request.body))
+    lines += [name + b": " + value for name, value in added_headers(request)]
     lines.append(b"\r\n")
     return b"\r\n".join(lines)
+
+
+def added_headers(request: UpstreamRequest) -> Headers:
+    """What a client adds to the caller's headers: ``host``, unless it is there, and the body's length."""
+    added: Headers = []
+    if not names_host(request.headers):
+        added.append((b"host", host_of(request.origin)))
+    if announces_length(request):
+        added.append((b"content-length", b"%d" % len(request.body)))
+    return added
 
 
 def announces_length(request: UpstreamRequest) -> bool:

@@ -17,16 +17,21 @@ from gateway.upstreams.limits import DEFAULT_LIMITS, ClientLimits
 from gateway.upstreams.pool import Pool
 
 if TYPE_CHECKING:
+    import ssl
+
     from gateway.upstreams.client import Origin, UpstreamRequest
     from gateway.upstreams.response import LeanResponse
 
 
 class LeanClient:
-    """An ``UpstreamClient`` of our own. ``ca_file`` names certificates trusted besides the system's."""
+    """An ``UpstreamClient`` of our own. ``ca_file`` names certificates trusted besides the system's; ``tls`` is for
+    whoever needs more than that (a client's certificate, say)."""
 
-    def __init__(self, limits: ClientLimits = DEFAULT_LIMITS, *, ca_file: str = "") -> None:
+    def __init__(
+        self, limits: ClientLimits = DEFAULT_LIMITS, *, ca_file: str = "", tls: ssl.SSLContext | None = None
+    ) -> None:
         self._limits = limits
-        self._tls = tls_context(ca_file)
+        self._tls = tls or tls_context(ca_file)
         self._pools: dict[Origin, Pool] = {}
         self._connections: set[Connection] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None

@@ -2,8 +2,8 @@
 
 llhttp refuses by itself: repeated, conflicting or malformed ``content-length``, both framings at once, bare CR or LF,
 folded lines, NUL. Refused here: heads, trailers and chunk extensions without bound (llhttp has none), transfer codings
-that we do not undo, an unasked ``101``. Two things that llhttp cannot know are added: an answer to ``HEAD`` has no
-body, and an answer without any length ends with its connection.
+that we do not undo, versions that are not ours, an unasked ``101``. Two things that llhttp cannot know are added: an
+answer to ``HEAD`` has no body, and an answer without any length ends with its connection.
 """
 
 from __future__ import annotations
@@ -122,8 +122,9 @@ class AnswerParser:
         if status < 200:
             self._skip(status)
             return
-        if self._transfer_coded and self._parser.get_http_version() == "1.0":
-            self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
+        version = self._parser.get_http_version()
+        if version != "1.1":
+            self._check_version(version)
         self._header_bytes = 0
         self._response.status = status
         self._response.headers = self._headers
@@ -157,6 +158,12 @@ class AnswerParser:
         self._interim += 1
         if self._interim > _MAX_INTERIM:
             self._refuse(f"more than {_MAX_INTERIM} interim answers")
+
+    def _check_version(self, version: str) -> None:
+        if version != "1.0":
+            self._refuse(f"HTTP/{version}")
+        if self._transfer_coded:
+            self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
 
     def _check_coding(self, value: bytes) -> None:
         if self._transfer_coded or value.strip().lower() != b"chunked":

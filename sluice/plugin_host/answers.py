@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from sluice.plugin_host.errors import PluginBlocked
 from sluice.sdk.capabilities import Hook
@@ -46,6 +46,8 @@ class Limits:
     max_header_bytes: int = 64 << 10
     max_metadata_bytes: int = 16 << 10
     """Of one exchange, all plugins together."""
+    max_message_characters: int = 4096
+    """Of a block: what the client is told."""
 
 
 def apply_to_request(
@@ -75,14 +77,18 @@ def apply_to_response(
 
 def blocked(plugin: str, hook: Hook, answer: PluginResponse | ResponseWriteResponse, limits: Limits) -> PluginBlocked:
     """The plugin's own answer to the client."""
-    status = answer.status_code
-    if type(status) is not int or not 200 <= status <= 599:
+    status: Any = answer.status_code
+    if not isinstance(status, int) or isinstance(status, bool) or not 200 <= status <= 599:
         message = f"blocked with status {status!r:.40}, which is not one of 200 to 599"
         raise AnswerError(message)
     raw = [] if answer.headers is None else _checked_headers(answer.headers, limits)
     headers = [line for line in raw if line[0] not in _FRAMING]
     body = None if answer.body is None else _checked_body(answer.body, limits)
-    return PluginBlocked(plugin, hook, status, headers, body, _checked_text(answer.message, "message"))
+    text = _checked_text(answer.message, "message")
+    if len(text) > limits.max_message_characters:
+        message = f"message has {len(text)} characters, more than {limits.max_message_characters}"
+        raise AnswerError(message)
+    return PluginBlocked(plugin, hook, int(status), headers, body, text)
 
 
 def _changed(message: MessageT, headers: Any, body: Any, limits: Limits) -> MessageT:
@@ -119,8 +125,9 @@ def _checked_body(body: Any, limits: Limits) -> bytes:
     if not isinstance(body, bytes | bytearray | memoryview):
         message = f"body is {_kind(body)}, not bytes"
         raise AnswerError(message)
-    if len(body) > limits.max_body_bytes:
-        message = f"body has {len(body)} bytes, more than {limits.max_body_bytes}"
+    size = body.nbytes if isinstance(body, memoryview) else len(body)
+    if size > limits.max_body_bytes:
+        message = f"body has {size} bytes, more than {limits.max_body_bytes}"
         raise AnswerError(message)
     return body if isinstance(body, bytes) else bytes(body)
 
@@ -137,8 +144,9 @@ def _check_request(request: Any, message: PluginRequest) -> None:
     if not isinstance(request, PluginRequest):
         text = f"request is {_kind(request)}, not a PluginRequest"
         raise AnswerError(text)
-    for field in fields(PluginRequest):
-        if field.name not in _FROM_REQUEST and getattr(request, field.name) != getattr(message, field.name):
+    for field in fields(message):
+        own = getattr(message, field.name)
+        if field.name not in _FROM_REQUEST and getattr(request, field.name, own) != own:
             text = f"{field.name} of a request cannot be changed"
             raise AnswerError(text)
 
@@ -147,18 +155,23 @@ def _update_metadata(facts: ExchangeFacts, updates: Any, limits: Limits) -> None
     if not isinstance(updates, Mapping):
         message = f"context_updates are {_kind(updates)}, not a mapping"
         raise AnswerError(message)
-    reserved = _RESERVED_METADATA & set(updates)
+    added = {
+        _checked_text(key, "a key of context_updates"): _checked_text(value, f"context_updates[{key!r:.40}]")
+        for key, value in updates.items()
+    }
+    reserved = _RESERVED_METADATA.intersection(added)
     if reserved:
         message = f"context_updates: {', '.join(reserved)} is not in this version"
         raise AnswerError(message)
-    for key, value in updates.items():
-        _checked_text(key, "a key of context_updates")
-        _checked_text(value, f"context_updates[{key!r:.40}]")
-    merged = {**facts.metadata, **cast("Mapping[str, str]", updates)}
-    if sum(len(key) + len(value) for key, value in merged.items()) > limits.max_metadata_bytes:
+    merged = {**facts.metadata, **added}
+    if sum(_utf8_bytes(key) + _utf8_bytes(value) for key, value in merged.items()) > limits.max_metadata_bytes:
         message = f"metadata is larger than {limits.max_metadata_bytes} bytes"
         raise AnswerError(message)
-    facts.metadata.update(updates)
+    facts.metadata.update(added)
+
+
+def _utf8_bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _kind(value: object) -> str:

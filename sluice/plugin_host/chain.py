@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from schemas.events import PluginTiming
 from sluice.plugin_host.answers import AnswerError, Limits, MessageT, apply_to_request, apply_to_response, blocked
 from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_within
-from sluice.plugin_host.errors import PluginBlocked, PluginFailed
+from sluice.plugin_host.errors import PluginBlocked, PluginFailed, described
 from sluice.sdk.capabilities import Hook
 from sluice.sdk.context import Context, ExchangeFacts, Runtime
 from sluice.sdk.messages import PluginResponse, ResponseWriteResponse
@@ -124,11 +124,4 @@ def _reason(link: Link, error: Exception) -> str:
         return str(error)[:_MAX_REASON_CHARACTERS]
     if isinstance(error, EscapeAttempted):
         return f"raised {error}"
-    return f"raised {type(error).__name__}: {_text(error)}"[:_MAX_REASON_CHARACTERS]
-
-
-def _text(error: Exception) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - its ``__str__`` is the plugin's too
-        return "(its text cannot be read)"
+    return f"raised {described(error)}"

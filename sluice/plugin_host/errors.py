@@ -10,6 +10,17 @@ from __future__ import annotations
 from sluice.sdk.capabilities import Hook
 from sluice.sdk.headers import RawHeaders
 
+_MAX_DESCRIBED_CHARACTERS = 200
+
+
+def described(error: BaseException) -> str:
+    """Type and text of what a plugin raised, whatever its own ``__str__`` does, and no longer than a log line."""
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001 - its ``__str__`` is the plugin's too
+        text = "(its text cannot be read)"
+    return f"{type(error).__name__}: {text}"[:_MAX_DESCRIBED_CHARACTERS]
+
 
 class PluginLoadError(Exception):
     """A plugin that cannot be loaded; the message names it, what is wrong and the remedy."""

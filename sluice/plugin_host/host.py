@@ -11,8 +11,8 @@ import structlog
 
 from sluice.plugin_host.answers import Limits
 from sluice.plugin_host.chain import Chain, Link
-from sluice.plugin_host.deadline import DeadlineExpired, run_within
-from sluice.plugin_host.errors import PluginLoadError
+from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_within
+from sluice.plugin_host.errors import PluginLoadError, described
 from sluice.plugin_host.loader import load_plugin
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.plugin_host.services import services_of
@@ -97,7 +97,8 @@ class PluginHost:
                 loaded.registration.name, problem, "do slow work later, or in the background"
             ) from error
         except Exception as error:
-            problem = f"initialize raised {type(error).__name__}: {error}"
+            raised = str(error) if isinstance(error, EscapeAttempted) else described(error)
+            problem = f"initialize raised {raised}"
             raise PluginLoadError(loaded.registration.name, problem, "see the plugin's own documentation") from error
 
     def chain(self, names: Iterable[str], hook: Hook) -> Chain | None:

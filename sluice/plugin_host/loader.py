@@ -15,9 +15,10 @@ from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
-from sluice.plugin_host.errors import PluginLoadError
+from sluice.plugin_host.errors import PluginLoadError, described
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.sdk.capabilities import hooks_of
 from sluice.sdk.plugin import BasePlugin
@@ -43,7 +44,7 @@ def _imported_class(registration: PluginRegistration) -> type[BasePlugin[Any]]:
     try:
         module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        problem = f"module {name!r} cannot be imported ({_describe(error)})"
+        problem = f"module {name!r} cannot be imported ({described(error)})"
         remedy = "install the package that has it into the gateway's environment, or correct `command`"
         raise PluginLoadError(registration.name, problem, remedy) from error
     return _class_in(registration, module, class_name)
@@ -85,7 +86,7 @@ def _run_file(registration: PluginRegistration, path: Path) -> ModuleType:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        problem = f"{path} cannot be run ({_describe(error)})"
+        problem = f"{path} cannot be run ({described(error)})"
         raise PluginLoadError(
             registration.name, problem, "correct the file; what it imports must be installed"
         ) from error
@@ -111,8 +112,8 @@ def _instantiate(registration: PluginRegistration, plugin: type[BasePlugin[Any]]
         raise PluginLoadError(registration.name, problem, remedy)
     try:
         return plugin()
-    except Exception as error:
-        problem = f"{plugin.__name__}() failed ({_describe(error)})"
+    except (Exception, SystemExit) as error:
+        problem = f"{plugin.__name__}() failed ({described(error)})"
         raise PluginLoadError(registration.name, problem, "a plugin is made without arguments") from error
 
 
@@ -125,18 +126,29 @@ def _config(registration: PluginRegistration, plugin: BasePlugin[Any]) -> Any:
         return model.model_validate(registration.config)
     except ValidationError as error:
         _refuse_config(registration, error)
+    except Exception as error:
+        problem = f"config cannot be validated: {model.__name__} raised {type(error).__name__}"
+        raise PluginLoadError(registration.name, problem, "correct its config") from error
 
 
 def _refuse_unknown_keys(registration: PluginRegistration, model: type[BaseModel]) -> None:
     """Pydantic ignores unknown keys unless told otherwise; a misspelt key would be a default in silence."""
     if model.model_config.get("extra") is not None:
         return
-    known = {field.alias or name for name, field in model.model_fields.items()} | set(model.model_fields)
+    known = {key for name, field in model.model_fields.items() for key in (name, *_aliases(field))}
     for key in registration.config:
         if key not in known:
             close = get_close_matches(key, known, n=1)
             remedy = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known)) or 'none'}"
             raise PluginLoadError(registration.name, f"config.{key} is unknown", remedy)
+
+
+def _aliases(field: FieldInfo) -> list[str]:
+    """The keys that a field is also read from."""
+    given = field.validation_alias
+    choices = given.choices if isinstance(given, AliasChoices) else [given]
+    paths = [choice.path[0] if isinstance(choice, AliasPath) else choice for choice in choices]
+    return [key for key in paths if isinstance(key, str)]
 
 
 def _refuse_config(registration: PluginRegistration, error: ValidationError) -> NoReturn:
@@ -146,7 +158,3 @@ def _refuse_config(registration: PluginRegistration, error: ValidationError) -> 
         for problem in error.errors(include_input=False, include_url=False)
     ]
     raise PluginLoadError(registration.name, "; ".join(problems), "correct its config") from None
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"

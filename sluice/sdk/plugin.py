@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC
 from collections.abc import Mapping
 from typing import Any, ClassVar, Generic, get_args, get_origin
@@ -40,6 +41,10 @@ class BasePlugin(ABC, Generic[Config]):
         for base in getattr(cls, "__orig_bases__", ()):
             if isinstance(get_origin(base), type) and issubclass(get_origin(base), BasePlugin):
                 cls.config_type = _model(cls, get_args(base)[0])
+        for method in ("initialize", "shutdown"):
+            if not inspect.iscoroutinefunction(getattr(cls, method)):
+                message = f"{cls.__name__}.{method} must be an `async def`"
+                raise TypeError(message)
 
     async def initialize(self, ctx: Context, config: Config) -> None:
         """Called by the host once, before any hook; raising refuses the plugin. At most 10 seconds."""

@@ -1,9 +1,10 @@
 """Holds one server on behalf of another process, and takes it along when that process is gone.
 
 Run as a script of its own (``python -I -S keeper.py LOG UID COMMAND...``); it imports nothing of ours. Its standard
-input is a pipe whose other end only the owner holds: ``T`` asks the server's process group to end, ``K`` kills it, and
-the end of the pipe, which the kernel brings about whatever happens to the owner, kills it too. (``PR_SET_PDEATHSIG``
-would not do: it follows the *thread* that forked, it is lost by grandchildren, and it is Linux alone.)
+input is a pipe whose other end only the owner holds: ``T`` asks the server's process group to end, ``L`` its leader
+alone (which has children of its own to end in order), ``K`` kills the group, and the end of the pipe, which the kernel
+brings about whatever happens to the owner, kills it too. (``PR_SET_PDEATHSIG`` would not do: it follows the *thread*
+that forked, it is lost by grandchildren, and it is Linux alone.)
 
 It ends when the last process of the server has ended, so that whoever waits for it may use ports and data again.
 """
@@ -41,10 +42,13 @@ def launch(log_path: Path, uid: int, command: list[str]) -> int:
 def obey(group: int) -> None:
     """Carry out the owner's orders until it kills the server or is gone."""
     order = b"T"
-    while order == b"T":
+    while order in {b"T", b"L"}:
         order = os.read(0, 1)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM if order == b"T" else signal.SIGKILL)
+            if order == b"L":
+                os.kill(group, signal.SIGTERM)
+            else:
+                os.killpg(group, signal.SIGTERM if order == b"T" else signal.SIGKILL)
 
 
 def wait_for_all() -> None:

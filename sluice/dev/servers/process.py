@@ -30,6 +30,11 @@ class ServerProcess:
         self._log_start = 0
 
     @property
+    def pid(self) -> int:
+        """The process that holds the server and all of its own; 0 where nothing runs."""
+        return 0 if self._keeper is None else self._keeper.pid
+
+    @property
     def is_running(self) -> bool:
         """Whether any process of the server is left."""
         return self._keeper is not None and self._keeper.poll() is None
@@ -73,6 +78,10 @@ class ServerProcess:
             self._wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
+
+    def ask_to_end(self) -> None:
+        """SIGTERM to the command itself and not to its children; returns at once, and never kills."""
+        self._order(b"L")
 
     def _order(self, order: bytes) -> None:
         if self._keeper is None or self._keeper.stdin is None or self._keeper.poll() is not None:

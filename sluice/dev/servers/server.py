@@ -41,6 +41,11 @@ class Server(ABC):
         return self._process.is_running
 
     @property
+    def pid(self) -> int:
+        """The root of its process tree; 0 where nothing runs."""
+        return self._process.pid
+
+    @property
     def log_path(self) -> Path:
         """Where it writes its log."""
         return self._process.log_path

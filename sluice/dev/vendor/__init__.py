@@ -1,11 +1,12 @@
-"""A scripted vendor: an HTTP server that speaks OpenAI's dialect and does exactly what it is told."""
+"""A scripted vendor: an HTTP server that speaks OpenAI's dialect and does exactly what it is told.
 
+In reading order: ``script`` (what can be asked for), ``asked`` (what a request says), ``parts``, ``bodies`` and
+``responses`` (the answers), ``plan`` (bytes and their moments), ``wire`` and ``connection`` (HTTP), ``served`` (the
+log), ``server``.
+"""
 
-class MockVendor:
-    """Placeholder while the servers are tried."""
+from sluice.dev.vendor.script import HEADER, Script, ScriptError
+from sluice.dev.vendor.served import SeenRequest, Served, read_served
+from sluice.dev.vendor.server import MockVendor
 
-    async def start(self, port: int = 0) -> None:
-        """Start."""
-
-    async def close(self) -> None:
-        """Close."""
+__all__ = ["HEADER", "MockVendor", "Script", "ScriptError", "SeenRequest", "Served", "read_served"]

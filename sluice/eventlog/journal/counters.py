@@ -29,6 +29,16 @@ class JournalCounters:
     """Segment files unlinked by retention."""
     groups_detached: int = 0
     """Reader groups that were too far behind and no longer hold space."""
+    housekeeping_failures: int = 0
+    """Times that rolling, retention or measuring failed; tried again a second later."""
+    exchanges_dropped: int = 0
+    """``on_full: drop``: exchanges answered without being recorded, for want of room."""
+    exchanges_undurable: int = 0
+    """Exchanges answered whose events could then not be written in time (``on_full: drop``, or mode ``fast``)."""
+    exchanges_degraded: int = 0
+    """``strict.on_timeout: degrade``: exchanges answered without Kafka's acknowledgement; the journal has them."""
+    unflushed_bytes: int = 0
+    """Mode ``fast``: what a crash would lose now."""
 
 
 @dataclass(slots=True)

@@ -3,8 +3,10 @@
     entry    mark (4) | records u16 | number of the first u32 | appended at, milliseconds i64 | records
     record   topic u8 | id u8 | key u32 | extra u32 | value u32 | occurred at, micros i64 | sequence i64 | the bytes
 
-``topic`` is an index into the header's event topics; the key of an event is the head of its id and not written again.
-A side record has topic 255: its topic and its headers are in ``extra``. Lengths of 2^32-1 stand for ``None``.
+``topic`` is an index into the header's event topics; the key of an event is the head of its id and not written again,
+its ``extra`` is the ``traceparent`` of its exchange. A side record has topic 255: its topic and its headers are in
+``extra``. The bytes are id (events) or extra and key (side records), then extra (events), then the value; a value
+length of 2^32-1 stands for ``None``.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
 ENTRY = struct.Struct(f"<{MARK_BYTES}sHIq")
 RECORD = struct.Struct("<BBIIIqq")
 SEGMENT_SHIFT = 32
+TRACEPARENT = "traceparent"
 _SIDE = 255
 _NONE = 0xFFFFFFFF
 _KIND_INDEX: dict[Kind, int] = {kind: index for index, kind in enumerate(KINDS)}
@@ -45,6 +48,7 @@ class WrittenRecord(NamedTuple):
     occurred_at: int
     """Microseconds since the epoch; 0 on side records."""
     headers: tuple[tuple[str, bytes], ...]
+    """As published; of an event its ``traceparent`` where it has one."""
     appended_at_ms: int
 
 
@@ -54,18 +58,20 @@ def encode_events(
     """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
     for event in events:
-        kind = event.kind
+        kind, exchange_id, occurred_at, _, traceparent = event
         sequence = sequences[kind] + 1
         value = event.value(sequence)
-        key = event.exchange_id.encode()
+        key = exchange_id.encode()
         event_id = key + _SUFFIX_BYTES[kind]
-        parts.append(
+        extra = traceparent.encode()
+        parts += (
             RECORD.pack(
-                _KIND_INDEX[kind], len(event_id), len(key), 0, len(value), event.occurred_at, sequence
-            )
+                _KIND_INDEX[kind], len(event_id), len(key), len(extra), len(value), occurred_at, sequence
+            ),
+            event_id,
+            extra,
+            value,
         )  # fmt: skip
-        parts.append(event_id)
-        parts.append(value)
         sequences[kind] = sequence
     return b"".join(parts)
 
@@ -104,12 +110,14 @@ def _decode(payload: bytes, topics: Sequence[str], base: int) -> list[WrittenRec
             record, at = _side_record(payload, at, (key_bytes, extra_bytes, value_bytes), offset, appended_at_ms)
             records.append(record)
             continue
-        value_at = at + id_bytes
-        event_id = payload[at:value_at]
+        extra_at = at + id_bytes
+        event_id = payload[at:extra_at]
+        value_at = extra_at + extra_bytes
+        headers = ((TRACEPARENT, payload[extra_at:value_at]),) if extra_bytes else ()
         at = value_at + value_bytes
         value = payload[value_at:at]
         key = event_id[:key_bytes]
-        records.append(WrittenRecord(offset, topics[index], key, value, event_id, occurred_at, (), appended_at_ms))
+        records.append(WrittenRecord(offset, topics[index], key, value, event_id, occurred_at, headers, appended_at_ms))
     if at != len(payload):
         message = f"an entry of {len(payload)} bytes whose records end at {at}"
         raise ValueError(message)

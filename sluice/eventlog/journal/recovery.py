@@ -51,7 +51,7 @@ def _read_last(directory: Path, numbers: list[int], found: Recovered) -> None:
     try:
         segment = SegmentReader(path)
     except BadHeaderError:
-        # Its sequences are unknown, so nobody may go on counting for that boot; records are counted from the one before.
+        # Its sequences are unknown, so nobody may go on counting for that boot; records are counted from before it.
         found.damaged += 1
         found.total_records = _records_before(directory, numbers[:-1])
         return

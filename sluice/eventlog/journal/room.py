@@ -16,6 +16,8 @@ class Room:
         self._exchange_bytes = settings.max_exchange_bytes
         self._left = 0
         self._left_for_refusals = 0
+        self.bound_bytes = 0
+        """``journal.max_bytes``, or less where the file system has less."""
         self.reserved = 0
         """Exchanges that have room set aside."""
         self.is_stuck = False
@@ -23,7 +25,7 @@ class Room:
 
     def measure(self, used_bytes: int, free_bytes: int) -> None:
         """Count anew from what lies in the directory and what the file system still has."""
-        bound = min(self._max_bytes, used_bytes + free_bytes)
+        bound = self.bound_bytes = min(self._max_bytes, used_bytes + free_bytes)
         self._left = bound - used_bytes
         self._left_for_refusals = self._left - bound // _REFUSALS_SHARE
 
@@ -32,12 +34,34 @@ class Room:
         self._left -= size
         self._left_for_refusals -= size
 
+    @property
+    def left_bytes(self) -> int:
+        """What may still be written, set aside or not; below 0 where more was written than the bound allows."""
+        return self._left
+
+    @property
+    def used_bytes(self) -> int:
+        """What lies in the directory."""
+        return self.bound_bytes - self._left
+
+    def has_room(self) -> bool:
+        """Whether one more exchange would be admitted now."""
+        return not self.is_stuck and (self.reserved + 1) * self._exchange_bytes <= self._left
+
     def reserve(self) -> bool:
         """Set one exchange's room aside, if there is."""
         if self.is_stuck or (self.reserved + 1) * self._exchange_bytes > self._left:
             return False
         self.reserved += 1
         return True
+
+    def overbook(self) -> None:
+        """Admit an exchange whether there is room or not; ``fits`` decides when its events are there."""
+        self.reserved += 1
+
+    def fits(self) -> bool:
+        """Whether the largest exchange could be written now, whatever others have set aside."""
+        return not self.is_stuck and self._exchange_bytes <= self._left
 
     def release(self) -> None:
         """Give one exchange's room back."""

@@ -16,6 +16,7 @@ from sluice.eventlog.journal.frames import (
     SEAL_MARK,
     checksum,
     find_frame,
+    payload_at,
 )
 from sluice.eventlog.journal.header import HEADER_BYTES, BadHeaderError, SegmentHeader, parse_header
 
@@ -23,6 +24,8 @@ SUFFIX = ".seg"
 _NAME = re.compile(r"(\d{8,10})\.seg")
 _CHUNK_BYTES = 1 << 20
 _FINGERPRINT_BYTES = 8
+_SCHEMAS_BYTES = 1 << 20
+"""More than the schemas of one segment ever are (about 20 KB)."""
 
 
 def segment_path(directory: Path, number: int) -> Path:
@@ -33,7 +36,7 @@ def segment_path(directory: Path, number: int) -> Path:
 def segment_numbers(directory: Path) -> list[int]:
     """The segments that exist, oldest first; empty where the directory does not exist."""
     try:
-        names = os.listdir(directory)
+        names = os.listdir(directory)  # noqa: PTH208 - looked at often, and names are all that is needed
     except FileNotFoundError:
         return []
     return sorted(int(match[1]) for match in map(_NAME.fullmatch, names) if match)
@@ -64,8 +67,6 @@ class SegmentReader:
         """Whether the last frame read is the seal of a clean end."""
         self.damaged = 0
         """Places where damage was stepped over or ended the segment."""
-        self.schemas: list[bytes] = []
-        """JSON texts of the schema frames passed so far."""
 
     def next_entry(self, *, final: bool) -> bytes | None:
         """The payload of the next entry; ``None`` where there is none yet, or at the end.
@@ -83,14 +84,21 @@ class SegmentReader:
             self.sealed = mark == SEAL_MARK
             if mark == ENTRY_MARK:
                 return payload
-            if mark == SCHEMA_MARK:
-                self.schemas.append(payload[MARK_BYTES + _FINGERPRINT_BYTES :])
+
+    def read_schemas(self) -> list[bytes]:
+        """JSON texts of the schema frames at the segment's head."""
+        head = os.pread(self._descriptor, _SCHEMAS_BYTES, HEADER_BYTES)
+        schemas, at = [], 0
+        while (payload := payload_at(head, at, self._seed)) is not None and payload.startswith(SCHEMA_MARK):
+            schemas.append(payload[MARK_BYTES + _FINGERPRINT_BYTES :])
+            at += FRAME_BYTES + len(payload)
+        return schemas
 
     def _next_payload(self) -> bytes | None:
         at = self.position - self._data_at
         if at + FRAME_BYTES > len(self._data):
             at = self._refill(_CHUNK_BYTES)
-            if FRAME_BYTES > len(self._data):
+            if len(self._data) < FRAME_BYTES:
                 return None
         length, crc = FRAME.unpack_from(self._data, at)
         if not MARK_BYTES <= length <= MAX_PAYLOAD_BYTES:

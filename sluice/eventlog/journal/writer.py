@@ -43,6 +43,7 @@ class SegmentWriter:
         except OSError:
             os.close(descriptor)
             unfinished.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # or readers would wait there while the old segment goes on
             raise
         self.close()
         self._descriptor, self.length = descriptor, len(head)

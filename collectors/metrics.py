@@ -1,0 +1,241 @@
+"""The collectors' metrics: one catalogue, each with its meaning, and a view of it for each service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from collectors.errors import Halt, Retryable
+from sluice.eventlog.interface import Partition
+from sluice.telemetry import Registry
+
+Outcome = Literal["delivered", "duplicate", "filtered", "dead_lettered", "revoked"]
+Step = Literal["poll", "decode", "prepare", "write", "dead_letter", "backpressure"]
+CommitResult = Literal["stored", "refused", "failed"]
+
+_SERVICE = ("service",)
+_RECORD_BUCKETS = (1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 50_000)
+_BYTE_BUCKETS = (1e3, 1e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 5e7)
+_LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class CollectorMetrics:
+    """The metrics of one process; they belong to its loop."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self._flow(self.registry)
+        self._log(self.registry)
+        self._state(self.registry)
+
+    def _flow(self, registry: Registry) -> None:
+        self.records = registry.counter(
+            "sluice_collector_records_total",
+            "Records by outcome: delivered and duplicate are in the sink, dead_lettered in the dead letters, "
+            "filtered is not this service's, revoked is another member's now and was not acknowledged here.",
+            labels=("service", "outcome"),
+        )
+        self.dead_letters = registry.counter(
+            "sluice_collector_dead_letters_total", "Dead letters by their reason.", labels=("service", "reason")
+        )
+        self.batch_records = registry.histogram(
+            "sluice_collector_batch_records",
+            "Records of a batch when it is written.",
+            "records",
+            _RECORD_BUCKETS,
+            _SERVICE,
+        )
+        self.batch_bytes = registry.histogram(
+            "sluice_collector_batch_bytes",
+            "Bytes of a batch, as they lay in the log.",
+            "bytes",
+            _BYTE_BUCKETS,
+            _SERVICE,
+        )
+        self.write_seconds = registry.histogram(
+            "sluice_collector_write_seconds",
+            "One write to the sink, whatever came of it.",
+            "seconds",
+            _LATENCY_BUCKETS,
+            _SERVICE,
+        )
+        self.retries = registry.counter(
+            "sluice_collector_retries_total",
+            "Writes after which something must be written again.",
+            labels=("service", "cause"),
+        )
+        self.step_micros = registry.counter(
+            "sluice_collector_step_micros_total",
+            "Time spent by step: what a service waits for tells what to scale. Writes overlap, so theirs is a sum.",
+            "microseconds",
+            ("service", "step"),
+        )
+        self.column_failures = registry.counter(
+            "sluice_collector_column_failures_total",
+            "Groups of records that had to be decoded one by one, as something was wrong among them.",
+            labels=_SERVICE,
+        )
+
+    def _log(self, registry: Registry) -> None:
+        self.lag_records = registry.gauge(
+            "sluice_collector_lag_records",
+            "Records in the log behind the committed offset.",
+            "records",
+            ("service", "topic", "partition"),
+        )
+        self.lag_seconds = registry.gauge(
+            "sluice_collector_lag_seconds",
+            "Age of the oldest record in the log that is not committed.",
+            "seconds",
+            _SERVICE,
+        )
+        self.seconds_to_loss = registry.gauge(
+            "sluice_collector_seconds_to_loss",
+            "Until the log deletes the oldest record that is not finished: retention less its age.",
+            "seconds",
+            _SERVICE,
+        )
+        self.commits = registry.counter(
+            "sluice_collector_commits_total",
+            "Commits of next offsets. Refused: the partitions were another member's already. Failed: tried again.",
+            labels=("service", "result"),
+        )
+        self.commit_seconds = registry.histogram(
+            "sluice_collector_commit_seconds", "One commit of next offsets.", "seconds", _LATENCY_BUCKETS, _SERVICE
+        )
+        self.rebalances = registry.counter(
+            "sluice_collector_rebalances_total", "Times that partitions came or went.", labels=("service", "change")
+        )
+        self.poll_errors = registry.counter(
+            "sluice_collector_poll_errors_total", "Polls that the log did not answer.", labels=("service", "error")
+        )
+
+    def _state(self, registry: Registry) -> None:
+        self.in_flight_records = registry.gauge(
+            "sluice_collector_in_flight_records", "Records between the log and their outcome.", "records", _SERVICE
+        )
+        self.in_flight_bytes = registry.gauge(
+            "sluice_collector_in_flight_bytes", "Bytes between the log and their outcome.", "bytes", _SERVICE
+        )
+        self.oldest_unfinished_seconds = registry.gauge(
+            "sluice_collector_oldest_unfinished_seconds",
+            "Age of the oldest record taken in and not finished.",
+            "seconds",
+            _SERVICE,
+        )
+        self.concurrency_limit = registry.gauge(
+            "sluice_collector_concurrency_limit",
+            "Writes that may be in flight; falls when the sink throttles.",
+            labels=_SERVICE,
+        )
+        self.writes_in_flight = registry.gauge(
+            "sluice_collector_writes_in_flight", "Writes that are in flight.", labels=_SERVICE
+        )
+        self.paused_partitions = registry.gauge(
+            "sluice_collector_paused_partitions", "Partitions that wait because too much is in flight.", labels=_SERVICE
+        )
+        self.ready = registry.gauge("sluice_collector_ready", "1 while records flow.", labels=_SERVICE)
+        self.halted = registry.gauge(
+            "sluice_collector_halted", "1 while a service waits for somebody to change something.", labels=_SERVICE
+        )
+        self.restarts = registry.counter(
+            "sluice_collector_restarts_total", "Times that a service had to begin anew.", labels=("service", "cause")
+        )
+        self.loop_lag = registry.gauge(
+            "sluice_collector_loop_lag_seconds", "How late the event loop was when it was last looked at.", "seconds"
+        )
+
+    def of(self, service: str) -> ServiceMetrics:
+        """The same, for one service."""
+        return ServiceMetrics(self, service)
+
+
+class ServiceMetrics:
+    """Counts what one service does."""
+
+    def __init__(self, catalogue: CollectorMetrics, service: str) -> None:
+        self.all = catalogue
+        self.service = service
+        self._partitions: set[Partition] = set()
+
+    def finished(self, outcome: Outcome, count: int) -> None:
+        """Records whose outcome is known."""
+        if count:
+            self.all.records.add(count, self.service, outcome)
+
+    def buried(self, reasons: Iterable[str]) -> None:
+        """Dead letters that the log has acknowledged."""
+        for reason in reasons:
+            self.all.dead_letters.add(1, self.service, reason)
+
+    def spent(self, step: Step, seconds: float) -> None:
+        """Time in a step."""
+        self.all.step_micros.add(int(seconds * 1_000_000), self.service, step)
+
+    def gathered(self, records: int, size_bytes: int) -> None:
+        """A batch goes to the sink."""
+        self.all.batch_records.observe(records, self.service)
+        self.all.batch_bytes.observe(size_bytes, self.service)
+
+    def wrote(self, seconds: float) -> None:
+        """One write, whatever came of it."""
+        self.all.write_seconds.observe(seconds, self.service)
+        self.spent("write", seconds)
+
+    def retried(self, cause: Retryable | Halt) -> None:
+        """Something of a write must be written again."""
+        kind = "halt" if isinstance(cause, Halt) else "throttled" if cause.throttled else "transient"
+        self.all.retries.add(1, self.service, kind)
+
+    def decoded(self, seconds: float, column_failures: int) -> None:
+        """One slice was decoded."""
+        self.spent("decode", seconds)
+        if column_failures:
+            self.all.column_failures.add(column_failures, self.service)
+
+    def committed(self, result: CommitResult, seconds: float) -> None:
+        """One commit."""
+        self.all.commits.add(1, self.service, result)
+        self.all.commit_seconds.observe(seconds, self.service)
+
+    def rebalanced(self, change: str) -> None:
+        """Partitions came or went."""
+        self.all.rebalances.add(1, self.service, change)
+
+    def poll_failed(self, error: Exception) -> None:
+        """The log did not answer a poll."""
+        self.all.poll_errors.add(1, self.service, type(error).__name__)
+
+    def restarted(self, cause: str) -> None:
+        """The service had to begin anew."""
+        self.all.restarts.add(1, self.service, cause)
+
+    def in_flight(self, records: int, size_bytes: int, oldest_unfinished_seconds: float) -> None:
+        """What is between the log and its outcome now."""
+        self.all.in_flight_records.set(records, self.service)
+        self.all.in_flight_bytes.set(size_bytes, self.service)
+        self.all.oldest_unfinished_seconds.set(oldest_unfinished_seconds, self.service)
+
+    def writing(self, in_flight: int, limit: int, paused_partitions: int) -> None:
+        """How the sink's side stands now."""
+        self.all.writes_in_flight.set(in_flight, self.service)
+        self.all.concurrency_limit.set(limit, self.service)
+        self.all.paused_partitions.set(paused_partitions, self.service)
+
+    def stands(self, *, is_ready: bool, is_halted: bool) -> None:
+        """How the service stands now."""
+        self.all.ready.set(int(is_ready), self.service)
+        self.all.halted.set(int(is_halted), self.service)
+
+    def lagging(self, records: dict[Partition, int], seconds: float, seconds_to_loss: float | None) -> None:
+        """How far behind the service is now, on the partitions that are its."""
+        for gone in self._partitions - set(records):
+            self.all.lag_records.forget(self.service, gone.topic, str(gone.partition))
+        self._partitions = set(records)
+        for partition, count in records.items():
+            self.all.lag_records.set(count, self.service, partition.topic, str(partition.partition))
+        self.all.lag_seconds.set(seconds, self.service)
+        if seconds_to_loss is None:
+            self.all.seconds_to_loss.forget(self.service)
+        else:
+            self.all.seconds_to_loss.set(seconds_to_loss, self.service)

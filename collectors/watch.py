@@ -1,0 +1,134 @@
+"""Looks after a running pipeline: how far behind it is, whether its sink still answers, whether anything moves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import structlog
+
+from collectors.alerts import Alerts
+from collectors.errors import Halt, Retryable
+from collectors.health import Health
+from collectors.intake import Intake
+from collectors.metrics import ServiceMetrics
+from collectors.sinks.interface import Sink
+from collectors.tracker import Tracker
+from collectors.writer import SINK, Writer
+from sluice.eventlog.interface import EventLogError, Partition, PartitionLag, Source
+
+LOOK_SECONDS = 10.0
+STALL_SECONDS = 60.0
+"""Records wait in the log and none came for so long: the source is begun anew (aiokafka can fall silent)."""
+
+MAX_STALL_SECONDS = 3_600.0
+_LAG_TIMEOUT_SECONDS = 10.0
+_LOSS_SHARES = (0.2, 0.5)
+"""Of the retention that is left when operators are told that records will be deleted unread."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """One look each ten seconds. ``clock`` is monotonic, in seconds; ``wall_clock`` in microseconds."""
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        sink: Sink[Any],
+        tracker: Tracker,
+        intake: Intake,
+        writer: Writer,
+        health: Health,
+        metrics: ServiceMetrics,
+        alerts: Alerts,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], int],
+        stall_seconds: float = STALL_SECONDS,
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._tracker = tracker
+        self._intake = intake
+        self._writer = writer
+        self._health = health
+        self._metrics = metrics
+        self._alerts = alerts
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._stall_seconds = stall_seconds
+        self._moved_at = clock()
+        self._taken = 0
+        self._loss_share = 1.0
+
+    async def run(self) -> None:
+        """Return when the source is stalled: records wait there, we wait for them, and nothing comes."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._check_sink()
+            lag = await self._lag()
+            if lag is None:
+                continue
+            self._report(lag)
+            if self._is_stalled(lag):
+                _log.error("records wait in the log and none come", seconds=self._stall_seconds)
+                return
+
+    async def _check_sink(self) -> None:
+        """Ask the sink whether it is there, where no write has told for a while."""
+        told_at = self._writer.succeeded_at
+        if self._writer.concurrency.in_flight or (told_at is not None and self._clock() - told_at < LOOK_SECONDS):
+            return
+        if self._health.has(SINK) and self._tracker.unfinished():
+            return  # what waits to be written will tell, and knows more than a check
+        try:
+            await self._sink.check()
+        except Retryable as error:
+            self._health.trouble(SINK, str(error))
+        except Halt as halt:
+            self._health.halt(SINK, halt)
+        else:
+            self._health.clear(SINK)
+
+    async def _lag(self) -> Mapping[Partition, PartitionLag] | None:
+        try:
+            async with asyncio.timeout(_LAG_TIMEOUT_SECONDS):
+                return await self._source.lag()
+        except (EventLogError, TimeoutError) as error:
+            _log.warning("lag is not known", error=str(error) or type(error).__name__)
+            return None
+
+    def _report(self, lag: Mapping[Partition, PartitionLag]) -> None:
+        now_ms = self._wall_clock() // 1_000
+        behind = [each for each in lag.values() if each.records and each.oldest_at_ms is not None]
+        ages = [now_ms - (each.oldest_at_ms or now_ms) for each in behind]
+        left = [
+            (each.retention_ms - age, each.retention_ms)
+            for each, age in zip(behind, ages, strict=True)
+            if each.retention_ms is not None
+        ]
+        nearest = min(left, default=None)
+        records = {partition: each.records for partition, each in lag.items()}
+        self._metrics.lagging(
+            records, max(ages, default=0) / 1_000, None if nearest is None else nearest[0] / 1_000
+        )  # fmt: skip
+        self._warn_of_loss(*(nearest or (1, 1)))
+
+    def _warn_of_loss(self, left_ms: int, retention_ms: int) -> None:
+        """An alert when half and when a fifth of the retention is left."""
+        share = next((share for share in _LOSS_SHARES if left_ms <= share * retention_ms), 1.0)
+        if share < self._loss_share:
+            seconds = str(left_ms // 1_000)
+            message = f"in {seconds} s the log deletes records that this service has not finished"
+            self._alerts.send("loss_ahead", message, {"seconds_to_loss": seconds})
+        self._loss_share = share
+
+    def _is_stalled(self, lag: Mapping[Partition, PartitionLag]) -> bool:
+        idle = not self._tracker.unfinished() and not self._intake.paused and not self._health.is_halted
+        waiting = any(each.records for each in lag.values())
+        if self._intake.taken != self._taken or not idle or not waiting:
+            self._taken, self._moved_at = self._intake.taken, self._clock()
+            return False
+        return self._clock() - self._moved_at >= self._stall_seconds

@@ -1,0 +1,96 @@
+"""Journals that nobody holds: of workers that are gone, of a gateway that was renamed, of a crash.
+
+At the start and then each minute every worker looks for them. What it finds it closes (interrupted exchanges, closing
+report) and, where there is a Kafka, relays to the end; in embedded mode collectors read it where it lies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.recording.recovery import ChargeRule, recover
+from gateway.snapshot import price_table
+from sluice.eventlog.interface import EventLogError
+from sluice.eventlog.journal.journal import Journal
+from sluice.eventlog.journal.lock import JournalBusyError
+from sluice.eventlog.places import COLLECTORS_FOLDER, all_journals, gateway_journal
+from sluice.eventlog.relay import Relay
+
+if TYPE_CHECKING:
+    from gateway.settings import Settings
+    from gateway.telemetry import GatewayMetrics
+    from schemas.topics import Topics
+
+LOOK_SECONDS = 60.0
+_RELAY_SECONDS = 30.0
+"""At most so long at a time: whoever owns the journal may want it back. What is left comes with the next look."""
+
+logger = structlog.get_logger(__name__)
+
+
+class Adopter:
+    """Looks after the orphans of one data directory; ``own`` is the journal of the worker that it runs in."""
+
+    def __init__(self, settings: Settings, topics: Topics, own: Path, metrics: GatewayMetrics) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._metrics = metrics
+        self._rule = ChargeRule(settings.budget.interrupted, price_table(settings))
+        gateway = settings.gateway
+        names = (worker_name(index) for index in range(gateway.workers))
+        self._others = {own, *(gateway_journal(settings.data_dir, gateway.id, name) for name in names)}
+        """Journals with an owner that lives or is about to be started again."""
+
+    async def run(self) -> None:
+        """Look now and each minute."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> int:
+        """Adopt what nobody holds; returns how many journals that were."""
+        adopted = 0
+        for directory in await asyncio.to_thread(all_journals, self._settings.data_dir):
+            if directory in self._others or directory.parent.name == COLLECTORS_FOLDER:
+                continue
+            try:
+                adopted += await self._adopt(directory)
+            except (EventLogError, OSError) as error:
+                logger.warning("journal not adopted", directory=str(directory), error=str(error))
+        return adopted
+
+    async def _adopt(self, directory: Path) -> bool:
+        settings = self._settings
+        embedded = not settings.kafka.bootstrap_servers
+        try:
+            journal = await asyncio.to_thread(Journal, directory, settings.journal, self._topics, embedded=embedded)
+        except JournalBusyError:
+            return False
+        try:
+            cut = await asyncio.to_thread(recover, journal, directory, self._rule, self._topics)
+            self._metrics.interrupted.add(cut)
+            if not embedded:
+                await self._relay(directory)
+            await asyncio.to_thread(journal.housekeep)
+        finally:
+            await journal.close()
+        return True
+
+    async def _relay(self, directory: Path) -> None:
+        relay = Relay(directory, self._settings, self._topics, self._settings.gateway.id)
+        if relay.lag_records == 0:
+            return
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(relay.run())
+            complete = await relay.drain(_RELAY_SECONDS)
+            running.cancel()
+        logger.info("orphaned journal relayed", directory=str(directory), complete=complete)
+
+
+def worker_name(index: int) -> str:
+    """``w0``, ``w1`` …: stable names, so that a worker that is started again finds its journal."""
+    return f"w{index}"

@@ -1,0 +1,111 @@
+"""``sluice gateway`` and ``sluice token``, and what the gateway adds to ``validate`` and ``doctor``.
+
+Every ``sluice`` command imports this file, so it is light: the server is imported by the command that runs it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from gateway.access.credentials import hash_token
+from gateway.errors import PortTakenError
+from gateway.settings import Settings
+from sluice.commands import Commands, Finding
+from sluice.eventlog.interface import EventLogError
+from sluice.logs import configure_logs
+from sluice.plugin_host.errors import PluginLoadError
+from sluice.settings import SettingsError, load_settings
+
+_TOKEN_BYTES = 32
+_EXPECTED = (SettingsError, PortTakenError, PluginLoadError, EventLogError)
+"""What keeps a gateway from starting and is somebody's to mend: a line for each, no traceback."""
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file, YAML or JSON.")]
+
+
+def register(commands: Commands) -> None:
+    """Called by ``sluice`` through the entry-point group ``sluice.commands``."""
+    commands.app.command("gateway")(gateway)
+    commands.app.command("token")(token)
+    commands.add_settings("gateway", lambda document: "data_collection_plugins" not in document, load)
+    commands.add_check("gateway", check)
+
+
+def load(path: Path) -> Settings:
+    """The gateway's settings in a file."""
+    return load_settings(path, Settings)
+
+
+def check(config: Path) -> Iterator[Finding]:
+    """What ``sluice doctor`` looks at."""
+    from gateway.doctor import check_gateway  # noqa: PLC0415 - see above
+
+    return check_gateway(config)
+
+
+def gateway(
+    config: ConfigOption = Path("sluice.yaml"),
+    host: Annotated[str | None, typer.Option(help="Instead of gateway.host.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Instead of gateway.port.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=128, help="Instead of gateway.workers.")] = None,
+    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    worker: Annotated[str, typer.Option(hidden=True)] = "",
+    listener: Annotated[int, typer.Option(hidden=True)] = -1,
+    parent: Annotated[int, typer.Option(hidden=True)] = -1,
+) -> None:
+    """Run the gateway: the proxy on its port, with /health, /ready and /metrics.
+
+    Example: sluice gateway --config sluice.yaml --workers 2
+    """
+    from gateway.workers import run_gateway, run_worker  # noqa: PLC0415 - see above
+
+    configure_logs(log_level)
+    given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
+    given = {key: value for key, value in given.items() if value is not None}
+    try:
+        settings = load(config)
+        settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})
+        if worker:
+            with socket.socket(fileno=listener) as shared:
+                run_worker(settings, config, worker, shared, parent)
+        else:
+            options = [f"--log-level={log_level}", *(f"--{key}={value}" for key, value in given.items())]
+            run_gateway(settings, config, options)
+    except _EXPECTED as error:
+        refuse(error)
+    except ExceptionGroup as group:  # a task group wraps what ended it
+        expected = group.subgroup(_EXPECTED)
+        if expected is None:
+            raise
+        refuse(_first(expected))
+
+
+def refuse(error: BaseException) -> NoReturn:
+    """Say why nothing was started, and end with status 2."""
+    typer.echo(str(error), err=True)
+    raise typer.Exit(2) from error
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def token(
+    app: Annotated[int, typer.Option(help="The id of the app that the token is for.")] = 1,
+) -> None:
+    """Make a token: prints it once, and the entry for `tokens:` in sluice.yaml, which holds only its hash.
+
+    Example: sluice token --app 1
+    """
+    made = f"slc_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    typer.echo(f"token (shown once): {made}")
+    typer.echo(f"tokens:\n  - app: {app}\n    prefix: {made[:8]}\n    sha256: {hash_token(made)}")

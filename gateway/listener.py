@@ -1,0 +1,99 @@
+"""The listening socket, and the HTTP server on it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from gateway.errors import PortTakenError
+from gateway.server import make_protocol
+
+if TYPE_CHECKING:
+    from gateway.asgi import Application
+    from gateway.settings import GatewaySettings
+    from gateway.telemetry import GatewayMetrics
+
+_BACKLOG = 2048
+_EXPIRE_SECONDS = 1.0
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket, made before any worker starts and shared by all of them: a killed worker then takes only the
+    connections it had accepted, not those that wait. Raises PortTakenError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
+        message = f"{host}:{port} {reason}: set gateway.port (or --port), or end what listens there"
+        raise PortTakenError(message) from error
+    listener.listen(_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's, but for signals: those are the worker's to read."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+class WorkerServer:
+    """Serves one worker's application on the gateway's socket."""
+
+    def __init__(
+        self, settings: GatewaySettings, app: Application, metrics: GatewayMetrics, listener: socket.socket
+    ) -> None:
+        self._settings = settings
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                app,  # type: ignore[arg-type]  # uvicorn types each kind of scope, we dispatch on them
+                http=make_protocol(metrics, settings.max_header_bytes),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                proxy_headers=False,
+                server_header=False,
+                date_header=True,
+                backlog=_BACKLOG,
+                timeout_keep_alive=int(settings.keep_alive_seconds),
+                timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
+            )
+        )
+
+    async def serve(self, stop: asyncio.Event) -> None:
+        """Until ``stop``: then accept no more, let what is under way end within ``gateway.shutdown_seconds``."""
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(self._watch(stop))
+            expiring = tasks.create_task(self._expire())
+            await self._server.serve(sockets=[self._listener.dup()])
+            watching.cancel()
+            expiring.cancel()
+
+    async def _watch(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._server.should_exit = True
+
+    async def _expire(self) -> None:
+        """Close connections that do not complete a request head."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_EXPIRE_SECONDS)
+            for connection in list(self._server.server_state.connections):
+                expire = getattr(connection, "expire", None)
+                if expire is not None:
+                    expire(loop.time(), self._settings.client_read_timeout_seconds)

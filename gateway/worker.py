@@ -1,0 +1,199 @@
+"""One worker process, from its journal's lock to its last report.
+
+1 journal: lock, cut the torn end, record what a kill interrupted   2 plugins   3 relay, event log   4 the flow
+5 serve, with housekeeping beside it   6 drain, closing report, relay, seal
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.adoption import Adopter
+from gateway.assembly import WorkerParts, assemble
+from gateway.listener import WorkerServer
+from gateway.plugins import WorkerPlugins
+from gateway.recording.inflight import FILE_NAME, InFlightFile
+from gateway.recording.recovery import ChargeRule, recover
+from gateway.recording.reports import report
+from gateway.snapshot import price_table
+from gateway.sweep import INTERVAL_SECONDS
+from gateway.telemetry import GatewayMetrics
+from gateway.worker_metrics import MetricsFolder
+from schemas.ids import new_boot_id
+from schemas.topics import Topics
+from sluice.eventlog.interface import Boot, EventLogError
+from sluice.eventlog.journal.journal import Journal
+from sluice.eventlog.journal.lock import JournalBusyError
+from sluice.eventlog.modes import open_log
+from sluice.eventlog.places import gateway_journal
+from sluice.eventlog.relay import Relay
+
+if TYPE_CHECKING:
+    import socket
+
+    from gateway.settings import Settings
+    from sluice.eventlog.interface import EventLog
+
+HOUSEKEEPING_SECONDS = 1.0
+REPORT_SECONDS = 60.0
+_LOCK_SECONDS = 15.0
+"""How long a starting worker waits for its journal: whoever adopted it meanwhile lets go within seconds."""
+_RELAY_DRAIN_SECONDS = 1.0
+"""At the end the relay gets this long; what it leaves is in the journal, and the next boot goes on from there."""
+
+logger = structlog.get_logger(__name__)
+
+
+class Worker:
+    """One worker of a gateway. ``folder`` is where the settings file lies, from which plugins' paths begin."""
+
+    def __init__(self, settings: Settings, folder: Path, name: str, listener: socket.socket) -> None:
+        self._settings = settings
+        self._folder = folder
+        self._name = name
+        self._listener = listener
+        self._topics = Topics(settings.kafka.namespace, settings.kafka.partitions)
+        self._directory = gateway_journal(settings.data_dir, settings.gateway.id, name)
+        self._metrics = GatewayMetrics()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until ``stop`` is set, then drain. Raises what keeps the worker from starting."""
+        settings = self._settings
+        async with AsyncExitStack() as stack:
+            journal, boot = await self._open_journal(stack)  # 1
+            inflight = InFlightFile(self._directory / FILE_NAME, settings.gateway.max_in_flight)
+            stack.callback(inflight.close)
+            plugins = WorkerPlugins()
+            stack.push_async_callback(plugins.close)
+            await plugins.start(settings, self._folder)  # 2
+            relay = self._make_relay(journal)  # 3
+            log = open_log(settings, journal, relay)
+            stack.push_async_callback(log.close)
+            parts = assemble(  # 4
+                settings,
+                log=log,
+                boot=boot,
+                inflight=inflight,
+                mark=journal.mark,
+                plugins=plugins,
+                metrics=self._metrics,
+                ready=lambda: self._problems(journal, relay),
+                render_metrics=self._render_metrics,
+            )
+            stack.push_async_callback(parts.client.close)
+            async with self._housekeeping(journal, boot, parts, relay):
+                await WorkerServer(settings.gateway, parts.app, self._metrics, self._listener).serve(stop)  # 5
+                await self._close_books(journal, boot, log, relay)  # 6
+
+    async def _open_journal(self, stack: AsyncExitStack) -> tuple[Journal, Boot]:
+        settings = self._settings
+        journal = await self._lock_journal()
+        stack.push_async_callback(journal.close)
+        rule = ChargeRule(settings.budget.interrupted, price_table(settings))
+        interrupted = await asyncio.to_thread(recover, journal, self._directory, rule, self._topics)
+        if interrupted:
+            self._metrics.interrupted.add(interrupted)
+            logger.warning("interrupted exchanges recorded", worker=self._name, count=interrupted)
+        boot = Boot(settings.gateway.id, self._name, new_boot_id())
+        journal.begin(boot)
+        journal.housekeep()
+        return journal, boot
+
+    async def _lock_journal(self) -> Journal:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _LOCK_SECONDS
+        embedded = not self._settings.kafka.bootstrap_servers
+        while True:
+            try:
+                return await asyncio.to_thread(
+                    Journal, self._directory, self._settings.journal, self._topics, embedded=embedded
+                )
+            except JournalBusyError:
+                if loop.time() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+
+    def _make_relay(self, journal: Journal) -> Relay | None:
+        settings = self._settings
+        if not settings.kafka.bootstrap_servers:
+            return None
+        relay = Relay(self._directory, settings, self._topics, settings.gateway.id)
+        relay.attach(journal)
+        return relay
+
+    def _problems(self, journal: Journal, relay: Relay | None) -> list[str]:
+        """Why this worker should get no requests now."""
+        problems = []
+        if not journal.room.has_room():
+            problems.append("the journal has no room for another exchange")
+        strict = self._settings.eventlog.durability == "strict"
+        if strict and self._settings.strict.on_timeout == "refuse" and relay and not relay.is_acknowledging:
+            problems.append("Kafka does not acknowledge (eventlog.durability: strict)")
+        return problems
+
+    def _render_metrics(self) -> str:
+        folder = MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
+        return folder.render(self._name, self._metrics.registry.families())
+
+    @contextlib.asynccontextmanager
+    async def _housekeeping(
+        self, journal: Journal, boot: Boot, parts: WorkerParts, relay: Relay | None
+    ) -> AsyncIterator[None]:
+        """What goes on beside the server; a fault here ends the worker, so that it is seen and started again."""
+        adopter = Adopter(self._settings, self._topics, self._directory, self._metrics)
+        folder = MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
+
+        async def sweep() -> None:
+            parts.sweep.run_once()
+
+        async def keep_house() -> None:
+            journal.housekeep()
+            self._metrics.observe_log(journal, relay)
+            folder.write(self._name, self._metrics.registry.families())
+
+        async def write_report() -> None:
+            await self._report(journal, boot, closing=False)
+
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(_each(INTERVAL_SECONDS, sweep)),
+                tasks.create_task(_each(HOUSEKEEPING_SECONDS, keep_house)),
+                tasks.create_task(_each(REPORT_SECONDS, write_report)),
+                tasks.create_task(adopter.run()),
+            ]
+            if relay is not None:
+                running.append(tasks.create_task(relay.run()))
+            try:
+                yield
+            finally:
+                for task in running:
+                    task.cancel()
+                folder.remove(self._name)
+
+    async def _close_books(self, journal: Journal, boot: Boot, log: EventLog, relay: Relay | None) -> None:
+        await log.close()
+        await self._report(journal, boot, closing=True)
+        if relay is not None:
+            await relay.drain(_RELAY_DRAIN_SECONDS)
+
+    async def _report(self, journal: Journal, boot: Boot, *, closing: bool) -> None:
+        totals = self._metrics.totals
+        record = report(boot, self._topics, totals, journal.sequences, self._metrics.drops(), closing=closing)
+        try:
+            await journal.append_records([record])
+        except EventLogError as error:
+            # Totals are absolute: the next report says it all, and the last one is written by whoever adopts us.
+            logger.warning("gateway report not written", error=str(error))
+
+
+async def _each(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        await step()

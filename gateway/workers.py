@@ -1,0 +1,143 @@
+"""The processes of a gateway: one worker in this process, or several of their own that share its port.
+
+A worker that dies is started again under its own name, so that it finds its journal. Each holds the read end of a pipe
+whose other end only this process has: when this process is gone, whatever ended it, the workers drain and end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from gateway.adoption import worker_name
+from gateway.listener import listen
+from gateway.settings import Settings
+from gateway.worker import Worker
+
+_FIRST_BACKOFF_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 5.0
+_HEALTHY_SECONDS = 10.0
+"""A worker that lived this long starts again at once, whatever happened before."""
+_STOP_GRACE_SECONDS = 3.0
+"""What the last steps of a worker may take beyond ``gateway.shutdown_seconds``."""
+
+logger = structlog.get_logger(__name__)
+
+
+def run_gateway(settings: Settings, config: Path, options: list[str]) -> None:
+    """Serve until SIGTERM or SIGINT. ``options`` are handed to the workers' own command lines.
+
+    Raises PortTakenError, JournalBusyError, PluginLoadError and whatever else keeps the first worker from starting.
+    """
+    with listen(settings.gateway.host, settings.gateway.port) as listener:
+        host, port = listener.getsockname()[:2]
+        logger.info("gateway listens", host=host, port=port, workers=settings.gateway.workers)
+        if settings.gateway.workers == 1:
+            run_worker(settings, config, worker_name(0), listener)
+        else:
+            uvloop.run(Supervisor(settings, config, listener, options).run())
+
+
+def run_worker(settings: Settings, config: Path, name: str, listener: socket.socket, parent: int = -1) -> None:
+    """One worker, in this process; ``parent`` is the pipe whose end means that the supervisor is gone."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        stop_on_signals(stop)
+        if parent >= 0:
+            asyncio.get_running_loop().add_reader(parent, stop.set)
+        await Worker(settings, config.parent, name, listener).run(stop)
+
+    uvloop.run(main())
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT set ``stop``; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if stop.is_set():
+            os._exit(1)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked)
+
+
+class Supervisor:
+    """Starts the workers of a gateway, and starts them again when they die."""
+
+    def __init__(self, settings: Settings, config: Path, listener: socket.socket, options: list[str]) -> None:
+        self._settings = settings
+        self._config = config
+        self._listener = listener
+        self._options = options
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until a signal; then every worker drains."""
+        stop_on_signals(self._stop)
+        async with asyncio.TaskGroup() as tasks:
+            for index in range(self._settings.gateway.workers):
+                tasks.create_task(self._keep(worker_name(index)))
+
+    async def _keep(self, name: str) -> None:
+        """One worker, again and again."""
+        loop = asyncio.get_running_loop()
+        backoff = _FIRST_BACKOFF_SECONDS
+        while not self._stop.is_set():
+            started = loop.time()
+            status = await self._run_once(name)
+            if self._stop.is_set():
+                return
+            backoff = _FIRST_BACKOFF_SECONDS if loop.time() - started > _HEALTHY_SECONDS else backoff
+            logger.error("worker ended", worker=name, status=status, again_in_seconds=backoff)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), backoff)
+            backoff = min(2 * backoff, _MAX_BACKOFF_SECONDS)
+
+    async def _run_once(self, name: str) -> int:
+        read_end, write_end = os.pipe()
+        try:
+            process = subprocess.Popen(  # noqa: ASYNC220, S603 - a fork and exec of ourselves takes a millisecond
+                self._command(name, read_end), pass_fds=(self._listener.fileno(), read_end), stdin=subprocess.DEVNULL
+            )
+            os.close(read_end)
+            return await self._wait(process)
+        finally:
+            os.close(write_end)
+
+    def _command(self, name: str, parent: int) -> list[str]:
+        own = ["--worker", name, "--listener", str(self._listener.fileno()), "--parent", str(parent)]
+        return [sys.executable, "-m", "sluice", "gateway", "--config", str(self._config), *self._options, *own]
+
+    async def _wait(self, process: subprocess.Popen[bytes]) -> int:
+        ended = asyncio.Event()
+        status = 0
+
+        def wait() -> int:
+            return process.wait()
+
+        async with asyncio.TaskGroup() as tasks:
+            stopping = tasks.create_task(self._end_when_stopped(process, ended))
+            status = await asyncio.to_thread(wait)
+            ended.set()
+            stopping.cancel()
+        return status
+
+    async def _end_when_stopped(self, process: subprocess.Popen[bytes], ended: asyncio.Event) -> None:
+        await self._stop.wait()
+        process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), self._settings.gateway.shutdown_seconds + _STOP_GRACE_SECONDS)
+            return
+        process.kill()

@@ -1,0 +1,83 @@
+"""How packages add to the ``sluice`` command.
+
+The entry-point group ``sluice.commands`` names functions that take a ``Commands`` and register what they have, so that
+the base never imports upward (Flask does the same with ``flask.commands``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import typer
+
+GROUP = "sluice.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that ``sluice doctor`` looked at."""
+
+    ok: bool
+    what: str
+    remedy: str = ""
+    """What to do, where it is not ok."""
+
+
+Check = Callable[[Path], Iterable[Finding]]
+"""Looks at an installation; is given the path of ``sluice.yaml``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsTree:
+    """One kind of settings file."""
+
+    name: str
+    recognises: Callable[[dict[str, Any]], bool]
+    load: Callable[[Path], Any]
+    """Validates a file; raises ``SettingsError``."""
+
+
+@dataclass(slots=True)
+class Commands:
+    """What packages register."""
+
+    app: typer.Typer
+    settings: list[SettingsTree] = field(default_factory=list)
+    checks: dict[str, Check] = field(default_factory=dict)
+
+    def add_settings(
+        self, name: str, recognises: Callable[[dict[str, Any]], bool], load: Callable[[Path], Any]
+    ) -> None:
+        """A settings file that ``sluice validate`` knows."""
+        self.settings.append(SettingsTree(name, recognises, load))
+
+    def add_check(self, name: str, check: Check) -> None:
+        """Something that ``sluice doctor`` looks at."""
+        self.checks[name] = check
+
+
+def load_commands(app: typer.Typer) -> Commands:
+    """Every package's commands; one whose extra is not installed is left out with what to install."""
+    commands = Commands(app)
+    for entry in sorted(entry_points(group=GROUP), key=lambda found: found.name, reverse=True):
+        try:
+            register = entry.load()
+        except ModuleNotFoundError as error:
+            _add_missing(app, entry.name, error.name or "a package")
+        else:
+            register(commands)
+    return commands
+
+
+def _add_missing(app: typer.Typer, extra: str, module: str) -> None:
+    """Stand in for the command of a package whose extra is missing, and say how to have it."""
+    name = {"collectors": "collect"}.get(extra, extra)
+
+    @app.command(name, help=f"Not installed: pip install 'sluice-gateway[{extra}]'.")
+    def missing() -> None:
+        typer.echo(f"{module} is not installed: pip install 'sluice-gateway[{extra}]'", err=True)
+        raise typer.Exit(2)

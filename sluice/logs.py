@@ -1,0 +1,29 @@
+"""structlog for every process of ours: a fixed phrase and key-values to standard error, JSON where nobody watches."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
+    """Called once by each command, before anything logs. JSON unless standard error is a terminal."""
+    plain = sys.stderr.isatty() if as_json is None else not as_json
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer = structlog.dev.ConsoleRenderer() if plain else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    # Libraries log through the standard library: only what operators must see, in their own words.
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, and are ours to say

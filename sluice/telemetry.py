@@ -1,0 +1,179 @@
+"""Metrics: counters, gauges and histograms of one process, rendered as Prometheus text.
+
+A catalogue is a class that asks a ``Registry`` for its metrics once and keeps them as attributes: so each metric has
+one name, one meaning and one unit, and counting is a dictionary look-up (about 0.2 µs). Not thread-safe: a registry belongs
+to one event loop. Label values come from outside at times, so every metric holds at most ``MAX_SERIES`` of them; what
+comes later is counted under ``other``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeVar
+
+from sluice.exposition import Family, render_families
+
+MAX_SERIES = 1_000
+OTHER = "other"
+
+MetricKind = Literal["counter", "gauge", "histogram"]
+Labels = tuple[str, ...]
+
+
+class Metric(ABC):
+    """What all metrics have: a name, a meaning, a unit, and label names."""
+
+    kind: MetricKind
+
+    def __init__(self, name: str, meaning: str, unit: str, labels: Sequence[str]) -> None:
+        self.name = name
+        self.meaning = meaning
+        self.unit = unit
+        self.labels = tuple(labels)
+        self._overflow: Labels = (OTHER,) * len(self.labels)
+
+    @abstractmethod
+    def series(self) -> Sequence[tuple[Labels, Any]]:
+        """Label values and what was measured for each."""
+
+
+MetricT = TypeVar("MetricT", bound="Metric")
+
+
+class Counter(Metric):
+    """Only goes up; named ``…_total``."""
+
+    kind = "counter"
+
+    def __init__(self, name: str, meaning: str, unit: str = "", labels: Sequence[str] = ()) -> None:
+        super().__init__(name, meaning, unit, labels)
+        self._values: dict[Labels, int] = {} if labels else {(): 0}
+
+    def add(self, amount: int, *labels: str) -> None:
+        """Count ``amount`` more for these label values."""
+        values = self._values
+        if labels in values:
+            values[labels] += amount
+        elif len(values) < MAX_SERIES:
+            values[labels] = amount
+        else:
+            values[self._overflow] = values.get(self._overflow, 0) + amount
+
+    def value(self, *labels: str) -> int:
+        """What was counted for these label values."""
+        return self._values.get(labels, 0)
+
+    def series(self) -> list[tuple[Labels, int]]:
+        """Label values and counts."""
+        return list(self._values.items())
+
+
+class Gauge(Metric):
+    """A value of this moment."""
+
+    kind = "gauge"
+
+    def __init__(self, name: str, meaning: str, unit: str = "", labels: Sequence[str] = ()) -> None:
+        super().__init__(name, meaning, unit, labels)
+        self._values: dict[Labels, float] = {}
+
+    def set(self, value: float, *labels: str) -> None:
+        """The value now."""
+        if labels in self._values or len(self._values) < MAX_SERIES:
+            self._values[labels] = value
+        else:
+            self._values[self._overflow] = value
+
+    def forget(self, *labels: str) -> None:
+        """Show no value for these label values any more."""
+        self._values.pop(labels, None)
+
+    def value(self, *labels: str) -> float | None:
+        """What was last set."""
+        return self._values.get(labels)
+
+    def series(self) -> list[tuple[Labels, float]]:
+        """Label values and values."""
+        return list(self._values.items())
+
+
+class Histogram(Metric):
+    """A distribution, in buckets whose upper bounds are given, in the metric's unit."""
+
+    kind = "histogram"
+
+    def __init__(
+        self, name: str, meaning: str, unit: str, buckets: Sequence[float], labels: Sequence[str] = ()
+    ) -> None:
+        super().__init__(name, meaning, unit, labels)
+        self.buckets = tuple(buckets)
+        self._counts: dict[Labels, list[int]] = {}
+        self._sums: dict[Labels, float] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        """One measurement."""
+        counts = self._counts.get(labels)
+        if counts is None:
+            if len(self._counts) >= MAX_SERIES:
+                labels = self._overflow
+            counts = self._counts.setdefault(labels, [0] * (len(self.buckets) + 1))
+            self._sums.setdefault(labels, 0.0)
+        counts[bisect_left(self.buckets, value)] += 1
+        self._sums[labels] += value
+
+    def count(self, *labels: str) -> int:
+        """How many measurements there were."""
+        return sum(self._counts.get(labels, ()))
+
+    def series(self) -> list[tuple[Labels, tuple[list[int], float]]]:
+        """Label values, and for each the count of every bucket (the last one is unbounded) and the sum."""
+        return [(labels, (list(counts), self._sums[labels])) for labels, counts in self._counts.items()]
+
+
+class Registry:
+    """The metrics of one process, each name once."""
+
+    def __init__(self) -> None:
+        self._metrics: dict[str, Metric] = {}
+
+    def counter(self, name: str, meaning: str, unit: str = "", labels: Sequence[str] = ()) -> Counter:
+        """Make a counter."""
+        return self._add(Counter(name, meaning, unit, labels))
+
+    def gauge(self, name: str, meaning: str, unit: str = "", labels: Sequence[str] = ()) -> Gauge:
+        """Make a gauge."""
+        return self._add(Gauge(name, meaning, unit, labels))
+
+    def histogram(
+        self, name: str, meaning: str, unit: str, buckets: Sequence[float], labels: Sequence[str] = ()
+    ) -> Histogram:
+        """Make a histogram."""
+        return self._add(Histogram(name, meaning, unit, buckets, labels))
+
+    def _add(self, metric: MetricT) -> MetricT:
+        if metric.name in self._metrics:
+            message = f"metric {metric.name!r} exists already"
+            raise ValueError(message)
+        self._metrics[metric.name] = metric
+        return metric
+
+    def families(self) -> list[Family]:
+        """Everything measured so far, as plain data that can be sent to another process."""
+        return [
+            Family(
+                metric.name,
+                metric.kind,
+                metric.meaning,
+                metric.unit,
+                metric.labels,
+                metric.series(),
+                metric.buckets if isinstance(metric, Histogram) else (),
+            )
+            for metric in self._metrics.values()
+        ]
+
+    def render(self, extra: Mapping[str, str] | None = None) -> str:
+        """Prometheus text, with ``extra`` labels on every line."""
+        return render_families([(dict(extra or {}), self.families())])

@@ -1,0 +1,281 @@
+"""``sluice up``: the gateway, its collectors and, with ``--demo``, a vendor and traffic, with one command.
+
+1 settings, demo files   2 real servers (--real)   3 vendor, gateway, collectors, until each is ready   4 demo
+5 serve: what dies is started again   6 end: gateway, collectors, vendor, within 10 s; the rest stays in the journal
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from sluice.dev.children import ChildError, ChildSpec
+from sluice.dev.demo.state import DemoState, prepare
+from sluice.dev.real import RealServers
+from sluice.dev.servers import ServerError
+from sluice.dev.services import Services
+from sluice.settings import SettingsError, environment, load_settings
+
+STATE_FOLDER = Path(".sluice")
+GATEWAY_STOP_SECONDS = 4.6
+COLLECTORS_STOP_SECONDS = 4.6
+VENDOR_STOP_SECONDS = 0.5
+"""Together under 10 s: the gateway drains first, then the collectors take what it left in the journal."""
+
+KAFKA_VARIABLE = "KAFKA_BOOTSTRAP"
+ELASTICSEARCH_VARIABLE = "ES_URL"
+
+
+class _Listener(BaseModel):
+    host: str = "127.0.0.1"
+    port: int
+
+
+class _Llm(BaseModel):
+    slug: str
+    base_url: str
+
+
+class _GatewayFile(BaseModel):
+    """What is read of ``sluice.yaml``: where the gateway will listen, and the demo's vendor. The rest is its own."""
+
+    gateway: _Listener = _Listener(port=8080)
+    llms: list[_Llm] = []
+
+    @property
+    def vendor_port(self) -> int:
+        """The port in the demo LLM's ``base_url``."""
+        urls = [llm.base_url for llm in self.llms if llm.slug == "demo"]
+        return (urlsplit(urls[0]).port if urls else None) or 0
+
+
+class _CollectorsFile(BaseModel):
+    """What is read of ``collectors.yaml``."""
+
+    server: _Listener = _Listener(port=9464)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for on the command line."""
+
+    config: Path
+    collectors: Path
+    once: bool = False
+    as_json: bool = False
+    verbose: bool = False
+    folder: Path = STATE_FOLDER
+    demo: DemoState | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Added to the children's environment: where the real servers are."""
+
+
+def up(
+    config: Annotated[Path, typer.Option("--config", "-c", help="The gateway's settings.")] = Path("sluice.yaml"),
+    collectors: Annotated[Path, typer.Option(help="The collectors' settings.")] = Path("collectors.yaml"),
+    demo: Annotated[bool, typer.Option("--demo", help="Settings, a token, a vendor and traffic of our own.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="With --demo: end after it, 0 if all arrived.")] = False,
+    real: Annotated[bool, typer.Option("--real", help="With --demo: over a real Kafka and Elasticsearch.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the services log.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
+) -> None:
+    """Run the gateway and the collectors, and start again what dies; Ctrl-C drains them within 10 s.
+
+    Example: sluice up --demo
+    """
+    if (once or real) and not demo:
+        _refuse("--once and --real belong to --demo: sluice up --demo --once")
+    console = Console(stderr=as_json, highlight=False)
+    try:
+        with ExitStack() as servers:
+            options = Options(config, collectors, once, as_json, verbose)
+            if demo:
+                options = _demo_options(options, console, servers, real=real)  # 1, 2
+            succeeded = asyncio.run(Up(options, console).run())
+    except (SettingsError, ServerError, ChildError) as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:  # before there was anything to drain
+        raise typer.Exit(130) from None
+    if not succeeded:
+        raise typer.Exit(1)
+
+
+def _demo_options(options: Options, console: Console, servers: ExitStack, *, real: bool) -> Options:
+    folder = options.folder / ("demo-real" if real else "demo")
+    state = prepare(folder, real=real)
+    variables = _real_servers(console, servers) if real else {}
+    return Options(
+        state.config, state.collectors, options.once, options.as_json, options.verbose, options.folder, state, variables
+    )
+
+
+def _real_servers(console: Console, servers: ExitStack) -> dict[str, str]:
+    """Your own where both variables are set, else ours, until we end."""
+    given = {name: environment().get(name, "") for name in (KAFKA_VARIABLE, ELASTICSEARCH_VARIABLE)}
+    if all(given.values()):
+        return given
+    started = RealServers.start(lambda line: console.print(line, markup=False))
+    servers.callback(started.close)
+    return {KAFKA_VARIABLE: started.kafka.bootstrap_servers, ELASTICSEARCH_VARIABLE: started.elasticsearch.url}
+
+
+class Up:
+    """One run, from the first child to the last."""
+
+    def __init__(self, options: Options, console: Console) -> None:
+        self._options = options
+        self._console = console
+        variables = {**environment(), **options.variables}
+        gateway = load_settings(options.config, _GatewayFile, variables)
+        collectors = load_settings(options.collectors, _CollectorsFile, variables)
+        self._address = f"http://{gateway.gateway.host}:{gateway.gateway.port}"
+        self._services = Services(
+            specs_of(options, gateway, collectors), Path.cwd(), options.folder / "logs", self._tell
+        )
+        self._is_ending = False
+
+    async def run(self) -> bool:
+        """Until a signal, or until the demo is over; whether it showed what it should. Raises ChildError."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine that runs is a task's
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, task)
+        try:
+            return await self._work()
+        except asyncio.CancelledError:
+            task.uncancel()
+            return not self._options.once
+        except ExceptionGroup as group:
+            expected = group.subgroup(ChildError)
+            if expected is None:
+                raise
+            raise _first(expected) from group
+        finally:
+            await self._end()
+
+    def _on_signal(self, task: asyncio.Task[bool]) -> None:
+        """The first drains, the second does not wait."""
+        if self._is_ending:
+            self._services.kill()
+        else:
+            self._is_ending = True
+            task.cancel()
+
+    async def _work(self) -> bool:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(self._services.follow())] if self._options.verbose else []
+            self._tell("starting the gateway and its collectors")
+            await self._services.start()  # 3
+            beside.append(tasks.create_task(self._services.watch()))
+            succeeded = await self._show()  # 4
+            if not self._options.once:
+                self._tell("serving; Ctrl-C ends it")
+                await asyncio.Event().wait()  # 5: only a signal ends it
+            for task in beside:
+                task.cancel()
+        return succeeded
+
+    async def _show(self) -> bool:
+        """Where it is and, in the demo, what it does."""
+        demo, result = self._options.demo, {"address": self._address}
+        problem = ""
+        if demo is None:
+            self._tell(f"the gateway serves at {self._address}")
+        else:
+            # httpx and SQL belong to extras, which the other commands must not ask for
+            from sluice.dev.demo.run import DemoError, curl_line, run_demo  # noqa: PLC0415
+
+            result |= {"token": demo.token, "curl": curl_line(self._address, demo.token)}
+            self._tell(f"\naddress  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}\n")
+            elasticsearch_url = self._options.variables.get(ELASTICSEARCH_VARIABLE, "")
+            try:
+                result |= await run_demo(self._address, demo, elasticsearch_url, self._console, self._tell)
+            except DemoError as error:
+                problem = f"{error}\n  logs: {self._options.folder / 'logs'}"
+                result["problem"] = str(error)
+        if self._options.as_json:
+            typer.echo(json.dumps(result))
+        if problem:
+            self._tell(problem)
+        return not problem
+
+    async def _end(self) -> None:
+        """Order is the guarantee: what the gateway drains is in the journal before the collectors are asked to end."""
+        self._is_ending = True
+        self._tell("ending: the gateway drains, then the collectors")
+        await self._services.stop()  # 6
+
+    def _tell(self, line: str) -> None:
+        self._console.print(line, markup=False, soft_wrap=True)
+
+
+def specs_of(options: Options, gateway: _GatewayFile, collectors: _CollectorsFile) -> list[ChildSpec]:
+    """The children, in the order in which they end."""
+    sluice = [sys.executable, "-m", "sluice"]
+    config = ["--config", str(options.config)]
+    specs = [
+        ChildSpec(
+            name="gateway",
+            command=[*sluice, "gateway", *config],
+            host=gateway.gateway.host,
+            port=_fixed(gateway.gateway.port, f"gateway.port in {options.config}"),
+            port_key=f"gateway.port in {options.config}",
+            stop_seconds=GATEWAY_STOP_SECONDS,
+            variables=options.variables,
+        ),
+        ChildSpec(
+            name="collectors",
+            command=[*sluice, "collect", *config, "--collectors", str(options.collectors)],
+            host=collectors.server.host,
+            port=_fixed(collectors.server.port, f"server.port in {options.collectors}"),
+            port_key=f"server.port in {options.collectors}",
+            stop_seconds=COLLECTORS_STOP_SECONDS,
+            variables=options.variables,
+        ),
+    ]
+    if options.demo is None:
+        return specs
+    port_key = f"the port of llms.demo.base_url in {options.config}"
+    port = _fixed(gateway.vendor_port, port_key)
+    vendor = ChildSpec(
+        name="vendor",
+        command=[*sluice, "mock-vendor", "--port", str(port), "--log", str(options.config.parent / "vendor.jsonl")],
+        host="127.0.0.1",
+        port=port,
+        port_key=port_key,
+        stop_seconds=VENDOR_STOP_SECONDS,
+        ready_path="/v1/models",
+    )
+    return [*specs, vendor]
+
+
+def _fixed(port: int, key: str) -> int:
+    """Whoever starts a service must know where it will be."""
+    if port == 0:
+        message = f"{key} is 0, and sluice up has to know where to look: name a port"
+        raise ChildError(message)
+    return port
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _refuse(message: str) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(1)

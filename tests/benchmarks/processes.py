@@ -1,0 +1,87 @@
+"""Processes under measurement: pinned to a core, their CPU time read from the kernel, ended by id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+MEASURED_CORE = 0
+OTHER_CORE = 1 if (os.cpu_count() or 1) > 1 else 0
+READY_SECONDS = 60.0
+
+
+class Process:
+    """A child with all of its children."""
+
+    def __init__(self, command: Sequence[object], core: int, log: Path) -> None:
+        self._log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                ["taskset", "-c", str(core), *(str(part) for part in command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def cpu_seconds(self) -> float:
+        """User and system time of the process tree."""
+        return sum(_cpu_ticks(pid) for pid in tree(self.pid)) / TICKS_PER_SECOND
+
+    def rss_bytes(self) -> int:
+        """Resident memory of the process tree."""
+        pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in tree(self.pid))
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        """Until it holds; shows the log where the process ends first."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not condition():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"not ready: {self._log.read_text()[-2000:]}")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """SIGTERM, then SIGKILL after ten seconds."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def tree(pid: int) -> list[int]:
+    """A process and its descendants."""
+    found = [pid]
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += tree(int(child))
+    except FileNotFoundError:
+        return found
+    return found
+
+
+def _cpu_ticks(pid: int) -> int:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def pin_tree(pid: int, core: int) -> None:
+    """Move a running process with all its threads to a core."""
+    for member in tree(pid):
+        for task in Path(f"/proc/{member}/task").iterdir():
+            os.sched_setaffinity(int(task.name), {core})

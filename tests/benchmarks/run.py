@@ -1,0 +1,105 @@
+"""``make bench``: what a request costs, and how fast a collector is, on this machine.
+
+Everything that is compared runs in one call, in turn, pinned: the measured process on one core, load, mock vendor,
+Kafka and Elasticsearch on the other. CPU is user + system time of the process tree over the exchanges. Medians of
+several runs go to ``results.json`` and into the table of ``README.md``; quote ratios, these machines are noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sluice.clock import iso_micros, now_micros
+from sluice.dev.servers import start_elasticsearch, start_kafka
+from tests.benchmarks.collectors import measure_collector, start_null_bulk
+from tests.benchmarks.gateways import Target, measure, median_of, start_floor, start_gateway, start_vendor
+from tests.benchmarks.processes import OTHER_CORE, pin_tree
+from tests.benchmarks.table import write_table
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results.json"
+
+
+def main() -> None:
+    """Measure, write, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each gateway run")
+    parser.add_argument("--events", type=int, default=400_000, help="of each collector run")
+    parser.add_argument(
+        "--only", choices=("gateway", "collector"), help="measure one half; the other keeps its figures"
+    )
+    options = parser.parse_args()
+    results = json.loads(RESULTS.read_text()) if options.only and RESULTS.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as temporary, start_kafka(print) as kafka:
+        folder = Path(temporary)
+        pin_tree(kafka.pid, OTHER_CORE)
+        if options.only != "collector":
+            results["gateway"] = gateway_figures(folder, kafka.bootstrap_servers, options.rounds, options.seconds)
+        if options.only != "gateway":
+            results["collector"] = collector_figures(folder, kafka.bootstrap_servers, options.rounds, options.events)
+    results["machine"] = {
+        "at": iso_micros(now_micros()),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "rounds": options.rounds,
+    }
+    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    print(write_table(results))
+
+
+def gateway_figures(folder: Path, bootstrap: str, rounds: int, seconds: float) -> dict[str, Any]:
+    """All variants, plain and streamed, round by round."""
+    vendor, url = start_vendor(folder)
+    targets: list[Target] = []
+    try:
+        targets.append(start_floor(folder, url))
+        targets.append(start_gateway(folder, url, "durable", ""))
+        targets.append(start_gateway(folder, url, "kafka", bootstrap))
+        idle = {target.name: round(target.process.rss_bytes() / (1 << 20), 1) for target in targets}
+        runs: dict[tuple[bool, str], list[dict[str, float]]] = {}
+        for at in range(rounds):
+            for stream in (False, True):
+                for target in targets:
+                    figures = measure(target, stream=stream, seconds=seconds)
+                    runs.setdefault((stream, target.name), []).append(figures)
+                    print(f"round {at + 1} {'stream' if stream else 'plain'} {target.name}: {figures}", flush=True)
+    finally:
+        for process in (*(target.process for target in targets), vendor):
+            process.stop()
+    found: dict[str, Any] = {name: median_of(each) for (stream, name), each in runs.items() if not stream}
+    found["stream"] = {name: median_of(each) for (stream, name), each in runs.items() if stream}
+    found["idle_rss_mib"] = idle
+    return found
+
+
+def collector_figures(folder: Path, bootstrap: str, rounds: int, events: int) -> dict[str, Any]:
+    """Into nothing, and into a real Elasticsearch."""
+    server, url = start_null_bulk(folder)
+    try:
+        null = [measure_collector(folder, bootstrap, url, events, null=True) for _ in range(rounds)]
+    finally:
+        server.stop()
+    with start_elasticsearch(print) as elasticsearch:
+        pin_tree(elasticsearch.pid, OTHER_CORE)
+        real = [measure_collector(folder, bootstrap, elasticsearch.url, events // 4, null=False) for _ in range(rounds)]
+    return {"null_bulk": median_of(null), "elasticsearch": median_of(real)}
+
+
+def processor() -> str:
+    """The processor's name, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The table of figures, from ``results.json`` into ``README.md`` between two marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+README = Path(__file__).parent / "README.md"
+START, END = "<!-- figures -->", "<!-- /figures -->"
+
+
+def write_table(results: dict[str, Any]) -> str:
+    """Replace the table; returns it."""
+    table = render(results)
+    text = README.read_text()
+    head, _, rest = text.partition(START)
+    _, _, tail = rest.partition(END)
+    README.write_text(f"{head}{START}\n{table}\n{END}{tail}")
+    return table
+
+
+def render(results: dict[str, Any]) -> str:
+    """Markdown."""
+    lines = [
+        "| gateway | CPU µs | of floor | requests/s | p50 ms | p99 ms | stream: CPU µs | of floor | p99 ms |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    gateway = results.get("gateway", {})
+    lines += [_gateway_row(name, gateway) for name in ("floor", "durable", "kafka") if name in gateway]
+    lines += ["", "| collector | events/s | CPU µs an event |", "|---|---|---|"]
+    for name, figures in results.get("collector", {}).items():
+        lines.append(f"| {name} | {figures['events_per_second']:,.0f} | {figures['cpu_us']:.1f} |")
+    machine = results["machine"]
+    idle = ", ".join(f"{name} {mib:g}" for name, mib in gateway.get("idle_rss_mib", {}).items())
+    where = f"{machine['processor']}, {machine['system']}, CPython {machine['python']}"
+    lines += ["", f"Idle, resident MiB: {idle}. {where}, medians of {machine['rounds']} rounds, {machine['at'][:10]}."]
+    return "\n".join(lines)
+
+
+def _gateway_row(name: str, gateway: dict[str, Any]) -> str:
+    plain, stream = gateway[name], gateway["stream"][name]
+    floor, stream_floor = gateway["floor"]["cpu_us"], gateway["stream"]["floor"]["cpu_us"]
+    return (
+        f"| {name} | {plain['cpu_us']:.0f} | {plain['cpu_us'] / floor:.2f} | {plain['requests_per_second']:,.0f} "
+        f"| {plain['p50_ms']:.1f} | {plain['p99_ms']:.1f} | {stream['cpu_us']:.0f} "
+        f"| {stream['cpu_us'] / stream_floor:.2f} | {stream['p99_ms']:.0f} |"
+    )

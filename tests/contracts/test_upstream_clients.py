@@ -1,0 +1,576 @@
+"""The contract of upstream clients: what goes over the wire, what is refused, who is asked again, who is trusted."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import socket
+import ssl
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import UpstreamProtocolError, UpstreamUnreachable
+from gateway.upstreams.client import Headers, Origin, Timeouts
+from gateway.upstreams.dial import tls_context
+from tests.contracts.scripted_upstream import Asked, Peer, turns, until
+from tests.contracts.upstream_bench import (
+    DIFFERENCES,
+    Bench,
+    ask,
+    authority,
+    fault_of,
+    fetch,
+    on_both_clients,
+    read_all,
+)
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+async def answer_all(peer: Peer) -> None:
+    """Answer every request of a connection."""
+    while await peer.request() is not None:
+        await peer.send(OK)
+
+
+class Recorder:
+    """A script that remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    async def __call__(self, peer: Peer) -> None:
+        while (asked := await peer.request()) is not None:
+            self.asked.append(asked)
+            await peer.send(b"HTTP/1.1 204 N\r\n\r\n")
+
+
+@on_both_clients
+async def test_a_request_is_written_as_it_was_given(bench: Bench) -> None:
+    """Method, target, header lines in their order and case, body: byte for byte; added are ``host`` and
+    ``content-length`` alone, at the end."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    headers: Headers = [
+        (b"x-b", b"2"),
+        (b"authorization", b"Bearer k"),
+        (b"x-a", b"1"),
+        (b"x-b", b"caf\xc3\xa9, tab\there"),
+        (b"accept-encoding", b"identity"),
+        (b"content-type", b"application/json"),
+        (b"x-empty", b""),
+    ]
+    target = b"/v1//a/../b/%7e%2F;p=1?q=%20+1&r=/?&s={x}|[y]"
+    await fetch(client, ask(server.origin, target, method=b"POST", headers=headers, body=b'{"a":1}'))
+    port = server.origin.port
+    expected = [b"POST " + target + b" HTTP/1.1"]
+    expected += [name + b": " + value for name, value in headers]
+    expected += [b"host: 127.0.0.1:%d" % port, b"content-length: 7"]
+    assert script.asked[0].lines == expected
+    assert script.asked[0].body == b'{"a":1}'
+
+
+@on_both_clients
+async def test_host_is_written_once(bench: Bench) -> None:
+    """A ``host`` of the caller's stands as it is, where it is."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    await fetch(client, ask(server.origin, headers=[(b"host", b"api.example.com"), (b"x", b"y")]))
+    assert script.asked[0].lines == [b"GET / HTTP/1.1", b"host: api.example.com", b"x: y"]
+
+
+@pytest.mark.parametrize("method", [b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"POST", b"PUT", b"PATCH", b"PROPFIND"])
+@on_both_clients
+async def test_an_empty_body_is_announced_where_one_is_expected(bench: Bench, method: bytes) -> None:
+    """``content-length: 0`` goes out for methods that usually have a body, and for no other."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    await fetch(client, ask(server.origin, method=method))
+    announced = b"content-length: 0" in script.asked[0].lines
+    assert announced == (method in {b"POST", b"PUT", b"PATCH", b"PROPFIND"})
+
+
+@on_both_clients
+async def test_a_get_may_have_a_body(bench: Bench) -> None:
+    """A body goes out whatever the method."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    await fetch(client, ask(server.origin, method=b"GET", body=b"x" * 10))
+    assert script.asked[0].body == b"x" * 10
+
+
+@on_both_clients
+async def test_the_odd_ends_of_a_target(bench: Bench) -> None:
+    """An empty query keeps its question mark on one client and loses it on the other."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    await fetch(client, ask(server.origin, b"/a?"))
+    kept = bench.differs("a target that ends with ?") == "as given"
+    assert script.asked[0].target == (b"/a?" if kept else b"/a")
+
+
+@on_both_clients
+async def test_header_values_that_are_not_utf8(bench: Bench) -> None:
+    """A latin-1 value goes out as it is, or not at all."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    request = ask(server.origin, headers=[(b"x", b"caf\xe9")])
+    if bench.differs("a request header that is not UTF-8") == "as given":
+        await fetch(client, request)
+        assert b"x: caf\xe9" in script.asked[0].lines
+    else:
+        with pytest.raises(ValueError, match="UTF-8"):
+            await client.send(request)
+        assert server.connections == 0
+
+
+@on_both_clients
+async def test_lower_case_methods(bench: Bench) -> None:
+    """A method goes out as it is given, or not at all."""
+    script = Recorder()
+    server, client = await bench.upstream(script), bench.client()
+    if bench.differs("a method in lower case") == "as given":
+        await fetch(client, ask(server.origin, method=b"get"))
+        assert script.asked[0].lines[0] == b"get / HTTP/1.1"
+    else:
+        with pytest.raises(ValueError, match="upper case"):
+            await client.send(ask(server.origin, method=b"get"))
+
+
+BAD_REQUESTS = {
+    "line break in a value": {"headers": [(b"x", b"a\r\nevil: 1")]},
+    "CR in a value": {"headers": [(b"x", b"a\rb")]},
+    "LF in a value": {"headers": [(b"x", b"a\nb")]},
+    "NUL in a value": {"headers": [(b"x", b"a\0b")]},
+    "line break in a name": {"headers": [(b"x\r\ny", b"a")]},
+    "colon in a name": {"headers": [(b"x:", b"a")]},
+    "no name": {"headers": [(b"", b"a")]},
+    "name in upper case": {"headers": [(b"X-A", b"a")]},
+    "a length of the caller's": {"headers": [(b"content-length", b"1")]},
+    "a coding of the caller's": {"headers": [(b"transfer-encoding", b"chunked")]},
+    "line break in the target": {"target": b"/a\r\nx: y"},
+    "space in the target": {"target": b"/a b"},
+    "target without a slash": {"target": b"a"},
+    "empty target": {"target": b""},
+    "fragment": {"target": b"/a#b"},
+    "target beyond ASCII": {"target": b"/caf\xe9"},
+    "line break in the method": {"method": b"GET / HTTP/1.1\r\nx:"},
+    "no method": {"method": b""},
+}
+
+
+@pytest.mark.parametrize("name", BAD_REQUESTS)
+@on_both_clients
+async def test_requests_that_would_not_arrive_as_one_are_refused(bench: Bench, name: str) -> None:
+    """They are a ``ValueError`` before a connection is made, so nobody can smuggle a second request."""
+    server, client = await bench.upstream(answer_all), bench.client()
+    with pytest.raises(ValueError, match=r"."):
+        await client.send(ask(server.origin, **BAD_REQUESTS[name]))  # type: ignore[arg-type]
+    await turns(3)
+    assert server.connections == 0
+
+
+@on_both_clients
+async def test_other_schemes_are_refused(bench: Bench) -> None:
+    """Only http and https are spoken."""
+    with pytest.raises(ValueError, match="ftp"):
+        await bench.client().send(ask(Origin("ftp", "127.0.0.1", 21)))
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "a" * 64 + ".invalid", "a..b", "127.0.0.1"])
+@on_both_clients
+async def test_an_origin_that_is_not_there_is_unreachable(bench: Bench, host: str) -> None:
+    """No such name, no name at all, nobody who listens: nothing was sent, so nothing may be billed."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        fault = await fault_of(bench.client(), ask(Origin("http", host, unused.getsockname()[1])))
+    assert type(fault) is UpstreamUnreachable
+    assert not fault.may_be_billed
+    assert host in str(fault)
+
+
+def trust(path: Path) -> ssl.SSLContext:
+    """The system's trust and our authority's, by the way that settings take: a file."""
+    path.write_bytes(authority().cert_pem.bytes())
+    return tls_context(str(path))
+
+
+@on_both_clients
+async def test_tls_is_spoken_and_verified(bench: Bench, tmp_path: Path) -> None:
+    """A certificate of a trusted authority for the right name is accepted, and the connection kept."""
+    server = await bench.upstream(answer_all, names="localhost")
+    client = bench.client(tls=trust(tmp_path / "ca.pem"))
+    for _ in range(2):
+        assert (await fetch(client, ask(server.origin)))[2] == b"ok"
+    assert server.connections == 1
+
+
+@on_both_clients
+async def test_an_address_can_have_a_certificate(bench: Bench, tmp_path: Path) -> None:
+    """An IP address is verified against the certificate's addresses."""
+    server = await bench.upstream(answer_all, names="127.0.0.1")
+    client = bench.client(tls=trust(tmp_path / "ca.pem"))
+    assert (await fetch(client, ask(Origin("https", "127.0.0.1", server.origin.port))))[2] == b"ok"
+    fault = await fault_of(client, ask(server.origin))  # localhost is not what the certificate says
+    assert type(fault) is UpstreamUnreachable
+
+
+@on_both_clients
+async def test_an_unknown_authority_is_refused(bench: Bench) -> None:
+    """Without its authority a certificate is worth nothing, and not a byte of the request goes out."""
+    script = Recorder()
+    server = await bench.upstream(script, names="localhost")
+    fault = await fault_of(bench.client(), ask(server.origin))
+    assert type(fault) is UpstreamUnreachable
+    assert "certificate verify failed" in str(fault)
+    assert script.asked == []
+
+
+@on_both_clients
+async def test_a_certificate_for_another_name_is_refused(bench: Bench, tmp_path: Path) -> None:
+    """A trusted authority does not make up for the wrong name."""
+    server = await bench.upstream(answer_all, names="other.example")
+    fault = await fault_of(bench.client(tls=trust(tmp_path / "ca.pem")), ask(server.origin))
+    assert type(fault) is UpstreamUnreachable
+    assert "localhost" in str(fault)
+
+
+@on_both_clients
+async def test_tls_to_a_server_that_speaks_none_is_unreachable(bench: Bench) -> None:
+    """A plain answer to a TLS greeting means that nothing was sent."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read(1)
+        await peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+    server = await bench.upstream(script)
+    fault = await fault_of(bench.client(), ask(Origin("https", "127.0.0.1", server.origin.port)))
+    assert type(fault) is UpstreamUnreachable
+
+
+@on_both_clients
+async def test_tls_tells_a_cut_from_an_end(bench: Bench, tmp_path: Path) -> None:
+    """A body without length that ends without ``close_notify`` was cut: somebody between may have done it."""
+
+    async def script(peer: Peer) -> None:
+        asked = await peer.request()
+        assert asked is not None
+        length = b"content-length: 5\r\n" if asked.target == b"/whole" else b""
+        await peer.send(b"HTTP/1.1 200 OK\r\n" + length + b"\r\nhello")
+        if asked.target != b"/":
+            peer.cut()
+            await peer.until_closed()
+
+    server = await bench.upstream(script, names="localhost")
+    client = bench.client(tls=trust(tmp_path / "ca.pem"))
+    assert (await fetch(client, ask(server.origin)))[2] == b"hello"
+    assert type(await fault_of(client, ask(server.origin, b"/cut"))) is UpstreamProtocolError
+    response = await client.send(ask(server.origin, b"/whole"))
+    await until(lambda: server.open == 0)
+    assert await read_all(response) == b"hello"
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+@pytest.mark.parametrize("size", [0, 300_000])
+@on_both_clients
+async def test_a_stale_connection_is_replaced_once_in_silence(bench: Bench, ending: str, size: int) -> None:
+    """A kept connection that the vendor closes as our request arrives gave no byte: the request goes out again, on
+    a new connection, whatever its method."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        if peer.number == 1:
+            await peer.reader.readuntil(b"\r\n\r\n")
+            if ending == "reset":
+                peer.reset()
+            return
+        await answer_all(peer)
+
+    server, client = await bench.upstream(script), bench.client()
+    for _ in range(2):
+        assert (await fetch(client, ask(server.origin, method=b"POST", body=b"x" * size)))[2] == b"ok"
+    assert server.connections == 2
+
+
+@on_both_clients
+async def test_a_vendor_that_restarted_costs_one_retry(bench: Bench) -> None:
+    """When every kept connection is dead, the replacement is a new one, not the next dead one."""
+    together = asyncio.Barrier(3)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if peer.number <= 3:
+            await together.wait()
+        await peer.send(OK)
+        await peer.request()
+        if peer.number > 3:
+            await peer.send(OK)
+
+    server, client = await bench.upstream(script), bench.client()
+    await asyncio.gather(*(fetch(client, ask(server.origin)) for _ in range(3)))
+    assert server.connections == 3
+    assert (await fetch(client, ask(server.origin, method=b"POST")))[2] == b"ok"
+    assert server.connections == 4
+
+
+@pytest.mark.parametrize("first", [b"H", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 100 C\r\n\r\n"])
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+@on_both_clients
+async def test_a_connection_that_gave_a_byte_is_never_replaced(bench: Bench, first: bytes, ending: str) -> None:
+    """A vendor that began to answer has our request: it is not sent again, even by a method that would allow it."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK)
+        await peer.request()
+        await peer.send(first)
+        await turns(10)  # read by the client before the reset, which may overtake it
+        if ending == "reset":
+            peer.reset()
+
+    server, client = await bench.upstream(script), bench.client()
+    assert (await fetch(client, ask(server.origin)))[2] == b"ok"
+    assert type(await fault_of(client, ask(server.origin))) is UpstreamProtocolError
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("ending", ["closed", "reset"])
+@on_both_clients
+async def test_a_new_connection_is_never_replaced(bench: Bench, ending: str) -> None:
+    """A vendor that closes a fresh connection without an answer may have done the work."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if ending == "reset":
+            peer.reset()
+
+    server, client = await bench.upstream(script), bench.client()
+    fault = await fault_of(client, ask(server.origin))
+    assert type(fault) is UpstreamProtocolError
+    assert fault.may_be_billed
+    assert server.connections == 1
+
+
+@on_both_clients
+async def test_the_replacement_is_not_replaced(bench: Bench) -> None:
+    """One silent retry, no more."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if peer.number == 1:
+            await peer.send(OK)
+            await peer.request()
+
+    server, client = await bench.upstream(script), bench.client()
+    assert (await fetch(client, ask(server.origin)))[2] == b"ok"
+    assert type(await fault_of(client, ask(server.origin))) is UpstreamProtocolError
+    assert server.connections == 2
+
+
+@pytest.mark.parametrize("when", ["before the head", "inside the head", "inside the body"])
+@on_both_clients
+async def test_cancellation_closes_the_connection(bench: Bench, when: str) -> None:
+    """Whoever stops waiting, wherever, leaves no connection behind on which a vendor goes on generating."""
+    closed, arrived = bench.event(), bench.event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if when != "before the head":
+            await peer.send(b"HTTP/1.1 200 OK\r\n")
+        if when == "inside the body":
+            await peer.send(b"content-length: 9\r\n\r\nhello")
+        arrived.set()
+        await peer.until_closed()
+        closed.set()
+
+    server, client = await bench.upstream(script), bench.client()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(fetch(client, ask(server.origin)))
+        await arrived.wait()
+        await turns(5)
+        task.cancel()
+    assert task.cancelled()
+    await closed.wait()
+
+
+@on_both_clients
+async def test_cancellation_closes_a_connection_that_still_sends(bench: Bench) -> None:
+    """A large request that is given up half way is not written to its end."""
+    closed, arrived, size = bench.event(), bench.event(), 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal size
+        peer.shrink_buffers()
+        size -= len(await peer.reader.readuntil(b"\r\n\r\n"))
+        arrived.set()
+        await go_on.wait()
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
+            await peer.reader.readexactly(64 << 20)
+        closed.set()
+
+    go_on = bench.event()
+    server, client = await bench.upstream(script), bench.client()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(fetch(client, ask(server.origin, method=b"POST", body=bytes(64 << 20))))
+        await arrived.wait()
+        task.cancel()
+    go_on.set()
+    await closed.wait()
+
+
+@on_both_clients
+async def test_abort_closes_the_connection(bench: Bench) -> None:
+    """After ``abort`` the vendor sees a close, a later read raises (also for bytes that were there), and a second
+    ``abort`` does nothing."""
+    closed = bench.event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello")
+        await peer.until_closed()
+        closed.set()
+
+    server, client = await bench.upstream(script), bench.client()
+    response = await client.send(ask(server.origin))
+    response.abort()
+    response.abort()
+    with pytest.raises(UpstreamProtocolError):
+        await response.read()
+    await closed.wait()
+
+
+@on_both_clients
+async def test_abort_wakes_a_pending_read(bench: Bench) -> None:
+    """Whoever waits for more when another gives the answer up learns of it at once."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")
+        await peer.until_closed()
+
+    server, client = await bench.upstream(script), bench.client()
+    response = await client.send(ask(server.origin))
+    async with asyncio.TaskGroup() as tasks:
+        pending = tasks.create_task(_fault_of_read(response.read))
+        await turns(3)
+        response.abort()
+    assert pending.result() is UpstreamProtocolError
+
+
+async def _fault_of_read(read: object) -> type[Exception]:
+    assert callable(read)
+    with pytest.raises(UpstreamProtocolError) as raised:
+        await read()
+    return raised.type
+
+
+@on_both_clients
+async def test_a_late_abort_harms_nobody(bench: Bench) -> None:
+    """An answer that was read to its end no longer has a connection: its ``abort`` cannot hit the next exchange."""
+    server, client = await bench.upstream(answer_all), bench.client()
+    first = await client.send(ask(server.origin))
+    assert await read_all(first) == b"ok"
+    second = await client.send(ask(server.origin))
+    first.abort()
+    assert await first.read() == b""
+    assert await read_all(second) == b"ok"
+    assert server.connections == 1
+
+
+@on_both_clients
+async def test_two_readers_are_one_too_many(bench: Bench) -> None:
+    """A second task that reads the same answer is told so, instead of taking bytes away from the first."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n")
+        await go_on.wait()
+        await peer.send(b"ok")
+
+    go_on = bench.event()
+    server, client = await bench.upstream(script), bench.client()
+    response = await client.send(ask(server.origin))
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(read_all(response))
+        await turns(3)
+        with pytest.raises(RuntimeError, match="another task"):
+            await response.read()
+        go_on.set()
+    assert first.result() == b"ok"
+
+
+@on_both_clients
+async def test_closing_the_client_ends_everything(bench: Bench) -> None:
+    """Answers being awaited or read end in a fault, whoever stands in line is turned away, later requests too."""
+    arrived = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal arrived
+        asked = await peer.request()
+        arrived += 1
+        if asked is not None and asked.target == b"/body":
+            await peer.send(b"HTTP/1.1 200 OK\r\n\r\nhello")
+        await peer.until_closed()
+
+    server, client = await bench.upstream(script), bench.client(bench.limits(max_connections_per_origin=2))
+    body = await client.send(ask(server.origin, b"/body"))
+    assert await body.read() == b"hello"
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(fault_of(client, ask(server.origin))) for _ in range(2)]
+        reading = tasks.create_task(_fault_of_read(body.read))
+        await until(lambda: arrived == 2)
+        await turns(5)
+        await client.close()
+    assert sorted(type(task.result()).__name__ for task in waiting) == ["UpstreamProtocolError", "UpstreamUnreachable"]
+    assert reading.result() is UpstreamProtocolError
+    assert type(await fault_of(client, ask(server.origin))) is UpstreamUnreachable
+    await until(lambda: server.open == 0)
+    await client.close()
+
+
+@on_both_clients
+async def test_a_large_request_arrives_whole(bench: Bench, tmp_path: Path) -> None:
+    """Megabytes arrive byte for byte, over TLS too, and the connection is kept."""
+    body = bytes(range(256)) * 8192
+
+    async def script(peer: Peer) -> None:
+        while (asked := await peer.request()) is not None:
+            digest = hashlib.sha256(asked.body).hexdigest().encode()
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 64\r\n\r\n" + digest)
+
+    client = bench.client(tls=trust(tmp_path / "ca.pem"))
+    for names in ("", "localhost"):
+        server = await bench.upstream(script, names=names)
+        for _ in range(2):
+            request = ask(server.origin, method=b"POST", body=body, timeouts=Timeouts(5, 5, 5, 10))
+            assert (await fetch(client, request))[2] == hashlib.sha256(body).hexdigest().encode()
+        assert server.connections == 1
+
+
+@on_both_clients
+async def test_an_answer_may_come_before_the_request_is_out(bench: Bench) -> None:
+    """A vendor that refuses a large request at once is heard; the connection, half written, is not used again."""
+
+    async def script(peer: Peer) -> None:
+        peer.shrink_buffers()
+        await peer.reader.readuntil(b"\r\n\r\n")
+        await peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 2\r\n\r\nno")
+        await answered.wait()
+
+    answered = bench.event()
+    server, client = await bench.upstream(script), bench.client()
+    for number in (1, 2):
+        answered.clear()
+        status, _, body = await fetch(client, ask(server.origin, method=b"POST", body=bytes(64 << 20)))
+        answered.set()
+        assert (status, body) == (413, b"no")
+        assert server.connections == number
+
+
+def test_the_table_of_differences_is_the_readme_s() -> None:
+    """Every difference that a test holds is in the package's README, with both columns and the reason."""
+    readme = Path("gateway/upstreams/README.md").read_text("utf-8")
+    for name, row in DIFFERENCES.items():
+        assert f"| {name} | {row.lean} | {row.aiohttp} | {row.why} |" in readme

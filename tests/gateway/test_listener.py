@@ -1,0 +1,28 @@
+"""The port is had, or refused in words, before anything else starts."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import PortTakenError
+from gateway.listener import listen
+
+
+def test_a_taken_port_is_named_with_its_key() -> None:
+    """Operators read which setting to change."""
+    with listen("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(PortTakenError, match=rf"127\.0\.0\.1:{port} is taken: set gateway\.port"):
+            listen("127.0.0.1", port)
+
+
+def test_a_foreign_address_is_refused() -> None:
+    """An address that is not this machine's cannot be listened on."""
+    with pytest.raises(PortTakenError, match="cannot be listened on"):
+        listen("192.0.2.1", 0)
+
+
+def test_ipv6_is_listened_on() -> None:
+    """An address with colons is IPv6."""
+    with listen("::1", 0) as listener:
+        assert listener.getsockname()[0] == "::1"

@@ -1,0 +1,102 @@
+"""Tests of ``schemas.encoder``: what it writes, fastavro reads."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import encoder
+from schemas.avro_schema import record_schema
+from schemas.encoder import encode_boolean, encode_bytes, encode_long, encode_text, record_encoder
+from schemas.events import FIELD_TYPES, KINDS, Common
+from tests.schemas.samples import COMMON, FIELDS, LONGS, common
+
+PARTS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
+    "common": (Common, COMMON),
+    **{str(kind): (FIELD_TYPES[kind], FIELDS[kind]) for kind in KINDS},
+}
+
+
+def written(schema: Any, value: Any) -> bytes:
+    """The same value as fastavro writes it."""
+    stream = io.BytesIO()
+    schemaless_writer(stream, parse_schema(schema), value)
+    return stream.getvalue()
+
+
+def read(schema: Any, raw: bytes) -> Any:
+    """What fastavro reads; all of it must be read."""
+    stream = io.BytesIO(raw)
+    value: Any = schemaless_reader(stream, parse_schema(schema), None)
+    assert stream.tell() == len(raw)
+    return value
+
+
+@given(LONGS)
+def test_longs_are_fastavro_s(value: int) -> None:
+    """Every 64-bit integer has the very bytes that fastavro gives it."""
+    assert encode_long(value) == written("long", value)
+
+
+@pytest.mark.parametrize("value", [1 << 63, -(1 << 63) - 1, 1 << 100])
+def test_a_number_beyond_64_bits_is_refused(value: int) -> None:
+    """It would be written as something that no reader could read."""
+    with pytest.raises(OverflowError, match="64 bits"):
+        encode_long(value)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+def test_texts_are_fastavro_s(text: str) -> None:
+    """Short ones from the cache (asked twice) and long ones alike."""
+    assert encode_text(text) == encode_text(text) == written("string", text)
+
+
+def test_a_lone_surrogate_does_not_lose_the_event() -> None:
+    """What is no text becomes a question mark."""
+    assert read("string", encode_text("a\ud800b")) == "a?b"
+
+
+def test_the_cache_of_texts_is_bounded() -> None:
+    """Neither many texts nor long ones stay in memory."""
+    for number in range(encoder._MAX_CACHED_TEXTS + 10):
+        encode_text(f"model-{number}")
+    encode_text("x" * 1000)
+    assert len(encoder._TEXTS) <= encoder._MAX_CACHED_TEXTS
+    assert max(map(len, encoder._TEXTS)) <= encoder._MAX_CACHED_CHARACTERS
+
+
+@given(st.binary(), st.booleans())
+def test_bytes_and_booleans_are_fastavro_s(raw: bytes, value: bool) -> None:
+    """Bytes carry their length, booleans are one byte."""
+    assert encode_bytes(raw) == written("bytes", raw)
+    assert encode_boolean(value) == written("boolean", value)
+
+
+@pytest.mark.parametrize("name", PARTS)
+@given(data=st.data())
+def test_records_are_fastavro_s(name: str, data: st.DataObject) -> None:
+    """Every part of every event is byte for byte what fastavro would have written."""
+    definition, values = PARTS[name]
+    schema, value = record_schema(definition), data.draw(values)
+    assert record_encoder(schema["fields"])(value) == written(schema, value)
+
+
+@pytest.mark.parametrize("change", [{"labels": [7]}, {"occurred_at": "now"}, {"app_id": "7"}, {"vendor": None}])
+def test_what_does_not_fit_is_refused(change: dict[str, Any]) -> None:
+    """A wrong type raises here, where it was made, and is never written as something else."""
+    encode = record_encoder(record_schema(Common)["fields"])
+    with pytest.raises((TypeError, AttributeError)):
+        encode({**common(), **change})
+
+
+def test_a_missing_field_is_refused() -> None:
+    """A field that was forgotten is no default in silence."""
+    incomplete = dict(common())
+    del incomplete["vendor"]
+    with pytest.raises(KeyError, match="vendor"):
+        record_encoder(record_schema(Common)["fields"])(incomplete)
