@@ -16,11 +16,11 @@ class GatewayError(Exception):
     """Anything that ends an exchange before its natural end."""
 
 
-class ClientFault(GatewayError):
+class ClientFault(GatewayError):  # noqa: N818 - named by whose fault it is
     """The client's request is refused."""
 
 
-class PluginFault(GatewayError):
+class PluginFault(GatewayError):  # noqa: N818 - named by whose fault it is
     """A plugin failed; ``plugin`` names it and ``hook`` the moment."""
 
     def __init__(self, plugin: str, hook: str, reason: str) -> None:
@@ -30,7 +30,7 @@ class PluginFault(GatewayError):
         self.reason = reason
 
 
-class UpstreamFault(GatewayError):
+class UpstreamFault(GatewayError):  # noqa: N818 - named by whose fault it is
     """The vendor's server failed us; ``may_be_billed`` says whether the request may have reached it."""
 
     def __init__(self, message: str, *, may_be_billed: bool) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gateway.snapshot import App, Llm
     from gateway.upstreams.client import Headers, UpstreamResponse
     from sluice.money.prices import Price
+    from sluice.sdk.context import ExchangeFacts
 
 
 class ClientConnection(Protocol):
@@ -61,7 +62,8 @@ class Exchange:
     asked_for_usage: bool = False
     choices: int = 0
     max_response_tokens: int | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
+    facts: ExchangeFacts | None = None
+    """What plugins see of it; made with the first hook that has any."""
 
     # the upstream call
     attempts: list[Attempt] = field(default_factory=list)

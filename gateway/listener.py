@@ -60,7 +60,7 @@ class WorkerServer:
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
-                app,  # type: ignore[arg-type]  # uvicorn types each kind of scope, we dispatch on them
+                app,
                 http=make_protocol(metrics, settings.max_header_bytes),
                 ws="none",
                 lifespan="off",

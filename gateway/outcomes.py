@@ -60,6 +60,8 @@ class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
         self.code = code or self.outcome
         self.headers = headers
         self.body: bytes | None = None
+        self.detail = ""
+        """What the event says instead of the message that the client gets, where they differ."""
 
 
 class RequestInvalid(Refusal):
@@ -147,10 +149,14 @@ class ResponseRefused(Refusal):
 
 
 class PluginBroke(Refusal):
-    """A plugin whose failure closes the exchange failed."""
+    """A plugin whose failure closes the exchange failed. ``reason`` is for operators: it is in the event alone."""
 
     status = 502
     outcome: Outcome = "plugin_failed"
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.detail = f"{message}: {reason}"
 
 
 class Blocked(Refusal):

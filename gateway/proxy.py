@@ -10,7 +10,6 @@ in-flight file, from which the next boot writes an ``interrupted`` exchange. A c
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.outcomes import ClientGone, Refusal
@@ -66,9 +65,8 @@ class Proxy:
             last = await self._serve(exchange, receive, send)
             await self._finish(exchange, last, send)
             self._recorder.close(exchange)
-        except asyncio.CancelledError:
-            raise  # the worker is stopping: the slot stays open, and the next boot records what was cut
         finally:
+            # A cancellation passes (the worker stops): its slot stays open, and the next boot records what was cut.
             self._sweep.forget(exchange)
 
     async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> list[Message]:
@@ -91,7 +89,7 @@ class Proxy:
         except ClientGone:
             exchange.outcome = "client_closed"
             return []
-        except Exception as error:  # noqa: BLE001 - a fault of ours must still end in a recorded outcome
+        except Exception as error:
             logger.exception("exchange failed", exchange_id=exchange.exchange_id)
             return refuse(exchange, _fault(error))
 

@@ -33,10 +33,8 @@ class Responder:
         self._hooks = hooks
         self._recorder = recorder
 
-    async def respond(
-        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send
-    ) -> list[Message]:
-        """Forward the answer as it comes; returns what must wait for the record. Raises ``Refusal`` or ``ClientGone``."""
+    async def respond(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
+        """Forward the answer as it comes; returns what must wait for the record. Raises Refusal or ClientGone."""
         exchange.response_headers = downstream_headers(exchange, response.headers)
         exchange.response_code = response.status
         exchange.outcome = "ok" if response.status < 400 else "upstream_error"
@@ -123,8 +121,10 @@ class Responder:
 
 def _is_event_stream(headers: Headers) -> bool:
     content_type = header(headers, b"content-type")
-    return content_type is not None and content_type[:17].lower() == b"text/event-stream" and (
-        header(headers, b"content-encoding") in {None, b"identity"}
+    return (
+        content_type is not None
+        and content_type[:17].lower() == b"text/event-stream"
+        and (header(headers, b"content-encoding") in {None, b"identity"})
     )
 
 

@@ -59,7 +59,7 @@ class ConnectionProtocol(HttpToolsProtocol):
         self._header_bytes = 0
         self._in_head = True
         self._waiting_since = time.monotonic()
-        self.scope[CONNECTION] = self  # type: ignore[typeddict-unknown-key]
+        self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
     def on_url(self, url: bytes) -> None:
         """Count the request target towards the head's limit."""
@@ -98,7 +98,7 @@ class ConnectionProtocol(HttpToolsProtocol):
                 return
         super().data_received(data)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
         """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted."""
         self._refused = True
         too_large = self._header_bytes > self.max_header_bytes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -177,7 +178,7 @@ class Settings(LogSettings):
         return self
 
 
-def _unique(key: str, values: list[str] | list[int]) -> None:
+def _unique(key: str, values: Sequence[str | int]) -> None:
     twice = {str(value) for value in values if values.count(value) > 1}
     if twice:
         message = f"{key}: {', '.join(sorted(twice))} is used twice; give each its own"

@@ -9,6 +9,8 @@ from sluice.telemetry import Registry
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
+    from sluice.eventlog.journal.journal import Journal
+    from sluice.eventlog.relay import Relay
 
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -37,7 +39,9 @@ class GatewayMetrics:
             labels=("outcome", "network"),
         )
         self.commit_failures = registry.counter(
-            "sluice_commit_failures_total", "Exchanges whose events could not be made durable in time.", labels=("error",)
+            "sluice_commit_failures_total",
+            "Exchanges whose events could not be made durable in time.",
+            labels=("error",),
         )
         self.parser_refusals = registry.counter(
             "sluice_http_refusals_total", "Requests the HTTP parser refused; they never became exchanges.",
@@ -46,6 +50,58 @@ class GatewayMetrics:
         self.interrupted = registry.counter(
             "sluice_interrupted_exchanges_total", "Exchanges cut by a kill and recorded by the boot after it."
         )
+
+        self._journal_gauges = {
+            name: registry.gauge(f"sluice_journal_{name}", meaning, unit)
+            for name, meaning, unit in (
+                ("used_bytes", "What lies in this worker's journal.", "bytes"),
+                ("left_bytes", "What may still be written to it.", "bytes"),
+                ("records", "Records written by this boot.", ""),
+                ("failed_batches", "Groups of exchanges that could not be written.", ""),
+                ("late_batches", "Groups that took longer than journal.commit_timeout_seconds.", ""),
+                ("dropped_exchanges", "Answered without a record, for want of room (journal.on_full: drop).", ""),
+                ("undurable_exchanges", "Answered, and then not written (on_full: drop, or mode fast).", ""),
+                ("degraded_exchanges", "Answered without Kafka's acknowledgement (strict.on_timeout: degrade).", ""),
+                ("unflushed_bytes", "Mode fast: what a crash would lose now.", "bytes"),
+            )
+        }
+        self.relay_lag = registry.gauge("sluice_relay_lag_records", "Records that Kafka has not acknowledged yet.")
+        self.relay_failures = registry.gauge("sluice_relay_failures", "Rounds of the relay that failed, of this boot.")
+        self.relay_refused = registry.gauge("sluice_relay_refused_records", "Records Kafka refused for good.")
+        self.relay_connected = registry.gauge("sluice_relay_acknowledging", "1 where Kafka acknowledges, else 0.")
+
+    def observe_log(self, journal: Journal, relay: Relay | None) -> None:
+        """Show how the event log is; called each second."""
+        counters, room = journal.counters, journal.room
+        for name, value in (
+            ("used_bytes", room.used_bytes),
+            ("left_bytes", room.left_bytes),
+            ("records", counters.records),
+            ("failed_batches", counters.failed_batches),
+            ("late_batches", counters.late_batches),
+            ("dropped_exchanges", counters.exchanges_dropped),
+            ("undurable_exchanges", counters.exchanges_undurable),
+            ("degraded_exchanges", counters.exchanges_degraded),
+            ("unflushed_bytes", counters.unflushed_bytes),
+        ):
+            self._journal_gauges[name].set(value)
+        if relay is not None:
+            self.relay_lag.set(relay.lag_records)
+            self.relay_failures.set(relay.counters.failures)
+            self.relay_refused.set(relay.counters.refused)
+            self.relay_connected.set(int(relay.is_acknowledging))
+
+    def drops(self) -> dict[str, int]:
+        """What was answered without being recorded, by reason; for the gateway's reports."""
+        unrecorded = sum(count for _, count in self.unrecorded.series())
+        failed = sum(count for _, count in self.commit_failures.series())
+        gauges = self._journal_gauges
+        return {
+            "refusals_not_recorded": unrecorded,
+            "commits_failed": failed,
+            "dropped": int(gauges["dropped_exchanges"].value() or 0),
+            "undurable": int(gauges["undurable_exchanges"].value() or 0),
+        }
 
     def count(self, exchange: Exchange) -> None:
         """Count an exchange whose outcome is known."""

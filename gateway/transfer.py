@@ -111,19 +111,16 @@ def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
     """An answer of ours instead of the vendor's, in the vendor's dialect; nothing where the answer has begun."""
     exchange.outcome = refusal.outcome
     exchange.error_kind = exchange.error_kind or refusal.code
-    exchange.error_message = refusal.message
+    exchange.error_message = refusal.detail or refusal.message
     if isinstance(refusal, BrokenAnswer) and refusal.started:
         return []
     dialect = exchange.llm.dialect if exchange.llm else _DEFAULT_DIALECT
     body = refusal.body
     if body is None:
         body = dialect.error_body(refusal.status, refusal.message, refusal.code)
-    headers: Headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(body)).encode()),
-        *refusal.headers,
-        *own_headers(exchange),
-    ]
+    headers: Headers = [*refusal.headers, (b"content-length", str(len(body)).encode()), *own_headers(exchange)]
+    if not any(name == b"content-type" for name, _ in refusal.headers):
+        headers.append((b"content-type", b"application/json"))
     if refusal.close:
         headers.append((b"connection", b"close"))
     exchange.response_code, exchange.response_headers = refusal.status, headers

@@ -38,7 +38,13 @@ class Totals:
 
 
 def report(
-    boot: Boot, topics: Topics, totals: Totals, sequences: Mapping[Kind, int], drops: Mapping[str, int], *, closing: bool
+    boot: Boot,
+    topics: Topics,
+    totals: Totals,
+    sequences: Mapping[Kind, int],
+    drops: Mapping[str, int],
+    *,
+    closing: bool,
 ) -> Record:
     """One report, as a record for the event log."""
     body = {

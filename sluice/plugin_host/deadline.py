@@ -10,6 +10,7 @@ process.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
@@ -61,6 +62,23 @@ def _resume(coroutine: Coroutine[Any, Any, Any], error: BaseException | None) ->
         raise EscapeAttempted(type(escape).__name__) from escape
 
 
+def _is_leaked(coroutine: Any) -> bool:
+    """Whether a TaskGroup within the plugin asked for the cancellation that has just arrived, and will not take it back.
+
+    Before Python 3.13 that is so for one whose member fails while it is being left; unseen, a failed member would look
+    like a client that left.
+    """
+    if sys.version_info >= (3, 13):
+        return False
+    awaiting = coroutine
+    while awaiting is not None:
+        frame = getattr(awaiting, "cr_frame", None)
+        if frame is not None and frame.f_code is asyncio.TaskGroup.__aexit__.__code__:
+            return bool(frame.f_locals["self"]._parent_cancel_requested)  # noqa: SLF001 - nobody else knows it
+        awaiting = getattr(awaiting, "cr_await", None) or getattr(awaiting, "gi_yieldfrom", None)
+    return False
+
+
 class _Waiting:
     """Carries on a coroutine that waits for ``awaited``, in the task that awaits this."""
 
@@ -69,6 +87,7 @@ class _Waiting:
         self._awaited = awaited
         self._seconds = seconds
         self._alarms = 0
+        self._leaked_cancellations = 0
         self._waiter: asyncio.Future[None] | None = None
 
     def __await__(self) -> Generator[Any, Any, Any]:
@@ -84,7 +103,7 @@ class _Waiting:
         finally:
             self._timer.cancel()
             self._close()
-        if task and task.cancelling() > cancelling_before:
+        if task and self._is_cancelled_from_outside(task, cancelling_before):
             raise asyncio.CancelledError from failure
         if self._alarms:
             raise DeadlineExpired from failure
@@ -93,6 +112,11 @@ class _Waiting:
         if failure is not None:
             raise failure
         return result
+
+    def _is_cancelled_from_outside(self, task: asyncio.Task[Any], cancelling_before: int) -> bool:
+        for _ in range(self._leaked_cancellations):
+            task.uncancel()
+        return task.cancelling() > cancelling_before
 
     def _drive(self) -> Generator[Any, Any, Any]:
         while True:
@@ -116,6 +140,7 @@ class _Waiting:
             try:
                 yield from self._waiter
             except asyncio.CancelledError:
+                self._leaked_cancellations += _is_leaked(self._coroutine)
                 self._awaited.cancel()
             if self._alarms > alarms:
                 self._expire()
@@ -128,6 +153,7 @@ class _Waiting:
         try:
             yield None
         except asyncio.CancelledError as error:
+            self._leaked_cancellations += _is_leaked(self._coroutine)
             return error
         if self._alarms == alarms:
             return None

@@ -59,14 +59,14 @@ class Case:
 
 def client(seen_id: str, /, **fields: Any) -> Exchanged:
     """Whose request id is the last digit of the exchange id."""
-    made = Exchanged(f"r{exchange_id[-1]}", "plain", "complete", knows_app=True, exchange_id=exchange_id, status=200,
+    made = Exchanged(f"r{seen_id[-1]}", "plain", "complete", knows_app=True, exchange_id=seen_id, status=200,
                      sent_bytes=101, received_tokens=9, max_tokens=50)  # fmt: skip
     return replace(made, **fields)
 
 
 def served(seen_id: str, /, **fields: Any) -> Served:
     """An answer with usage."""
-    made = Served(1, exchange_id, "/v1/chat/completions", "mock-small", False, 200, 1, 11, 7, 3, 0, True)
+    made = Served(1, seen_id, "/v1/chat/completions", "mock-small", False, 200, 1, 11, 7, 3, 0, True)
     for name, value in fields.items():
         setattr(made, name, value)
     return made

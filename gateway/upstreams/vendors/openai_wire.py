@@ -10,6 +10,10 @@ from gateway.upstreams.vendors.dialect import Answer
 from sluice.money.usage import Usage
 
 
+_ABSENT = msgspec.Raw(b"")
+"""In a union with None msgspec takes a Raw for nothing but null."""
+
+
 class _PromptDetails(msgspec.Struct):
     cached_tokens: int | None = None
 
@@ -57,7 +61,7 @@ class _Inner(msgspec.Struct):
     """``response`` inside an event of the responses API."""
 
     model: str | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = _ABSENT
     output: list[_Output] | None = None
 
 
@@ -65,7 +69,7 @@ class WireResponse(msgspec.Struct):
     """A response body or one streamed event."""
 
     model: str | None = None
-    usage: msgspec.Raw | None = None
+    usage: msgspec.Raw = _ABSENT
     choices: list[_Choice] | None = None
     output: list[_Output] | None = None
     response: _Inner | None = None
@@ -75,11 +79,11 @@ decode_response = msgspec.json.Decoder(WireResponse).decode
 _decode_usage = msgspec.json.Decoder(WireUsage).decode
 
 
-def usage_of(raw: msgspec.Raw | None) -> tuple[Usage | None, str | None]:
+def usage_of(raw: msgspec.Raw) -> tuple[Usage | None, str | None]:
     """Usage and its own JSON text; negative or wrongly typed counts are no usage at all."""
-    if raw is None or bytes(raw) == b"null":
-        return None, None
     text = bytes(raw).decode("utf-8", "replace")
+    if text in {"", "null"}:
+        return None, None
     try:
         wire = _decode_usage(raw)
     except msgspec.DecodeError:

@@ -30,7 +30,7 @@ async def hang() -> None:
 
 async def hang_in_small_steps() -> None:
     """A hook that gives the loop back and never ends."""
-    while True:
+    while True:  # noqa: ASYNC110 - it waits for nothing
         await asyncio.sleep(0)
 
 
@@ -49,10 +49,10 @@ async def swallow_in_small_steps() -> None:
 
 
 async def swallow_everything() -> None:
-    """A hook that does not even let itself be closed."""
-    while True:
+    """A hook that does not even let itself be closed; bounded, or its collection would never end."""
+    for _ in range(1_000_000):
         with contextlib.suppress(BaseException):
-            await forever()
+            await asyncio.sleep(0)
 
 
 async def answer_too_late() -> str:
@@ -71,17 +71,14 @@ async def raise_while_cancelled() -> None:
 
 
 async def exit_while_closed() -> None:
-    """A hook that tries to end the process when it is closed."""
+    """A hook that waits on when it is cancelled, and tries to end the process when it is closed."""
     while True:
         try:
             await forever()
+        except GeneratorExit:
+            raise SystemExit(1) from None
         except asyncio.CancelledError:
             continue
-        finally:
-            await_nothing = SystemExit(1)
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.sleep(0)
-        raise await_nothing
 
 
 async def after_a_turn(result: Any = None, error: BaseException | None = None) -> Any:
@@ -202,6 +199,9 @@ async def test_a_task_group_within_the_plugin_works() -> None:
 
     with pytest.raises(ExceptionGroup):
         await run_within(grouped(), BOUND)
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
 
 
 @pytest.mark.parametrize("hook", [hang, hang_in_small_steps, swallow_cancellation, answer_too_late])
@@ -224,6 +224,24 @@ async def test_a_cancellation_from_outside_passes(hook: Callable[[], Coroutine[A
         await started.wait()
         task.cancel()
     assert cancelled
+
+
+async def test_a_cancellation_passes_a_task_group_within_the_plugin() -> None:
+    """A group that is being left when the client leaves does not keep the cancellation."""
+    started = asyncio.Event()
+
+    async def grouped() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(forever())
+            started.set()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(run_within(grouped(), BOUND))
+        await started.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

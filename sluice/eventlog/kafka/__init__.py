@@ -1,0 +1,1 @@
+"""Kafka as the event log: settings, topics, producers and consumers over aiokafka."""

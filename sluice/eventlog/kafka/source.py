@@ -1,0 +1,300 @@
+"""One consumer of one group.
+
+What aiokafka would do by itself and must not: commit positions it has moved (only explicit offsets are committed),
+jump in silence where an offset is gone (the log's start is compared with what was committed), wait for ever for a
+coordinator (every commit and stop has a time limit), sit silent after a broker came back (a watchdog makes it anew).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from schemas.topics import Topics
+from sluice.eventlog.interface import (
+    OffsetLostError,
+    Partition,
+    PartitionLag,
+    PolledRecord,
+    RebalanceListener,
+    Subscription,
+)
+from sluice.eventlog.kafka.admin import ensure_topics
+from sluice.eventlog.kafka.config import connection_arguments, translate
+from sluice.eventlog.settings import LogSettings
+
+_SESSION_MS, _HEARTBEAT_MS = 15_000, 3_000
+_REBALANCE_MS = 60_000
+_MAX_POLL_MS = 300_000
+_FETCH_BYTES = 4 << 20
+_CLOSE_SECONDS = 5.0
+_WATCHDOG_SECONDS = 20.0
+"""So long without a record while there are some: the consumer is made anew."""
+_NOT_OURS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError,
+             IllegalStateError)  # fmt: skip
+
+logger = structlog.get_logger(__name__)
+
+
+class KafkaSource:
+    """A ``Source``; used from one loop."""
+
+    def __init__(self, settings: LogSettings, topics: Topics, subscription: Subscription) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._subscription = subscription
+        self._retention_ms = {topic.name: topic.retention_ms for topic in topics.all()}
+        self._listener: RebalanceListener | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._paused: set[Partition] = set()
+        self._committed: dict[Partition, int] = {}
+        self._lost: dict[Partition, str] = {}
+        self._progress_at = 0.0
+        self.listener_failures = 0
+        self.rebuilds = 0
+
+    async def start(self, listener: RebalanceListener) -> None:
+        """Join the group; raises EventLogError."""
+        self._listener = listener
+        try:
+            await ensure_topics(self._settings, self._topics)
+            await self._connect()
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise translate(error, self._settings.kafka) from error
+
+    async def _connect(self) -> None:
+        subscription = self._subscription
+        consumer = AIOKafkaConsumer(
+            **connection_arguments(self._settings.kafka) | {"client_id": subscription.client_id},
+            group_id=subscription.group,
+            group_instance_id=subscription.group_instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(RangePartitionAssignor,),  # the sticky one is broken in aiokafka
+            session_timeout_ms=_SESSION_MS,
+            heartbeat_interval_ms=_HEARTBEAT_MS,
+            rebalance_timeout_ms=_REBALANCE_MS,
+            max_poll_interval_ms=_MAX_POLL_MS,
+            max_partition_fetch_bytes=_FETCH_BYTES,
+            fetch_max_wait_ms=200,
+        )
+        consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self))
+        self._consumer = consumer
+        self._progress_at = asyncio.get_running_loop().time()
+        try:
+            await consumer.start()
+        except BaseException:
+            await self._disconnect()
+            raise
+
+    async def poll(self, timeout_seconds: float, max_records: int) -> Mapping[Partition, Sequence[PolledRecord]]:
+        """Records not yet polled. Raises OffsetLostError, EventLogError."""
+        self._raise_lost()
+        try:
+            if self._consumer is None:
+                await self._connect()
+            found = await self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
+            self._raise_lost()
+            now = asyncio.get_running_loop().time()
+            if found:
+                self._progress_at = now
+            elif now - self._progress_at > _WATCHDOG_SECONDS:
+                await self._watch()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self._disconnect()
+            raise translate(error, self._settings.kafka) from error
+        return {Partition(*partition): records for partition, records in found.items()}
+
+    def _raise_lost(self) -> None:
+        if self._lost:
+            where = "; ".join(f"{name.topic}-{name.partition}: {what}" for name, what in self._lost.items())
+            message = f"{where}. See how much is missing, then set kafka.on_offset_lost: continue to go on behind it"
+            raise OffsetLostError(message)
+
+    async def _watch(self) -> None:
+        """Make the consumer anew where records wait and none comes."""
+        consumer = self._open
+        self._progress_at = asyncio.get_running_loop().time()
+        waiting = [partition for partition in consumer.assignment() if Partition(*partition) not in self._paused]
+        if not waiting:
+            return
+        ends = await consumer.end_offsets(waiting)
+        for partition, end in ends.items():
+            if await consumer.position(partition) < end:
+                self.rebuilds += 1
+                logger.warning("consumer made anew", topic=partition.topic, partition=partition.partition)
+                await self._disconnect()
+                return
+
+    async def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
+        """Store these; ``False`` where they are not ours any more."""
+        if self._consumer is None or not next_offsets:
+            return not next_offsets
+        try:
+            async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
+                offsets = {TopicPartition(*partition): offset for partition, offset in next_offsets.items()}
+                await self._consumer.commit(offsets)
+        except _NOT_OURS:
+            return False
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise translate(error, self._settings.kafka) from error
+        self._committed.update(next_offsets)
+        return True
+
+    def pause(self, partitions: Iterable[Partition]) -> None:
+        """Fetch nothing from these until resumed, also after a rebalance."""
+        self._paused.update(partitions)
+        self._apply_pauses()
+
+    def resume(self, partitions: Iterable[Partition]) -> None:
+        """Undo ``pause``."""
+        resumed = set(partitions)
+        self._paused -= resumed
+        if self._consumer is not None:
+            ours = self._consumer.assignment()
+            self._consumer.resume(*(partition for partition in ours if Partition(*partition) in resumed))
+
+    def _apply_pauses(self) -> None:
+        if self._consumer is not None:
+            ours = self._consumer.assignment()
+            self._consumer.pause(*(partition for partition in ours if Partition(*partition) in self._paused))
+
+    async def lag(self) -> Mapping[Partition, PartitionLag]:
+        """The log's end less what is committed."""
+        if self._consumer is None:
+            return {}
+        try:
+            async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
+                ours = list(self._consumer.assignment())
+                ends = await self._consumer.end_offsets(ours) if ours else {}
+                starts = await self._consumer.beginning_offsets(ours) if ours else {}
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise translate(error, self._settings.kafka) from error
+        lags = {}
+        for partition, end in ends.items():
+            name = Partition(*partition)
+            committed = max(self._committed.get(name, 0), starts.get(partition, 0))
+            lags[name] = PartitionLag(max(0, end - committed), None, self._retention_ms.get(partition.topic))
+        return lags
+
+    async def read_schemas(self) -> Sequence[bytes]:
+        """The whole schema topic, read afresh."""
+        consumer = AIOKafkaConsumer(**connection_arguments(self._settings.kafka), auto_offset_reset="earliest")
+        try:
+            async with asyncio.timeout(self._settings.kafka.request_timeout_seconds * 2):
+                await consumer.start()
+                topic = self._topics.schema.name
+                partitions = [TopicPartition(topic, number) for number in range(self._topics.schema.partitions)]
+                consumer.assign(partitions)
+                return await _read_to_end(consumer, partitions)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise translate(error, self._settings.kafka) from error
+        finally:
+            await _stop(consumer)
+
+    async def close(self) -> None:
+        """Leave the group, within a bound."""
+        await self._disconnect()
+
+    @property
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            message = "start() comes first"
+            raise RuntimeError(message)
+        return self._consumer
+
+    async def _disconnect(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await _stop(consumer)
+
+    # rebalances, called by the listener below
+
+    async def assigned(self, partitions: list[TopicPartition]) -> None:
+        """These are ours: see that what was committed is still there, then tell."""
+        try:
+            await self._check(partitions)
+        except (KafkaError, OSError, TimeoutError) as error:
+            logger.warning("committed offsets not checked", error=str(error))
+        self._apply_pauses()
+        await self._tell("on_assigned", partitions)
+
+    async def revoked(self, partitions: list[TopicPartition]) -> None:
+        """These will be another's: tell, then forget."""
+        await self._tell("on_revoked", partitions)
+        for partition in partitions:
+            self._committed.pop(Partition(*partition), None)
+            self._lost.pop(Partition(*partition), None)
+
+    async def _check(self, partitions: list[TopicPartition]) -> None:
+        """A log that starts behind a committed offset has lost what lay between; one that ends before it was made
+        anew, and is read from its beginning."""
+        consumer = self._open
+        starts = await consumer.beginning_offsets(partitions) if partitions else {}
+        for partition in partitions:
+            committed = await consumer.committed(partition)
+            if committed is None:
+                continue
+            name = Partition(*partition)
+            self._committed[name] = committed
+            if starts[partition] > committed:
+                lost = f"offsets {committed} to {starts[partition] - 1} are gone"
+                logger.error("offset lost", topic=partition.topic, partition=partition.partition, lost=lost)
+                if self._settings.kafka.on_offset_lost == "halt":
+                    self._lost[name] = lost
+
+    async def _tell(self, what: str, partitions: list[TopicPartition]) -> None:
+        if self._listener is None or not partitions:
+            return
+        try:
+            await getattr(self._listener, what)([Partition(*partition) for partition in partitions])
+        except Exception:  # aiokafka would swallow it: ours to count
+            self.listener_failures += 1
+            logger.exception("rebalance listener failed", group=self._subscription.group, hook=what)
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
+    """aiokafka's callbacks."""
+
+    def __init__(self, source: KafkaSource) -> None:
+        self._source = source
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Called when the group has settled."""
+        await self._source.assigned(list(assigned))
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        """Called before the group settles anew; heartbeats go on meanwhile."""
+        await self._source.revoked(list(revoked))
+
+
+async def _read_to_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[bytes]:
+    ends = await consumer.end_offsets(partitions)
+    schemas: list[bytes] = []
+    for partition in partitions:
+        await consumer.seek_to_beginning(partition)
+        while await consumer.position(partition) < ends[partition]:
+            for records in (await consumer.getmany(timeout_ms=500)).values():
+                schemas += [record.value for record in records if record.value is not None]
+    return schemas
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await consumer.stop()
+    except (KafkaError, OSError, TimeoutError) as error:
+        logger.warning("consumer not stopped in time", error=type(error).__name__)

@@ -1,0 +1,264 @@
+"""Carries one journal to Kafka, from memory while it keeps up and from the file when it lags or after a crash.
+
+A round: what is there is sent, all of it is acknowledged, the watermark moves. A crash in between sends the round again
+under the same event ids. Kafka may be away at the start or at any time: rounds then wait, with backoff, and the journal
+holds what comes. Records that the broker refuses for good go to ``refused.jsonl`` beside the segments, and are counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import random
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import structlog
+
+from schemas.topics import Topics
+from sluice.clock import iso_micros, now_micros
+from sluice.eventlog.interface import EventLogError
+from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.header import BadHeaderError
+from sluice.eventlog.journal.journal import Journal
+from sluice.eventlog.journal.offsets import (
+    RELAY_GROUP,
+    CommittedOffset,
+    load_offset,
+    offset_path,
+    split_offset,
+    store_offset,
+)
+from sluice.eventlog.journal.reader import JournalReader
+from sluice.eventlog.journal.segment import read_header, segment_path
+from sluice.eventlog.journal.tail import JournalTail
+from sluice.eventlog.kafka.batches import BatchProducer
+from sluice.eventlog.settings import LogSettings
+
+REFUSED_FILE = "refused.jsonl"
+_ROUND_RECORDS = 5_000
+_ROUND_BYTES = 4 << 20
+_FIRST_BACKOFF_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 5.0
+_STORE_SECONDS = 0.5
+"""How often the watermark is written; after a kill so much is sent again at most."""
+_SILENT_SECONDS = 2.0
+"""A round that takes longer means that Kafka does not acknowledge now."""
+
+logger = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class RelayCounters:
+    """Of one relay, since it was made."""
+
+    rounds: int = 0
+    records: int = 0
+    failures: int = 0
+    """Rounds that failed, and connections that could not be made."""
+    refused: int = 0
+    """Records that the broker refused for good; they are in ``refused.jsonl``."""
+    fell_behind: int = 0
+    """Times that memory was given up for the file."""
+
+
+class Relay:
+    """One journal's. ``attach`` it to the live journal, or let it read a directory that nobody writes to."""
+
+    def __init__(self, directory: Path, settings: LogSettings, topics: Topics, gateway_id: str) -> None:
+        self.counters = RelayCounters()
+        self._directory = directory
+        self._settings = settings
+        self._producer = BatchProducer(settings, topics, gateway_id, self._refuse)
+        self._offset_file = offset_path(directory, RELAY_GROUP)
+        self._committed = load_offset(self._offset_file)
+        self._reader = JournalReader(directory, self._committed)
+        self._tail = JournalTail(directory)
+        self._next = self._committed.offset if self._committed else 0
+        """Behind the last record acknowledged."""
+        self._stored_at = 0.0
+        self._is_live = False
+        self._from_memory = False
+        self._memory: deque[WrittenRecord] = deque()
+        self._memory_bytes = 0
+        self._something = asyncio.Event()
+        self._caught_up = asyncio.Event()
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._connected = False
+        self._round_since = 0.0
+
+    def attach(self, journal: Journal) -> None:
+        """Take what the journal makes durable from now on."""
+        self._is_live = True
+        journal.subscribe(self._take)
+
+    def _take(self, records: Sequence[WrittenRecord]) -> None:
+        """Called by the journal for each durable batch."""
+        self._caught_up.clear()
+        self._something.set()
+        if not self._from_memory:
+            return
+        self._memory.extend(records)
+        self._memory_bytes += sum([len(record.value or b"") for record in records])
+        if self._memory_bytes > self._settings.relay.max_memory_bytes:
+            self.counters.fell_behind += 1
+            self._read_from_file()
+
+    def _read_from_file(self) -> None:
+        self._from_memory = False
+        self._memory.clear()
+        self._memory_bytes = 0
+
+    # what others ask
+
+    @property
+    def is_acknowledging(self) -> bool:
+        """Whether Kafka answers now, as far as is known."""
+        since = self._round_since
+        return self._connected and (not since or asyncio.get_running_loop().time() - since < _SILENT_SECONDS)
+
+    @property
+    def lag_records(self) -> int:
+        """Records of the journal that Kafka has not acknowledged."""
+        return self._tail.lag_records(self._committed)
+
+    async def wait_for(self, next_offset: int) -> None:
+        """Return when everything before this offset is acknowledged."""
+        if self._next >= next_offset:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((next_offset, done))
+        await done
+
+    async def drain(self, timeout_seconds: float) -> bool:
+        """Wait until nothing is left to send; whether that came true in time. ``run`` must be running."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._caught_up.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    # the work
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        backoff = _FIRST_BACKOFF_SECONDS
+        try:
+            while True:
+                try:
+                    await self._producer.start()
+                    self._connected, backoff = True, _FIRST_BACKOFF_SECONDS
+                    await self._carry()
+                except EventLogError as error:
+                    self.counters.failures += 1
+                    logger.warning("relay waits for kafka", error=str(error), journal=str(self._directory))
+                finally:
+                    self._connected, self._round_since = False, 0.0
+                    self._read_from_file()
+                    await self._producer.close()
+                await asyncio.sleep(backoff * (0.5 + random.random() / 2))
+                backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
+        finally:
+            self._store()
+            self._reader.close()
+            self._tail.close()
+
+    async def _carry(self) -> None:
+        """Rounds without end; raises EventLogError where one fails."""
+        loop = asyncio.get_running_loop()
+        self._reader.seek(self._next)
+        while True:
+            records = self._collect()
+            if not records:
+                self._caught_up.set()
+                self._store()
+                await self._wait_for_more()
+                continue
+            self._round_since = loop.time()
+            await self._producer.send(records)
+            self._round_since = 0.0
+            self.counters.rounds += 1
+            self.counters.records += len(records)
+            self._advance(records[-1].offset + 1)
+            if loop.time() - self._stored_at > _STORE_SECONDS:
+                self._store()
+
+    def _collect(self) -> list[WrittenRecord]:
+        """What is sent next. The file is left for memory in the very moment in which it has no more."""
+        if self._from_memory:
+            return self._collect_memory()
+        self._something.clear()
+        records = self._reader.read(_ROUND_RECORDS, _ROUND_BYTES)
+        if not records and self._is_live:
+            self._from_memory = True
+        return records
+
+    def _collect_memory(self) -> list[WrittenRecord]:
+        """A journal that syncs may tell of records which were read from the file already: those are passed over."""
+        self._something.clear()
+        records: list[WrittenRecord] = []
+        size = 0
+        while self._memory and len(records) < _ROUND_RECORDS and size < _ROUND_BYTES:
+            record = self._memory.popleft()
+            size += len(record.value or b"")
+            if record.offset >= self._next:
+                records.append(record)
+        self._memory_bytes -= size
+        return records
+
+    async def _wait_for_more(self) -> None:
+        """Until the journal has something, and then a little longer, so that rounds are large."""
+        linger = self._settings.relay.linger_seconds
+        if self._is_live:
+            await self._something.wait()
+            await asyncio.sleep(linger)
+        else:
+            await asyncio.sleep(max(linger, 0.2))
+
+    def _advance(self, next_offset: int) -> None:
+        self._next = next_offset
+        self._committed = self._committed_at(next_offset)
+        while self._waiting and self._waiting[0][0] <= next_offset:
+            _, done = self._waiting.popleft()
+            if not done.done():
+                done.set_result(None)
+
+    def _committed_at(self, next_offset: int) -> CommittedOffset:
+        number, record = split_offset(next_offset)
+        known = self._committed
+        if known is not None and known.segment == number and known.segment_id:
+            return CommittedOffset(number, record, known.segment_id)
+        try:
+            segment_id = read_header(segment_path(self._directory, number)).id
+        except (BadHeaderError, OSError):
+            segment_id = b""
+        return CommittedOffset(number, record, segment_id)
+
+    def _store(self) -> None:
+        """Write the watermark; where that fails more is sent again after a crash, and nothing is lost."""
+        if self._committed is None:
+            return
+        self._stored_at = asyncio.get_running_loop().time()
+        try:
+            store_offset(self._offset_file, self._committed)
+        except OSError as error:
+            logger.warning("watermark not stored", file=str(self._offset_file), error=str(error))
+
+    def _refuse(self, record: WrittenRecord, reason: str) -> None:
+        """Keep what Kafka will never take where somebody can find it."""
+        self.counters.refused += 1
+        logger.error("kafka refused a record for good", topic=record.topic, offset=record.offset, reason=reason)
+        line = {
+            "refused_at": iso_micros(now_micros()),
+            "reason": reason,
+            "topic": record.topic,
+            "offset": record.offset,
+            "key": base64.b64encode(record.key or b"").decode(),
+            "value": base64.b64encode(record.value or b"").decode(),
+        }
+        with (self._directory / REFUSED_FILE).open("ab") as file:
+            file.write(orjson.dumps(line) + b"\n")
