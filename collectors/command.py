@@ -17,7 +17,7 @@ _NEEDED = ("polars", "elasticsearch", "sqlalchemy", "aiosqlite")
 
 _Services = Annotated[list[str] | None, typer.Argument(help="The services to run; all enabled ones by default.")]
 _Collectors = Annotated[Path, typer.Option("--collectors", help="What to carry where.")]
-_Config = Annotated[Path, typer.Option("--config", help="Where the event log is: the gateway's own file.")]
+_Config = Annotated[Path, typer.Option("--config", "-c", help="Where the event log is: the gateway's own file.")]
 
 
 def register(commands: Commands) -> None:
@@ -40,7 +40,10 @@ def collect(
     collectors: _Collectors = Path("collectors.yaml"),
     config: _Config = Path("sluice.yaml"),
 ) -> None:
-    """Carry events from the log to their sinks until SIGTERM or SIGINT; a second signal stops at once."""
+    """Carry events from the log to their sinks until SIGTERM or SIGINT; a second signal stops at once.
+
+    Example: sluice collect --collectors collectors.yaml --config sluice.yaml
+    """
     from collectors.process import Process  # noqa: PLC0415 - as above
     from collectors.server import PortTakenError  # noqa: PLC0415
     from collectors.settings import HostSettings  # noqa: PLC0415

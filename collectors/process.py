@@ -65,7 +65,7 @@ class Process:
         """One that fails for good is reported, and the others go on."""
         try:
             await service.run()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever ended it, the others go on
             _log.exception("service failed for good", service=service.name)
             self._failed.append(service.name)
             service.health.trouble("service", "failed for good; see the log")
