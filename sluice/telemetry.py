@@ -1,9 +1,9 @@
 """Metrics: counters, gauges and histograms of one process, rendered as Prometheus text.
 
 A catalogue is a class that asks a ``Registry`` for its metrics once and keeps them as attributes: so each metric has
-one name, one meaning and one unit, and counting is a dictionary look-up (about 0.2 µs). Not thread-safe: a registry belongs
-to one event loop. Label values come from outside at times, so every metric holds at most ``MAX_SERIES`` of them; what
-comes later is counted under ``other``.
+one name, one meaning and one unit, and counting is a dictionary look-up (about 0.2 µs). Not thread-safe: a registry
+belongs to one event loop. Label values come from outside at times, so every metric holds at most ``MAX_SERIES`` of
+them; what comes later is counted under ``other``.
 """
 
 from __future__ import annotations

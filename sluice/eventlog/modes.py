@@ -147,7 +147,7 @@ class FastLog(DurableLog):
         self._timer = None
         while self._waiting:
             events, size = self._waiting.popleft()
-            written = self._journal.append_soon(events)
+            written = self._journal.submit(events)
             self._in_journal.add(written)
             written.add_done_callback(lambda future, size=size: self._written(future, size))  # type: ignore[misc]
 

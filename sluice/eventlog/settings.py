@@ -48,7 +48,7 @@ class KafkaSettings(Section):
     ca_file: str = ""
     request_timeout_seconds: Seconds = 10.0
     on_offset_lost: Literal["halt", "continue"] = "halt"
-    """A committed offset that the topic no longer has is lost data: collectors halt and say so, unless told to go on."""
+    """A committed offset that the topic no longer has is lost data: collectors halt, unless told to go on."""
 
     @property
     def replication(self) -> tuple[int, int]:

@@ -106,7 +106,7 @@ def ending_of(error: BaseException, *, leaves: bool) -> Ending:
 
 
 def is_expected(error: BaseException) -> bool:
-    """A connection's end, told by an HTTP library; anything else is a fault of these tests, or an answer that is none."""
+    """A connection's end, told by an HTTP library; anything else is a fault of these tests, or no answer at all."""
     return isinstance(error, openai.APIConnectionError) or any(
         kind.__name__ == "TransportError" for found in chain_of(error) for kind in type(found).__mro__
     )

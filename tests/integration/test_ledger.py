@@ -203,7 +203,7 @@ def _twice(case: Case) -> None:
             for document in copies:
                 other = OK[:-1] + "9"
                 document |= {"exchange_id": other, "event_id": other + SUFFIXES[kind], "boot_id": "b2", "sequence": 1}
-            documents += copies
+            documents.extend(copies)
 
 
 def _could_not_connect(case: Case) -> None:

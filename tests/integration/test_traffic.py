@@ -12,6 +12,7 @@ from tests.integration.accounts import Exchanged
 from tests.integration.asks import CASES, Ask, Asker, Case, Way
 from tests.integration.clients import AsyncSdkClient, HttpClient, SdkClient
 from tests.integration.traffic import Traffic
+from tests.integration.waiting import until
 
 PASSED_ON = [case for case in CASES if case.knows_app and set(case.outcomes) <= {"ok", "upstream_error"}]
 """Those that the vendor alone answers as a gateway would."""
@@ -64,8 +65,7 @@ async def test_silence_after_the_answer_s_middle_is_a_broken_connection(mock_ven
     ask = Asker(1, (Case("hung", "chunks=4;hang=body", is_stream=True),)).ask(way)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(exchange(mock_vendor.url.removesuffix("/v1"), ask, way))
-        while not mock_vendor.served:
-            await asyncio.sleep(0.01)
+        await until(lambda: mock_vendor.served, 10, "the vendor was asked")
         mock_vendor.disconnect()
     assert running.result().ending == "broken"
 

@@ -9,7 +9,6 @@ import msgspec
 from gateway.upstreams.vendors.dialect import Answer
 from sluice.money.usage import Usage
 
-
 _ABSENT = msgspec.Raw(b"")
 """In a union with None msgspec takes a Raw for nothing but null."""
 

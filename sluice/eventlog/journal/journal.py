@@ -1,8 +1,7 @@
-"""The journal of one worker: appended to by its loop, durable before anyone is told so.
+"""The journal of one worker: what arrives in the same loop turn is written together, and whoever waits is told.
 
-What arrives in one turn of the loop is one group and one write. Without ``sync`` the write is a copy into the page
-cache, done where we stand (a thread would cost more than it); with it a thread writes and syncs, one group at a time,
-and what arrives meanwhile is the next group. Numbers are given at the write, so a write that failed has given none.
+With ``journal.sync: none`` a group is written on the loop (microseconds, to the page cache); with ``full`` write and
+fsync happen in a thread, one group at a time, and what arrives meanwhile forms the next group.
 """
 
 from __future__ import annotations
@@ -11,64 +10,40 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import structlog
 
-from schemas.codec import EncodedEvent
 from schemas.events import Kind
-from schemas.topics import Topics
 from sluice.clock import now_micros
-from sluice.eventlog.interface import Boot, CommitFailedError, CommitTimeoutError, Record
+from sluice.eventlog.interface import CommitFailedError, CommitTimeoutError, EventLogError
+from sluice.eventlog.journal.appender import Append, Appender, WrittenGroup
 from sluice.eventlog.journal.counters import JournalCounters
 from sluice.eventlog.journal.disk import Disk
-from sluice.eventlog.journal.entries import (
-    DamagedEntryError,
-    WrittenRecord,
-    decode_entry,
-    encode_events,
-    encode_record,
-)
-from sluice.eventlog.journal.frames import frame
-from sluice.eventlog.journal.header import BadHeaderError, SegmentHeader, event_topics
 from sluice.eventlog.journal.lock import LOCK_FILE, FileLock
-from sluice.eventlog.journal.offsets import offset_of
-from sluice.eventlog.journal.recovery import no_sequences, recover_journal
+from sluice.eventlog.journal.recovery import event_ids_since, recover_journal
 from sluice.eventlog.journal.retention import GroupDetached, Retention, detached_alert
 from sluice.eventlog.journal.room import Room
-from sluice.eventlog.journal.segment import SegmentReader, segment_numbers, segment_path
-from sluice.eventlog.journal.writer import SegmentWriter
-from sluice.eventlog.settings import JournalSettings
 
-Listener = Callable[[Sequence[WrittenRecord]], None]
+if TYPE_CHECKING:
+    from schemas.codec import EncodedEvent
+    from schemas.topics import Topics
+    from sluice.eventlog.interface import Boot, Record
+    from sluice.eventlog.journal.entries import WrittenRecord
+    from sluice.eventlog.settings import JournalSettings
 
-_BUSY_REMEDY = "stop it, or give this gateway another gateway.id or data_dir"
+MAX_GROUP = 256
+"""Appends in one write: bounds its memory at the largest exchanges, and one write is far below 2 GiB."""
+
+Listener = Callable[[Sequence["WrittenRecord"]], None]
 
 logger = structlog.get_logger(__name__)
 
 
-class _Waiting(NamedTuple):
-    """Something to append, and who waits for it."""
-
-    events: Sequence[EncodedEvent]
-    records: Sequence[Record]
-    done: asyncio.Future[int] | None
-    """``None`` before anyone is served."""
-
-
-class _Group(NamedTuple):
-    """What is written together, and the state of the counts behind it."""
-
-    waiting: list[_Waiting]
-    frames: list[bytes]
-    payloads: list[bytes]
-    next_record: int
-    sequences: dict[Kind, int]
-
-
 class Journal:
-    """Opened by one process, begun for one boot, appended to from one loop. Raises JournalBusyError when made."""
+    """One worker's journal, open and locked. Used from one loop; before it serves also from a thread."""
 
     def __init__(
         self,
@@ -80,342 +55,269 @@ class Journal:
         disk: Disk | None = None,
         clock: Callable[[], int] = now_micros,
     ) -> None:
+        """Take the lock (JournalBusyError) and cut the torn end; nothing may be written before ``begin``."""
         self.directory = directory
         self.counters = JournalCounters()
         self.room = Room(settings)
-        self._settings = settings
         self._topics = topics
         self._disk = disk or Disk()
         self._clock = clock
-        self._lock = FileLock(directory / LOCK_FILE, _BUSY_REMEDY)
+        self._timeout = settings.commit_timeout_seconds
+        remedy = "one process writes to a journal: stop that one, or use another data_dir or gateway.id"
+        self._lock = FileLock(directory / LOCK_FILE, remedy)
         try:
             found = recover_journal(directory)
         except BaseException:
             self._lock.release()
             raise
-        self.last_boot = None if found.boot is None else (found.boot, dict(found.sequences))
-        """Who wrote last, and the sequence numbers given; ``None`` where that is not known."""
-        self.closed_cleanly = found.closed_cleanly
         self.counters.cut_bytes, self.counters.damaged = found.cut_bytes, found.damaged
-        self._number = found.number
-        self._total_records = found.total_records
-        self._sequences = no_sequences()
-        self._records = 0
-        self._header: SegmentHeader | None = None
-        self._writer = SegmentWriter(directory, self._disk, sync=settings.sync == "full")
+        self.last_boot: tuple[Boot, dict[Kind, int]] | None = (found.boot, found.sequences) if found.boot else None
+        """Who wrote last, and the last sequence numbers it gave."""
+        self.closed_cleanly = found.closed_cleanly
+        """Whether that boot closed the journal itself."""
+        self._appender = Appender(
+            directory, settings, topics, found, disk=self._disk, clock=clock, counters=self.counters
+        )
         self._retention = Retention(directory, settings, embedded=embedded)
         self._listeners: list[Listener] = []
-        self._pending: list[_Waiting] = []
+        self._waiting: list[Append] = []
         self._is_scheduled = False
-        self._writing: asyncio.Future[None] | None = None
-        self._executor: ThreadPoolExecutor | None = None
         self._is_closed = False
-
-    # who writes
-
-    def begin(self, boot: Boot) -> None:
-        """Open a segment of ``boot``'s; go on counting where it is the one that wrote last. Raises ``OSError``."""
-        if self._header is not None:
-            self._writer.seal(self._header)
-            self.last_boot = (self._header.boot, dict(self._sequences))
-        last = self.last_boot
-        self._sequences = dict(last[1]) if last is not None and last[0] == boot else no_sequences()
-        self._start_segment(boot)
-        self._measure()
+        self._executor = ThreadPoolExecutor(1, "journal") if settings.sync == "full" else None
+        self._writing: list[Append] = []
+        """The group in the thread."""
+        self._writing_since = 0.0
+        self._work: asyncio.Future[WrittenGroup] | None = None
+        self._watch: asyncio.TimerHandle | None = None
 
     @property
     def sequences(self) -> Mapping[Kind, int]:
-        """The last numbers given, by kind of event."""
-        return self._sequences
+        """The last sequence numbers given by the boot that was begun."""
+        return self._appender.sequences
 
     @property
     def next_offset(self) -> int:
-        """The offset behind everything written."""
-        return offset_of(self._number, self._records)
+        """The offset behind everything that is durable."""
+        return self._appender.next_offset
 
     @property
     def total_records(self) -> int:
         """Records ever written to this journal."""
-        return self._total_records
+        return self._appender.total_records
 
     def mark(self) -> tuple[int, int]:
-        """Segment number, and bytes in it: whatever is appended from now on lies behind."""
-        return self._number, self._writer.length
+        """Segment number and bytes in it: what is appended from now on lies behind."""
+        return self._appender.mark
+
+    def begin(self, boot: Boot) -> None:
+        """Open a new segment for ``boot``, which goes on counting where it is the last boot; else from 0."""
+        try:
+            self._appender.begin(boot)
+        except OSError as error:
+            message = f"{self.directory}: no segment can be begun: {error}"
+            raise CommitFailedError(message) from error
+        self._measure()
 
     def subscribe(self, listener: Listener) -> None:
-        """Hand every durable batch to ``listener`` too, in the order of offsets. It must be quick and never raise."""
+        """Call ``listener`` with the records of each group that became durable, in the order of their offsets."""
         self._listeners.append(listener)
 
-    # appending
+    def event_ids_since(self, mark: tuple[int, int]) -> Iterator[str]:
+        """The ids of the events that lie behind ``mark``."""
+        return event_ids_since(self.directory, mark)
+
+    def write_now(self, events: Sequence[EncodedEvent]) -> None:
+        """Write one exchange's events and return when they are durable. Raises CommitFailedError."""
+        self._write_alone(Append(events))
+
+    def write_records_now(self, records: Sequence[Record]) -> None:
+        """Write side records and return when they are durable. Raises CommitFailedError."""
+        self._write_alone(Append((), records))
+
+    def _write_alone(self, append: Append) -> None:
+        if self._is_closed or self._writing:
+            message = "the journal is closed" if self._is_closed else "another write is going on"
+            raise CommitFailedError(message)
+        try:
+            written = self._appender.write([append])
+        except OSError as error:
+            raise CommitFailedError(str(error)) from error
+        self._account(written)
+        (end,) = written.ends
+        if isinstance(end, CommitFailedError):
+            raise end
 
     async def append(self, events: Sequence[EncodedEvent]) -> int:
-        """Make an exchange's events durable, all or none; the offset behind them.
+        """Make one exchange's events durable; returns the next offset behind them.
 
-        Raises CommitFailedError, or CommitTimeoutError after ``journal.commit_timeout_seconds``.
+        Raises CommitFailedError (they are not in the journal) or CommitTimeoutError (they may still get there).
         """
-        return await self._enqueue(events, ())
-
-    def append_soon(self, events: Sequence[EncodedEvent]) -> asyncio.Future[int]:
-        """``append`` for those who do not wait now."""
-        return self._enqueue(events, ())
+        return await self.submit(events)
 
     async def append_records(self, records: Sequence[Record]) -> int:
-        """Make side records durable; the offset behind them. Raises as ``append`` does."""
-        return await self._enqueue((), records)
+        """Make side records durable, all or none; returns and raises as ``append``."""
+        return await self.submit((), records)
 
-    def _enqueue(self, events: Sequence[EncodedEvent], records: Sequence[Record]) -> asyncio.Future[int]:
+    def submit(self, events: Sequence[EncodedEvent], records: Sequence[Record] = ()) -> asyncio.Future[int]:
+        """``append`` for callers that do not wait: the future must be looked at."""
         loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
-        if self._is_closed or self._header is None:
+        if self._is_closed:
             done.set_exception(CommitFailedError("the journal is closed"))
             return done
-        self._pending.append(_Waiting(events, records, done))
+        self._queue(loop, Append(events, records, done, loop.time() if self._executor else 0.0))
+        return done
+
+    def _queue(self, loop: asyncio.AbstractEventLoop, append: Append) -> None:
+        self._waiting.append(append)
         if not self._is_scheduled:
             self._is_scheduled = True
             loop.call_soon(self._flush)
-        return done
-
-    def write_now(self, events: Sequence[EncodedEvent]) -> None:
-        """Append before anyone is served (recovery); raises ``OSError``."""
-        self._write_now(_Waiting(events, (), None))
-
-    def write_records_now(self, records: Sequence[Record]) -> None:
-        """Append side records before anyone is served; raises ``OSError``."""
-        self._write_now(_Waiting((), records, None))
-
-    def _write_now(self, waiting: _Waiting) -> None:
-        group = self._encode([waiting])
-        self._write(group.frames)
-        self._take(group)
-
-    # a group
 
     def _flush(self) -> None:
-        """Write what waits; called by the loop."""
+        """Write what waits: here, or, where writes wait for the device, in the thread unless that is busy."""
         self._is_scheduled = False
-        if self._writing is not None or not self._pending:
-            return
-        waiting, self._pending = self._pending, []
-        self._roll_if_due()
-        group = self._encode(waiting)
-        if self._settings.sync == "full":
-            self._write_in_thread(group)
-            return
-        started = time.monotonic()
-        try:
-            self._write(group.frames)
-        except OSError as error:
-            self._fail(group, error)
-        else:
-            self._settle(group)
-        if time.monotonic() - started > self._settings.commit_timeout_seconds:
-            self.counters.late_batches += 1
-
-    def _encode(self, waiting: list[_Waiting]) -> _Group:
-        header = self._open_header
-        sequences, next_record = dict(self._sequences), self._records
-        now_ms, seed = self._clock() // 1000, header.seed
-        payloads: list[bytes] = []
-        for events, records, _ in waiting:
-            if events:
-                payloads.append(encode_events(events, sequences, next_record, now_ms))
-                next_record += len(events)
-            for record in records:
-                payloads.append(encode_record(record, next_record, now_ms))
-                next_record += 1
-        return _Group(waiting, [frame(seed, payload) for payload in payloads], payloads, next_record, sequences)
-
-    def _write(self, frames: list[bytes]) -> None:
-        self._writer.write(frames)
-
-    def _write_in_thread(self, group: _Group) -> None:
-        loop = asyncio.get_running_loop()
-        if self._executor is None:
-            self._executor = ThreadPoolExecutor(1, "journal")
-        self._writing = loop.run_in_executor(self._executor, self._write, group.frames)
-        late = loop.call_later(self._settings.commit_timeout_seconds, self._give_up_waiting, group)
-
-        def written(future: asyncio.Future[None]) -> None:
-            late.cancel()
-            self._writing = None
-            self.room.is_stuck = False
-            error = future.exception()
-            if error is None:
-                self._settle(group)
+        while self._waiting and not self._writing:
+            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            if self._executor is not None:
+                self._write_in_thread(self._executor, group)
+                return
+            started = time.monotonic()
+            try:
+                written = self._appender.write(group)
+            except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
+                _fail(group, CommitFailedError, str(error))
             else:
-                self._fail(group, error)
-            if self._pending:
-                self._flush()
+                self._settle(group, written)
+            self.counters.late_batches += time.monotonic() - started > self._timeout
 
-        self._writing.add_done_callback(written)
+    def _write_in_thread(self, executor: ThreadPoolExecutor, group: list[Append]) -> None:
+        loop = asyncio.get_running_loop()
+        self._writing, self._writing_since = group, loop.time()
+        self._work = loop.run_in_executor(executor, self._appender.write, group)
+        self._work.add_done_callback(partial(self._thread_is_done, group))
+        self._watch = loop.call_later(self._timeout, self._look_for_late)
 
-    def _give_up_waiting(self, group: _Group) -> None:
-        """The disk does not answer: whether these are written is not known; nothing is admitted until it does."""
-        self.room.is_stuck = True
-        self.counters.late_batches += 1
-        seconds = self._settings.commit_timeout_seconds
-        for waiting in (*group.waiting, *self._pending):
-            if waiting.done is not None and not waiting.done.done():
-                waiting.done.set_exception(CommitTimeoutError(f"the journal was not written within {seconds:g} s"))
+    def _thread_is_done(self, group: list[Append], work: asyncio.Future[WrittenGroup]) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        self._writing = []
+        self.room.is_stuck = False
+        error = work.exception()
+        if error is not None:
+            _fail(group, CommitFailedError, str(error))
+        else:
+            self._settle(group, work.result())
+        self._flush()
 
-    def _settle(self, group: _Group) -> None:
-        first = self._records
-        self._take(group)
-        number = self._number
-        for waiting in group.waiting:
-            first += len(waiting.events) + len(waiting.records)
-            if waiting.done is not None and not waiting.done.done():
-                waiting.done.set_result(offset_of(number, first))
+    def _look_for_late(self) -> None:
+        """The thread has been busy for the timeout: tell the group in it, and those that waited as long for it."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() - self._timeout
+        if not self.room.is_stuck:
+            self.room.is_stuck = True
+            self.counters.late_batches += 1
+            _fail(self._writing, CommitTimeoutError, f"the disk did not answer within {self._timeout} s")
+        late = [append for append in self._waiting if append.arrived <= due]
+        self._waiting = [append for append in self._waiting if append.arrived > due]
+        _fail(late, CommitFailedError, "the disk does not answer: not written")
+        wait = self._waiting[0].arrived - due if self._waiting else self._timeout
+        self._watch = loop.call_later(wait, self._look_for_late)
 
-    def _take(self, group: _Group) -> None:
-        """The group is durable: count it, and tell the listeners."""
-        size = sum(map(len, group.frames))
-        written = group.next_record - self._records
-        self._records, self._sequences = group.next_record, group.sequences
-        self._total_records += written
-        self.room.use(size)
-        counters = self.counters
-        counters.batches += 1
-        counters.records += written
-        counters.bytes += size
-        if self._listeners:
-            topics, number = self._open_header.topics, self._number
-            records = [record for payload in group.payloads for record in decode_entry(payload, topics, number)]
+    def _settle(self, group: list[Append], written: WrittenGroup) -> None:
+        """Tell those who wait, in order; then the listeners."""
+        for append, end in zip(group, written.ends, strict=True):
+            done = append.done
+            if done is None or done.done():  # told that it was late, or its client left
+                continue
+            if isinstance(end, CommitFailedError):
+                done.set_exception(end)
+            else:
+                done.set_result(end)
+        self._account(written)
+
+    def _account(self, written: WrittenGroup) -> None:
+        self.room.use(written.size)
+        if self._listeners and written.payloads:
+            records = written.records()
             for listener in self._listeners:
                 listener(records)
 
-    def _fail(self, group: _Group, error: BaseException) -> None:
-        self.counters.failed_batches += 1
-        logger.error("journal write failed", directory=str(self.directory), error=str(error))
-        for waiting in group.waiting:
-            if waiting.done is not None and not waiting.done.done():
-                waiting.done.set_exception(CommitFailedError(f"the journal could not be written: {error}"))
-
-    # segments
-
-    @property
-    def _open_header(self) -> SegmentHeader:
-        if self._header is None:
-            message = "begin() comes first"
-            raise RuntimeError(message)
-        return self._header
-
-    def _start_segment(self, boot: Boot) -> None:
-        header = SegmentHeader(
-            number=self._number + 1,
-            boot=boot,
-            sequences=dict(self._sequences),
-            records_before=self._total_records,
-            created_at=self._clock(),
-            topics=event_topics(self._topics),
-        )
-        self._writer.start(header)
-        self._number, self._records, self._header = header.number, 0, header
-        self.counters.segments_created += 1
-
-    def _roll_if_due(self) -> None:
-        """Go over to a new segment where this one is full; where that fails the old one goes on."""
-        if self._writer.length >= self._settings.segment_max_bytes:
-            self._roll()
-
-    def _roll(self) -> None:
-        try:
-            self._start_segment(self._open_header.boot)
-        except OSError as error:
-            self.counters.housekeeping_failures += 1
-            logger.warning("no new segment", directory=str(self.directory), error=str(error))
-
-    # each second
-
     def housekeep(self) -> list[GroupDetached]:
-        """Roll by age, delete what may go, measure the room; returns groups that had to be detached.
-
-        Called by the owner each second, from the loop; what fails is counted and tried again.
-        """
+        """Each second: roll an old segment, unlink what may go, measure the room; returns the groups detached now."""
+        if self.room.is_stuck or self._is_closed:
+            return []
         detached: list[GroupDetached] = []
         try:
-            if self._writing is None and self._header is not None:
-                self._roll_by_age(self._header)
+            if not self._writing:
+                self._appender.roll_if_old()
             detached = self._retention.sweep(self._clock())
-            self._measure()
-        except OSError as error:
+            self._alert(detached)
+        except (OSError, EventLogError) as error:
             self.counters.housekeeping_failures += 1
             logger.warning("journal housekeeping failed", directory=str(self.directory), error=str(error))
         self.counters.segments_removed = self._retention.removed
-        self.counters.groups_detached += len(detached)
-        self._alert(detached)
+        self._measure()
         return detached
 
-    def _roll_by_age(self, header: SegmentHeader) -> None:
-        """A segment without records grows old in peace."""
-        age_micros = self._clock() - header.created_at
-        if self._records and age_micros > self._settings.segment_max_age_seconds * 1_000_000:
-            self._roll()
-
-    def _alert(self, detached: list[GroupDetached]) -> None:
+    def _alert(self, detached: Sequence[GroupDetached]) -> None:
+        """A side record for each group, in the journal that it lost."""
+        if not detached:
+            return
+        self.counters.groups_detached += len(detached)
+        if not self._appender.is_begun:
+            if self.last_boot is None:
+                return
+            self.begin(self.last_boot[0])  # adopted and already complete: nobody else will say it
         now = self._clock()
-        alerts = [detached_alert(found, self.directory, self._topics, now) for found in detached]
-        if alerts and self._header is not None and self._writing is None:
-            try:
-                self.write_records_now(alerts)
-            except OSError as error:
-                self.counters.housekeeping_failures += 1
-                logger.warning("alert not written", error=str(error))
+        alerts = [detached_alert(group, self.directory, self._topics, now) for group in detached]
+        if self._writing:
+            loop = asyncio.get_running_loop()
+            self._queue(loop, Append((), alerts, None, loop.time()))
+        else:
+            self.write_records_now(alerts)
 
     def _measure(self) -> None:
-        self.room.measure(self._retention.used_bytes(), self._disk.free_bytes(self.directory))
-
-    # reading back
-
-    def event_ids_since(self, mark: tuple[int, int]) -> Iterator[str]:
-        """Ids of the events that lie behind a mark; for recovery, before anyone is served."""
-        number, position = mark
-        for found in segment_numbers(self.directory):
-            if found >= number:
-                yield from self._event_ids(found, position if found == number else 0)
-
-    def _event_ids(self, number: int, position: int) -> Iterator[str]:
         try:
-            segment = SegmentReader(segment_path(self.directory, number))
-        except (BadHeaderError, FileNotFoundError):
-            return
-        try:
-            segment.seek(position)
-            while (payload := segment.next_entry(final=True)) is not None:
-                try:
-                    records = decode_entry(payload, segment.header.topics, number)
-                except DamagedEntryError:
-                    continue
-                yield from (record.event_id.decode("ascii", "replace") for record in records if record.event_id)
-        finally:
-            segment.close()
-
-    # the end
+            self.room.measure(self._retention.used_bytes(), self._disk.free_bytes(self.directory))
+        except OSError as error:
+            self.counters.housekeeping_failures += 1
+            logger.warning("journal not measured", directory=str(self.directory), error=str(error))
 
     async def close(self) -> None:
-        """Write what waits, seal, let go of the lock. Twice is once; bounded by ``journal.commit_timeout_seconds``."""
+        """Write what waits, seal, release the lock. A disk that does not answer keeps the lock while it may write."""
         if self._is_closed:
             return
-        self._flush()
-        await self._wait_for_writes()
         self._is_closed = True
-        for waiting in self._pending:
-            if waiting.done is not None and not waiting.done.done():
-                waiting.done.set_exception(CommitFailedError("the journal is closed"))
+        self._flush()
+        if self._executor is None:
+            self._seal()
+        elif await self._thread_is_idle():
+            sealing = asyncio.get_running_loop().run_in_executor(self._executor, self._seal)
+            await asyncio.wait({sealing}, timeout=self._timeout)
+        if self._executor is not None:
+            self._executor.shutdown(wait=False)
+
+    async def _thread_is_idle(self) -> bool:
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        while self._writing and self._work is not None:
+            left = deadline - asyncio.get_running_loop().time()
+            done, _ = await asyncio.wait({self._work}, timeout=max(left, 0.0))
+            if not done:
+                logger.error("journal not sealed: the disk does not answer", directory=str(self.directory))
+                return False
+        return True
+
+    def _seal(self) -> None:
         try:
-            if self._header is not None and self._writing is None:
-                self._writer.seal(self._header)
+            self._appender.seal()
         except OSError as error:
             logger.warning("journal not sealed", directory=str(self.directory), error=str(error))
         finally:
-            self._writer.close()
-            if self._executor is not None:
-                self._executor.shutdown(wait=False)
             self._lock.release()
 
-    async def _wait_for_writes(self) -> None:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._settings.commit_timeout_seconds
-        while self._writing is not None and loop.time() < deadline:
-            await asyncio.wait((self._writing,), timeout=deadline - loop.time())
-            await asyncio.sleep(0)  # its callback comes first, and may have begun another
+
+def _fail(group: Sequence[Append], error: type[EventLogError], reason: str) -> None:
+    for append in group:
+        if append.done is not None and not append.done.done():
+            append.done.set_exception(error(reason))

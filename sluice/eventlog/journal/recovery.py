@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from schemas.events import KINDS, Kind
 from sluice.eventlog.interface import Boot
-from sluice.eventlog.journal.entries import DamagedEntryError, entry_head, last_sequences
+from sluice.eventlog.journal.entries import DamagedEntryError, decode_entry, entry_head, last_sequences
 from sluice.eventlog.journal.header import BadHeaderError
 from sluice.eventlog.journal.offsets import load_groups
 from sluice.eventlog.journal.segment import SegmentReader, segment_numbers, segment_path
@@ -91,3 +92,29 @@ def _scan(segment: SegmentReader, found: Recovered) -> None:
             found.damaged += 1
     found.closed_cleanly = segment.sealed
     found.damaged += segment.damaged
+
+
+def event_ids_since(directory: Path, mark: tuple[int, int]) -> Iterator[str]:
+    """The ids of the events behind ``mark`` (segment number, bytes in it); all of its segment where it is shorter."""
+    for number in segment_numbers(directory):
+        if number < mark[0]:
+            continue
+        try:
+            segment = SegmentReader(segment_path(directory, number))
+        except BadHeaderError:
+            continue
+        try:
+            if number == mark[0] and mark[1] <= segment.size():
+                segment.seek(mark[1])
+            yield from _event_ids(segment)
+        finally:
+            segment.close()
+
+
+def _event_ids(segment: SegmentReader) -> Iterator[str]:
+    while (payload := segment.next_entry(final=True)) is not None:
+        try:
+            records = decode_entry(payload, segment.header.topics, segment.header.number)
+        except DamagedEntryError:
+            continue
+        yield from (record.event_id.decode() for record in records if record.event_id)

@@ -122,7 +122,7 @@ class SegmentReader:
 
     def _step_over_damage(self, *, final: bool) -> bool:
         """Whether to go on reading at ``position``. What was buffered may be older than the file: look again first."""
-        rest = os.fstat(self._descriptor).st_size - self.position
+        rest = self.size() - self.position
         if rest <= 0:
             return False
         self._refill(rest)
@@ -136,6 +136,10 @@ class SegmentReader:
             self.damaged += 1
             self.position += found
         return True
+
+    def size(self) -> int:
+        """Bytes in the file now."""
+        return os.fstat(self._descriptor).st_size
 
     def seek(self, position: int) -> None:
         """Go on at the frame that begins at ``position``."""

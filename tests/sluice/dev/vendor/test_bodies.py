@@ -1,4 +1,4 @@
-"""The scripted vendor, as the real ``openai`` SDK sees it."""
+"""Answers in OpenAI's dialect, as the real ``openai`` SDK reads them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 
 from sluice.dev.vendor import MockVendor
-
-MESSAGES: list[Any] = [{"role": "user", "content": "hello"}]
+from tests.sluice.dev.vendor.talking import MESSAGES, script
 
 
 @pytest.fixture
@@ -20,11 +19,6 @@ async def client(mock_vendor: MockVendor) -> AsyncIterator[AsyncOpenAI]:
     """A client that does not try twice."""
     async with AsyncOpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=10) as client:
         yield client
-
-
-def script(text: str) -> dict[str, str]:
-    """The header that carries it."""
-    return {"x-mock": text}
 
 
 async def test_a_plain_answer_has_the_text_usage_and_model_that_were_asked_for(client: AsyncOpenAI) -> None:
@@ -111,21 +105,6 @@ async def test_completions_embeddings_and_models(client: AsyncOpenAI) -> None:
     assert "mock-small" in [model.id async for model in client.models.list()]
 
 
-async def test_the_responses_api_plain_and_streamed(client: AsyncOpenAI) -> None:
-    """Whole and as events, with usage in the object that ends the stream."""
-    plain = await client.responses.create(model="m", input="hello", extra_headers=script("cached=3"))
-    assert plain.output_text == "The mock vendor answers"
-    assert plain.usage is not None
-    assert plain.usage.input_tokens_details.cached_tokens == 3
-    async with client.responses.stream(model="m", input="hello") as stream:
-        final = await stream.get_final_response()
-    assert final.output_text == plain.output_text
-    assert final.usage is not None
-    assert final.usage.output_tokens == 7
-    calling = await client.responses.create(model="m", input="hello", extra_headers=script("tool_calls=1"))
-    assert [item.type for item in calling.output] == ["function_call"]
-
-
 @pytest.mark.parametrize(
     ("status", "error"),
     [
@@ -149,48 +128,6 @@ async def test_errors_raise_the_class_that_the_sdk_has_for_them(
         )
     assert caught.value.response.headers["retry-after"] == "3"
     assert f"status {status}" in caught.value.message
-
-
-@pytest.mark.parametrize(
-    "misbehaviour", ["garbage=1", "cut_after=10", "cut_after=10;cut=close", "length=long", "cut_after=0"]
-)
-async def test_broken_answers_are_connection_errors(client: AsyncOpenAI, misbehaviour: str) -> None:
-    """What is not whole never looks like an answer."""
-    with pytest.raises(openai.APIConnectionError):
-        await client.chat.completions.create(model="m", messages=MESSAGES, extra_headers=script(misbehaviour))
-
-
-@pytest.mark.parametrize("where", ["head", "body"])
-async def test_a_hang_lasts_until_the_client_gives_up(client: AsyncOpenAI, mock_vendor: MockVendor, where: str) -> None:
-    """The client's own timeout ends it, and the log says that the answer is not complete."""
-    with pytest.raises(openai.APITimeoutError):
-        await client.with_options(timeout=0.05).chat.completions.create(
-            model="m", messages=MESSAGES, extra_headers=script(f"hang={where}")
-        )
-    assert [served.complete for served in mock_vendor.served] == [False]
-
-
-async def test_a_stream_is_cut_after_as_many_pieces_as_the_script_says(
-    client: AsyncOpenAI, mock_vendor: MockVendor
-) -> None:
-    """Two of five words arrive, then the connection breaks; the log tells no usage."""
-    stream = await client.chat.completions.create(
-        model="m",
-        messages=MESSAGES,
-        stream=True,
-        stream_options={"include_usage": True},
-        extra_headers=script("chunks=5;cut_after=2;pace_ms=5"),
-    )
-    words: list[str | None] = []
-
-    async def read() -> None:
-        async for chunk in stream:
-            words.append(chunk.choices[0].delta.content)  # noqa: PERF401 - what came before the cut must be kept
-
-    with pytest.raises(openai.APIConnectionError):
-        await read()
-    assert words == ["", "The", " mock"]
-    assert (mock_vendor.served[0].prompt_tokens, mock_vendor.served[0].complete) == (None, False)
 
 
 async def test_the_synchronous_sdk_is_served_too(mock_vendor: MockVendor) -> None:
