@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import unquote_plus
 
 MASK = "***"
@@ -101,9 +102,7 @@ def is_credential_header(name: bytes) -> bool:
 
 def _names_credential(name: str) -> bool:
     words = [word for word in _WORD_BREAK.split(name.lower()) if word]
-    return not _CREDENTIAL_WORDS.isdisjoint(words) or not _CREDENTIAL_PAIRS.isdisjoint(
-        zip(words, words[1:], strict=False)
-    )
+    return not _CREDENTIAL_WORDS.isdisjoint(words) or not _CREDENTIAL_PAIRS.isdisjoint(pairwise(words))
 
 
 def mask_query(query: str) -> str:

@@ -91,7 +91,13 @@ class WireConnector(TCPConnector):
         if isinstance(req, WireRequest) and req.call is not None and req.call.is_retry:
             for protocol, _ in self._conns.pop(req.connection_key, ()):
                 protocol.close()
-        return await super().connect(req, traces, timeout)
+        try:
+            return await super().connect(req, traces, timeout)
+        except BaseException:
+            # Whoever leaves the line in the moment of being called takes the call away with it: the next would wait
+            # for ever beside a free connection. Calling once too often harms nobody.
+            self._release_waiter()
+            raise
 
 
 def _new_protocol(loop: asyncio.AbstractEventLoop) -> ResponseHandler:

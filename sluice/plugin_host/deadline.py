@@ -63,7 +63,7 @@ def _resume(coroutine: Coroutine[Any, Any, Any], error: BaseException | None) ->
 
 
 def _is_leaked(coroutine: Any) -> bool:
-    """Whether a TaskGroup within the plugin asked for the cancellation that has just arrived, and will not take it back.
+    """Whether a TaskGroup within the plugin asked for the cancellation that has just come, and will not take it back.
 
     Before Python 3.13 that is so for one whose member fails while it is being left; unseen, a failed member would look
     like a client that left.

@@ -191,7 +191,7 @@ class Appender:
             self.roll()
 
     def roll(self) -> None:
-        """Go over to a new segment; where that fails the old one goes on, and it is tried again after ``roll_if_old``."""
+        """Go over to a new segment; where that fails the old one goes on until ``roll_if_old`` allows a new try."""
         if self._header is None or self._records == 0:
             return
         try:
