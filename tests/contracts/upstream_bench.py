@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -22,7 +23,7 @@ from gateway.upstreams.client import Headers, Origin, Timeouts, UpstreamClient, 
 from gateway.upstreams.dial import tls_context
 from gateway.upstreams.http1 import LeanClient
 from gateway.upstreams.limits import ClientLimits
-from tests.contracts.scripted_upstream import SECONDS, Script, ScriptedUpstream
+from tests.contracts.scripted_upstream import SECONDS, Asked, Peer, Script, ScriptedUpstream
 
 Choice = TypeVar("Choice")
 QUICK = ClientLimits(sweep_seconds=0.01)
@@ -199,3 +200,21 @@ def certificate(names: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority().issue_cert(*names.split()).configure_cert(context)
     return context
+
+
+def trust(path: Path) -> ssl.SSLContext:
+    """The system's trust and our authority's, by the way that settings take: a file."""
+    path.write_bytes(authority().cert_pem.bytes())
+    return tls_context(str(path))
+
+
+class Recorder:
+    """A script that remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    async def __call__(self, peer: Peer) -> None:
+        while (asked := await peer.request()) is not None:
+            self.asked.append(asked)
+            await peer.send(b"HTTP/1.1 204 N\r\n\r\n")
