@@ -29,6 +29,7 @@ class Answer:
     raw_usage: str | None = None
     model: str | None = None
     choices: int = 0
+    """0 also where nobody counted them: a stream has as many as were asked for."""
     tool_calls: int = 0
 
 

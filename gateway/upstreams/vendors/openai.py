@@ -10,8 +10,9 @@ import orjson
 
 from gateway.upstreams.client import Headers
 from gateway.upstreams.vendors.dialect import Answer, Asked, StreamScanner
+from gateway.upstreams.vendors.json_edit import append_member, member_span
 from gateway.upstreams.vendors.openai_stream import OpenAiStream
-from gateway.upstreams.vendors.openai_wire import answer_of, decode_response
+from gateway.upstreams.vendors.openai_wire import MAX_CHOICES, answer_of, decode_response
 
 _JSON_PATHS = ("chat/completions", "completions", "embeddings", "responses")
 _ERROR_TYPES = {
@@ -40,6 +41,9 @@ class _Request(msgspec.Struct):
 
 _decode_request = msgspec.json.Decoder(_Request).decode
 _NOTHING_ASKED = Asked()
+_USAGE_OPTIONS = b'{"include_usage":true}'
+_MAX_RESPONSE_TOKENS = (1 << 31) - 1
+"""No model gives more; so a reservation stays within 64 bits."""
 
 
 class OpenAi:
@@ -69,41 +73,44 @@ class OpenAi:
                 raise ValueError(str(error)) from error
             return _NOTHING_ASKED
         options = request.stream_options
-        limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
         return Asked(
-            model=request.model,
+            model=request.model or None,
             is_stream=bool(request.stream),
-            wants_usage=bool(options and options.include_usage) or path.endswith("responses"),
-            max_response_tokens=next((limit for limit in limits if limit is not None), None),
-            choices=request.n or 1,
+            wants_usage=bool(options and options.include_usage) or not path.rstrip("/").endswith("completions"),
+            max_response_tokens=_maximum(request),
+            choices=min(max(request.n or 1, 1), MAX_CHOICES),
         )
 
     def with_usage(self, body: bytes) -> bytes | None:
-        """Ask for usage: put in front of the other members, or set where the client has stream options of its own."""
-        if b'"stream_options"' not in body:
-            return _insert_member(body, b'"stream_options":{"include_usage":true}')
-        request = orjson.loads(body)
-        options = request.get("stream_options")
-        request["stream_options"] = {**(options if isinstance(options, dict) else {}), "include_usage": True}
-        return orjson.dumps(request)
+        """Ask for usage, in stream options of our own or, where the client has some, among them."""
+        span = member_span(body, "stream_options") if b'"stream_options"' in body else None
+        if span is None:
+            return append_member(body, "stream_options", _USAGE_OPTIONS)
+        options = msgspec.json.decode(body[span[0] : span[1]], type=dict[str, msgspec.Raw] | None) or {}
+        options["include_usage"] = msgspec.Raw(b"true")
+        return body[: span[0]] + msgspec.json.encode(options) + body[span[1] :]
 
     def with_model(self, body: bytes, model: str) -> bytes:
-        """The body with ``model`` as its first member."""
-        if b'"model"' not in body:
-            return _insert_member(body, b'"model":' + orjson.dumps(model))
-        request = orjson.loads(body)
-        return orjson.dumps({**request, "model": model})
+        """The body with ``model`` filled in: as a member of its own, or in the place of an empty one. A body that is
+        no JSON object (a form, a file) stays as it is."""
+        if body.lstrip()[:1] != b"{":
+            return body
+        name = msgspec.json.encode(model)
+        span = member_span(body, "model") if b'"model"' in body else None
+        if span is None:
+            return append_member(body, "model", name)
+        return body[: span[0]] + name + body[span[1] :]
 
     def answer(self, body: bytes) -> Answer:
         """What a whole response says; an empty answer where it cannot be read."""
         try:
-            return answer_of(decode_response(body), body)
+            return answer_of(decode_response(body))
         except (msgspec.DecodeError, RecursionError, ValueError):
             return Answer()
 
-    def scanner(self, path: str, *, hide_usage: bool) -> StreamScanner:
+    def scanner(self, path: str, *, hide_usage: bool) -> StreamScanner:  # noqa: ARG002 - dialects differ by path
         """A scanner that knows ``[DONE]`` and the terminal events of the responses API."""
-        return OpenAiStream(hide_usage=hide_usage, responses_api=path.endswith("responses"))
+        return OpenAiStream(hide_usage=hide_usage)
 
     def error_body(self, status: int, message: str, code: str) -> bytes:
         """``{"error": {message, type, param, code}, status, message, code}``."""
@@ -112,9 +119,8 @@ class OpenAi:
         return orjson.dumps({"error": error, "status": status, "message": message, "code": code})
 
 
-def _insert_member(body: bytes, member: bytes) -> bytes:
-    """Put a member first in a JSON object, touching no other byte."""
-    start = body.index(b"{") + 1
-    rest = body[start:].lstrip()
-    separator = b"" if rest[:1] == b"}" else b","
-    return body[:start] + member + separator + body[start:]
+def _maximum(request: _Request) -> int | None:
+    """The most response tokens a choice may have. A negative number means no maximum to those servers that take it."""
+    limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
+    limit = next((limit for limit in limits if limit is not None), None)
+    return None if limit is None or limit < 0 else min(limit, _MAX_RESPONSE_TOKENS)

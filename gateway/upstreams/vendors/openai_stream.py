@@ -1,43 +1,57 @@
 """OpenAI's server-sent events, read beside the bytes.
 
-A chunk that ends on an SSE frame's boundary and holds nothing of interest goes out as it came. Only frames that may
-matter are cut out: usage we asked for (hidden again from a client that did not), and the terminal event, which is
-held, because real SDKs stop reading there. An incomplete frame is held only while it could still become one of these.
+A chunk that ends on an SSE frame's boundary and holds nothing of interest goes out as it came. Otherwise it is cut into
+frames, and the few that may matter are looked at: usage we asked for (hidden again from a client that did not) and the
+terminal event, which is held, because real SDKs stop reading there. What is not yet a whole frame waits: no client can
+act on it before its empty line, and it may become a terminal event. Only comments, which keep connections alive, do not
+wait.
 """
 
 from __future__ import annotations
 
+import re
+from typing import Final, Literal
+
 import msgspec
 
 from gateway.upstreams.vendors.dialect import Answer
-from gateway.upstreams.vendors.openai_wire import WireResponse, decode_response, usage_of
+from gateway.upstreams.vendors.openai_wire import MAX_CHOICES, WireResponse, decode_response, usage_of
 
-_DONE = (b"data: [DONE]", b"data:[DONE]")
-_RESPONSES_END = tuple(
-    prefix + name
-    for name in (b"response.completed", b"response.incomplete", b"response.failed")
-    for prefix in (b"event: ", b"event:")
-)
-_TRIGGERS = (b"[DONE]", b'"usage":{', b'"usage": {', b'"tool_calls"', b"response.completed", b"response.incomplete",
-             b"response.failed")  # fmt: skip
-MAX_FRAME_BYTES = 1 << 20
-"""A frame that never ends is passed on unread from here, so that nothing grows with the stream."""
+MAX_FRAME_BYTES = 4 << 20
+"""A larger frame (nearly all are below 1 KiB; one that carries images may have megabytes) is passed on unread, but for
+its end, so that nothing grows with the stream."""
+_MAX_LOOKS = 8
+"""So many frames are searched for the model's name; OpenAI's have it in the first, Azure's in the second."""
+_TERMINAL_EVENTS = frozenset((b"response.completed", b"response.incomplete", b"response.failed"))
+_TERMINAL_TYPES = frozenset(b'"%s"' % name for name in _TERMINAL_EVENTS)
+_TERMINAL_HEAD = re.compile(rb'(?:event: *|"type": *")response\.(?:completed|incomplete|failed)["\r\n]')
+_HEAD_BYTES = 512
+_LINE_END = rb"(?:\r\n|\n|\r(?!\n))"  # all three end lines (WHATWG HTML, 9.2.6)
+_FRAME_END = re.compile(_LINE_END + _LINE_END)
+_FRAME_END_BYTES = 4
+_SILENT_LINES = re.compile(rb"(?:(?::[^\r\n]*)?(?:\r\n|\n|\r(?=[^\n])))+")
+"""Comments and empty lines at the start of a frame."""
+_ONLY_SILENT = re.compile(rb"(?:(?::[^\r\n]*)?" + _LINE_END + rb")*")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_COLON: Final = ord(":")
+
+Verdict = Literal["pass", "hide", "hold"]
 
 
 class OpenAiStream:
     """Scans one streamed response; see ``StreamScanner``."""
 
-    def __init__(self, *, hide_usage: bool, responses_api: bool) -> None:
+    def __init__(self, *, hide_usage: bool) -> None:
         self.answer = Answer()
         self.sse_frames = 0
         self._hide_usage = hide_usage
-        self._terminal = _RESPONSES_END if responses_api else _DONE
-        self._frame = b""  # the current incomplete frame …
-        self._sent = 0  # … of which so much has gone out
+        self._rest = bytearray()
+        """Of the stream, what is not a whole frame yet; of one that is too large, what may be part of its end."""
         self._held = b""
         self._ended = False
-        self._unread = False
-        self._looked = False
+        self._looks_left = _MAX_LOOKS
+        self._too_large: Verdict | None = None
+        """While a frame that is too large passes: what it would be."""
 
     @property
     def ended(self) -> bool:
@@ -46,113 +60,149 @@ class OpenAiStream:
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now."""
-        if self._unread:
-            return chunk
-        if self._ended:
-            self._held = (self._held + chunk)[:MAX_FRAME_BYTES]
-            return b""
-        if not self._frame and chunk.endswith(b"\n\n") and not _may_matter(chunk):
+        if (
+            chunk[-2:] == b"\n\n"
+            and not self._rest
+            and not self._ended
+            and not self._looks_left
+            and chunk[0] != _COLON
+            and not _may_matter(chunk)
+        ):
             self.sse_frames += chunk.count(b"\n\n")
-            self._note_model(chunk)
             return chunk
-        return self._cut(self._frame + chunk)
+        return self._cut(chunk)
 
     def finish(self) -> bytes:
         """Everything not sent yet."""
         if self._ended:
             return self._held
-        rest = self._frame[self._sent :]
-        if self._frame and self._inspect(self._frame) == "hide":
-            rest = b""
-        self._frame, self._sent = b"", 0
+        rest = bytes(self._rest)
+        self._rest.clear()
+        if self._too_large is None and self._inspect(rest) == "hide":
+            return b""
         return rest
 
-    def _cut(self, data: bytes) -> bytes:
+    def _cut(self, chunk: bytes) -> bytes:
+        if self._ended:
+            if len(self._held) < MAX_FRAME_BYTES:
+                self._held += chunk
+            return b""
+        rest = self._rest
+        searched = max(len(rest) - _FRAME_END_BYTES, 0)
+        rest += chunk
         out: list[bytes] = []
         start = 0
-        while (end := _frame_end(data, start)) > 0:
-            frame = data[start:end]
-            verdict = self._inspect(frame)
+        while (boundary := _FRAME_END.search(rest, max(start, searched))) is not None:
+            end = boundary.end()
+            verdict = self._too_large or self._inspect(bytes(rest[start:end]))
             if verdict == "hold":
-                self._held, self._ended = data[start + self._sent :], True
-                self._frame, self._sent = b"", 0
+                out.append(self._hold(start if self._too_large is None else boundary.start()))
                 return b"".join(out)
             if verdict == "pass":
-                out.append(frame[self._sent :])
-            self._sent = 0
+                out.append(bytes(rest[start:end]))
+            self._too_large = None
             start = end
-        out.append(self._keep(data[start:]))
+        del rest[:start]
+        out.append(self._let_go())
         return b"".join(out)
 
-    def _keep(self, rest: bytes) -> bytes:
-        """Remember an incomplete frame; the part of it that may go out already."""
-        if len(rest) > MAX_FRAME_BYTES:
-            self._unread, self._frame = True, b""
-            return rest[self._sent :]
-        self._frame = rest
-        if self._hide_usage or self._could_be_terminal(rest):
-            return b""
-        out, self._sent = rest[self._sent :], len(rest)
-        return out
+    def _hold(self, start: int) -> bytes:
+        """The stream ends with the frame from ``start`` on; what is before it and was not let go yet may go."""
+        before = bytes(self._rest[:start]) if self._too_large is not None else b""
+        self._held, self._ended = bytes(self._rest[start:]), True
+        self._rest.clear()
+        return before
 
-    def _could_be_terminal(self, rest: bytes) -> bool:
-        return any(rest[: len(mark)] == mark[: len(rest)] for mark in self._terminal)
+    def _let_go(self) -> bytes:
+        """The part of an incomplete frame that need not wait."""
+        rest = self._rest
+        if self._too_large is None:
+            if len(rest) <= MAX_FRAME_BYTES:
+                silent = _SILENT_LINES.match(rest)
+                return self._take(silent.end()) if silent is not None else b""
+            self._too_large = "hold" if _TERMINAL_HEAD.search(rest, 0, _HEAD_BYTES) else "pass"
+            self.sse_frames += 1
+        return self._take(max(len(rest) - _FRAME_END_BYTES, 0))
 
-    def _inspect(self, frame: bytes) -> str:
-        """``pass``, ``hide`` or ``hold``; takes note of what a frame says on the way."""
+    def _take(self, size: int) -> bytes:
+        taken = bytes(self._rest[:size])
+        del self._rest[:size]
+        return taken
+
+    def _inspect(self, frame: bytes) -> Verdict:
+        """What to do with a frame; takes note of what it says on the way."""
+        if _ONLY_SILENT.fullmatch(frame):
+            return "pass"
         self.sse_frames += 1
-        body = frame.lstrip(b"\r\n")
-        is_end = body.startswith(self._terminal)
-        if not is_end or self._terminal is _RESPONSES_END:
-            event = _event_of(body)
-            if event is not None and self._note(event):
-                return "hide"
-        return "hold" if is_end else "pass"
+        if not self._looks_left and not _may_matter(frame):
+            return "pass"
+        name, data = _fields(frame)
+        if data.startswith(b"[DONE]"):
+            return "hold"
+        if self._looks_left:
+            self._looks_left -= 1
+        event = _decode(data)
+        is_usage = event is not None and self._note(event)
+        if name in _TERMINAL_EVENTS or (event is not None and event.kind in _TERMINAL_TYPES):
+            return "hold"
+        return "hide" if is_usage and self._hide_usage else "pass"
 
     def _note(self, event: WireResponse) -> bool:
-        """Take note of an event; whether it is one that only carries the usage we asked for."""
+        """Take note of an event; whether it only carries usage."""
         inner = event.response
         usage, raw = usage_of(inner.usage if inner else event.usage)
         answer = self.answer
-        if raw is not None:
-            answer.usage, answer.raw_usage = usage, raw
+        if usage is not None or answer.usage is None:  # the last that can be read: some vendors count up as they go
+            answer.usage, answer.raw_usage = usage, raw or answer.raw_usage
         answer.model = (inner.model if inner else event.model) or answer.model
+        if answer.model:
+            self._looks_left = 0
         for choice in event.choices or ():
-            answer.choices = max(answer.choices, choice.index + 1)
             if choice.delta and choice.delta.tool_calls:
                 answer.tool_calls += sum(1 for call in choice.delta.tool_calls if call.id)
         if inner and inner.output:
-            answer.tool_calls = sum(1 for output in inner.output if output.type.endswith("_call"))
-        return self._hide_usage and raw is not None and not event.choices
-
-    def _note_model(self, chunk: bytes) -> None:
-        """The model, from the first frame: later ones repeat it, and parsing each would be most of a stream's cost."""
-        if not self._looked:
-            self._looked = True
-            event = _event_of(chunk[: _frame_end(chunk, 0)])
-            if event is not None:
-                self._note(event)
+            answer.choices = min(len(inner.output), MAX_CHOICES)
+            answer.tool_calls = sum(1 for output in inner.output if output.is_call)
+        return raw is not None and not event.choices and inner is None
 
 
 def _may_matter(chunk: bytes) -> bool:
-    return any(trigger in chunk for trigger in _TRIGGERS)
+    """Whether something in it may be for us. Few and plain searches: this runs on every chunk."""
+    return (
+        b"[DONE]" in chunk
+        or b'"tool_calls"' in chunk
+        or (b'"usage"' in chunk and _counts_usage(chunk))
+        or (b"response." in chunk and any(name in chunk for name in _TERMINAL_EVENTS))
+    )
 
 
-def _frame_end(data: bytes, start: int) -> int:
-    """Index behind the first complete SSE frame from ``start``, or -1; LF and CRLF both end lines."""
-    plain = data.find(b"\n\n", start)
-    carriage = data.find(b"\r\n\r\n", start, plain if plain >= 0 else len(data))
-    if carriage >= 0:
-        return carriage + 4
-    return plain + 2 if plain >= 0 else -1
+def _counts_usage(chunk: bytes) -> bool:
+    """Whether some ``"usage"`` is not ``null``, as it is in each frame but one when it was asked for."""
+    place = chunk.find(b'"usage"')
+    while place >= 0:
+        place += len(b'"usage"')
+        if not chunk[place : place + 16].lstrip(b" :\t\r\n").startswith(b"null"):
+            return True
+        place = chunk.find(b'"usage"', place)
+    return False
 
 
-def _event_of(frame: bytes) -> WireResponse | None:
-    """The JSON of a frame's ``data:`` lines, where it is JSON of the kind we know."""
-    lines = [line[5:].strip() for line in frame.splitlines() if line.startswith(b"data:")]
-    if not lines:
+def _fields(frame: bytes) -> tuple[bytes, bytes]:
+    """A frame's event name, and its data lines joined."""
+    name, data = b"", []
+    for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
+        if line.startswith(b"data:"):
+            data.append(line[5:].strip())
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
+    return name, b"\n".join(data)
+
+
+def _decode(data: bytes) -> WireResponse | None:
+    """The data, where it is JSON of the kind we know."""
+    if not data:
         return None
     try:
-        return decode_response(b"\n".join(lines))
+        return decode_response(data)
     except (msgspec.DecodeError, RecursionError):
         return None

@@ -28,7 +28,7 @@ def text_of(value: Any, indent: Any, *, is_ascii: bool) -> bytes:
 
 
 @given(OBJECTS, INDENTS, st.booleans())
-def test_a_member_s_span_is_its_value(value: dict[str, Any], indent: Any, is_ascii: bool) -> None:  # noqa: FBT001
+def test_a_member_s_span_is_its_value(value: dict[str, Any], indent: Any, is_ascii: bool) -> None:
     """Every member's span holds exactly that member's value, however the JSON is written; others have none."""
     text = text_of(value, indent, is_ascii=is_ascii)
     for name, member in value.items():

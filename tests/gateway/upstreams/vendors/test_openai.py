@@ -132,7 +132,7 @@ def test_an_empty_model_is_none() -> None:
     ("path", "wants"),
     [(CHAT, False), ("/v1/completions", False), ("/v1/responses", True), ("/v1/images/generations", True)],
 )
-def test_usage_is_asked_for_where_it_can_be(path: str, wants: bool) -> None:  # noqa: FBT001
+def test_usage_is_asked_for_where_it_can_be(path: str, wants: bool) -> None:
     """Only chat and completions know ``stream_options``; elsewhere usage comes by itself, or never."""
     assert ask(b'{"stream":true}', path).wants_usage is wants
 
