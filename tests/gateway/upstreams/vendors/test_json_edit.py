@@ -68,6 +68,6 @@ def test_an_appended_member_is_the_last_word(value: dict[str, Any], indent: Any)
     ],
 )
 def test_spans_of_odd_objects(text: bytes, value: bytes | None) -> None:
-    """Strings that look like structure, escapes, nested and repeated names mislead nobody; the last of a name counts."""
+    """Strings that look like structure, escapes, nested and repeated names mislead nobody: the last counts."""
     span = member_span(text, "model")
     assert (None if span is None else text[span[0] : span[1]]) == value

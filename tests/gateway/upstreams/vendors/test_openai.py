@@ -144,8 +144,7 @@ def test_usage_is_asked_for_where_it_can_be(path: str, wants: bool) -> None:
         (b" {\n} ", b' {\n"stream_options":{"include_usage":true}} '),
         (
             b'{"stream_options" : {"include_obfuscation": false} , "big":12345678901234567890123, "f":1.0}',
-            b'{"stream_options" : {"include_obfuscation":false,"include_usage":true} , '
-            b'"big":12345678901234567890123, "f":1.0}',
+            b'{"stream_options" : {"include_obfuscation":false,"include_usage":true} , "big":12345678901234567890123, "f":1.0}',  # noqa: E501
         ),
         (b'{"stream_options":null,"x":"\\u00e9"}', b'{"stream_options":{"include_usage":true},"x":"\\u00e9"}'),
         (b'{"stream_options":{"include_usage":false}}', b'{"stream_options":{"include_usage":true}}'),
@@ -217,7 +216,7 @@ def test_errors_wear_the_vendor_s_shape(status: int, kind: type[openai.APIStatus
     answer = httpx.Response(status, content=body, headers={"content-type": "application/json"})
     transport = httpx.MockTransport(lambda _: answer)
     with httpx.Client(transport=transport) as http:
-        client = openai.OpenAI(api_key="k", base_url="http://vendor.test/v1", http_client=http, max_retries=0)
+        client = openai.OpenAI(api_key="k", base_url="http://vendor.test/v1", http_client=http, max_retries=0)  # type: ignore[arg-type]
         with pytest.raises(kind) as raised:
             client.models.list()
     assert raised.value.code == "budget_exceeded"
