@@ -12,7 +12,6 @@ from typing import Any
 import httpx
 import yaml
 from aiokafka import AIOKafkaProducer
-from sluice.eventlog.kafka.admin import ensure_topics
 
 from schemas.cloudevents import cloudevent_headers
 from schemas.codec import encode_exchange, published_schemas
@@ -21,6 +20,7 @@ from schemas.ids import new_exchange_id
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.dev.servers.ports import free_port
+from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.settings import KafkaSettings, LogSettings
 from tests.benchmarks.processes import MEASURED_CORE, OTHER_CORE, Process
 

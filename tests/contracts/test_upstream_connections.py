@@ -253,13 +253,13 @@ async def test_a_busy_vendor_does_not_idle(bench: Bench) -> None:
 
     async def script(peer: Peer) -> None:
         await peer.request()
-        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n")
-        for _ in range(15):
-            await asyncio.sleep(SHORT / 5)
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+        for _ in range(5):
+            await asyncio.sleep(SHORT)
             await peer.send(b"x")
 
     server, client = await bench.upstream(script), bench.client()
-    assert (await fetch(client, ask(server.origin, timeouts=Timeouts(idle_seconds=SHORT))))[2] == b"x" * 15
+    assert (await fetch(client, ask(server.origin, timeouts=Timeouts(idle_seconds=4 * SHORT))))[2] == b"x" * 5
 
 
 @on_both_clients

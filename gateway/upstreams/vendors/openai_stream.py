@@ -27,7 +27,7 @@ _TERMINAL_TYPES = frozenset(b'"%s"' % name for name in _TERMINAL_EVENTS)
 _TERMINAL_HEAD = re.compile(rb'(?:event: *|"type": *")response\.(?:completed|incomplete|failed)["\r\n]')
 _HEAD_BYTES = 512
 _LINE_END = rb"(?:\r\n|\n|\r(?!\n))"  # all three end lines (WHATWG HTML, 9.2.6)
-_FRAME_END = re.compile(_LINE_END + _LINE_END)
+_FRAME_END = re.compile(_LINE_END + rb"(?:\r\n|\n|\r(?=[^\n]))")  # a last CR may be half of a CRLF: see what follows
 _FRAME_END_BYTES = 4
 _SILENT_LINES = re.compile(rb"(?:(?::[^\r\n]*)?(?:\r\n|\n|\r(?=[^\n])))+")
 """Comments and empty lines at the start of a frame."""

@@ -100,14 +100,14 @@ def test_the_terminal_event_waits_and_nothing_is_lost(
     frames: list[bytes], terminal: bytes, behind: bytes, end: bytes, places: list[int]
 ) -> None:
     """However a stream is cut and whatever ends its lines: what left and what is held are together what came; what
-    left holds all data before the terminal event, and of its data not a byte; and the scanner says that it ended."""
+    left is all that was before the terminal event (but for an empty comment that touches it), and of its data not a
+    byte; and the scanner says that it ended."""
     before = with_line_ends(b"".join(frames), end)
     stream = before + with_line_ends(terminal + behind, end)
     scanner, out, held = scan(cut(stream, places))
     assert out + held == stream
-    assert scanner.ended
-    kept = before[len(out) :]
-    assert b"data:" not in kept, "comment lines and line ends may wait with it"
+    assert scanner.ended or (end == b"\r" and not behind)  # a last CR may be half of a CRLF
+    assert not before[len(out) :].strip(b":\r\n")
     assert not out[len(before) :].strip(b"\r\n").removeprefix(b": bye")
 
 
@@ -121,7 +121,10 @@ def test_a_stream_without_a_terminal_event_is_given_back(
     scanner, out, held = scan(cut(stream, places))
     assert out + held == stream
     assert not scanner.ended
-    assert b"data:" not in held.removesuffix(rest), "only a comment without an empty line behind it may wait"
+    if end != b"\r":  # a last CR may be half of a CRLF, so its frame waits for the next byte
+        waiting = held.removesuffix(rest)
+        assert len(waiting.splitlines()) <= 1
+        assert b"data" not in waiting
 
 
 @given(st.lists(PLAIN_FRAMES, min_size=1, max_size=8), PLACES, PLACES)
@@ -144,8 +147,7 @@ def test_hidden_usage_is_all_that_is_missing(
     before, hidden = with_line_ends(b"".join(frames), end), with_line_ends(usage_frame(), end)
     done = with_line_ends(DONE, end)
     scanner, out, held = scan(cut(before + hidden + done, places), hide_usage=asked)
-    # a CRLF that is cut in two may leave its second half with the frame that is taken out: no reader can tell
-    assert (out + held).split() == (before + (b"" if asked else hidden) + done).split()
+    assert out + held == before + (b"" if asked else hidden) + done
     assert scanner.answer.usage == Usage(3, 4)
 
 
