@@ -26,4 +26,6 @@ def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     )
     # Libraries log through the standard library: only what operators must see, in their own words.
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s %(message)s")
+    # A connection closed without its last byte is our answer to a failed record, and counted: no fault of the server.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, and are ours to say

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import UpstreamProtocolError
 from gateway.upstreams.client import Headers
-from tests.contracts.scripted_upstream import Peer, Script, turns
+from tests.contracts.scripted_upstream import Peer, Script, turns, until
 from tests.contracts.upstream_bench import Bench, ask, fault_of, fetch, on_both_clients
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -264,6 +264,24 @@ async def test_what_came_before_a_cut_can_be_read(bench: Bench) -> None:
     read.set()
     with pytest.raises(UpstreamProtocolError):
         await response.read()
+    with pytest.raises(UpstreamProtocolError):
+        await response.read()
+
+
+@on_both_clients
+async def test_what_waits_when_a_vendor_cuts(bench: Bench) -> None:
+    """A reader that was away when the cut came finds what had come before it, or only the fault; never an end."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(OK + b"content-length: 10\r\n\r\nhello")
+
+    server, client = await bench.upstream(script), bench.client()
+    response = await client.send(ask(server.origin))
+    await until(lambda: server.open == 0)
+    await turns(10)
+    if bench.differs("bytes that wait for their reader when a vendor cuts") == "are read":
+        assert await response.read() == b"hello"
     with pytest.raises(UpstreamProtocolError):
         await response.read()
 

@@ -37,10 +37,16 @@ class ServerProcess:
     @property
     def is_running(self) -> bool:
         """Whether any process of the server is left."""
-        return self._keeper is not None and self._keeper.poll() is None
+        if self._keeper is None:
+            return False
+        if self._keeper.poll() is None:
+            return True
+        self._wait(STOP_SECONDS)  # it ended by itself: let go of its pipe
+        return False
 
     def launch(self) -> None:
         """Start the command; returns at once."""
+        self._wait(STOP_SECONDS)
         self.log_path.touch()
         self._log_start = self.log_path.stat().st_size
         arguments = [sys.executable, "-I", "-S", keeper.__file__, str(self.log_path), str(self._uid), *self._command]

@@ -146,7 +146,10 @@ class JournalSource:
         """Counted exactly; the oldest append time is that of the oldest polled and uncommitted record."""
         lags = {}
         for partition, lane in self._lanes.items():
-            records = lane.tail.lag_records(load_offset(lane.offset_file))
+            committed = load_offset(lane.offset_file)
+            if committed is not None and committed.offset >= lane.delivered_next and lane.reader.next_offset:
+                committed = lane.reader.committed(lane.reader.next_offset)  # what was passed over is nobody's of ours
+            records = lane.tail.lag_records(committed)
             oldest = lane.marks[0][1] if lane.marks else None
             lags[partition] = PartitionLag(records, oldest, self._retention_ms)
         return lags

@@ -121,11 +121,11 @@ async def test_fast_flushes_by_itself(tmp_path: Path) -> None:
 async def test_fast_memory_is_bounded(tmp_path: Path) -> None:
     """Beyond the bound an exchange is refused, not kept."""
     journal = begun(tmp_path)
-    fast = {"durability": "fast", "fast_flush_seconds": 60, "fast_max_bytes": 1500}
+    fast = {"durability": "fast", "fast_flush_seconds": 60, "fast_max_bytes": 1000}
     log = open_log(settings("fast", eventlog=fast), journal, None)
     await log.commit(exchange())
     with pytest.raises(CommitFailedError, match="fast_max_bytes"):
-        await log.commit([*exchange(), *exchange(), *exchange()])
+        await log.commit(exchange() * 10)
     await log.close()
     await journal.close()
 

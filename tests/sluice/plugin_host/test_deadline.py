@@ -11,6 +11,9 @@ import pytest
 
 from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_within
 
+# What swallows everything is closed by the interpreter some day, which then complains in whatever test runs.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SHORT = 0.02
 """A deadline that is meant to pass."""
 

@@ -1,0 +1,59 @@
+"""Tests of ``gateway.upstreams.http1`` that are its own: what is left when nothing is going on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.upstreams.client import Timeouts
+from gateway.upstreams.http1 import LeanClient
+from tests.contracts.scripted_upstream import Peer, until
+from tests.contracts.upstream_bench import Bench, Variant, ask, fault_of, fetch
+
+
+async def answer_all(peer: Peer) -> None:
+    """Answer every request of a connection."""
+    while await peer.request() is not None:
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+
+async def test_an_idle_client_holds_nothing() -> None:
+    """When the last connection has expired there is no connection, no pool and no timer left: origins come and go
+    with the configuration, and a client lives as long as its worker."""
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        client = bench.client(bench.limits(max_idle_seconds=0.02))
+        assert isinstance(client, LeanClient)
+        servers = [await bench.upstream(answer_all) for _ in range(3)]
+        for server in servers:
+            await fetch(client, ask(server.origin))
+        await until(lambda: not client._connections and client._sweep_timer is None)
+        assert client._pools == {}
+        assert (await fetch(client, ask(servers[0].origin)))[2] == b"ok"
+
+
+async def test_failed_calls_leave_nothing_behind() -> None:
+    """Nor do calls that time out, in line or on a connection: every slot comes back."""
+
+    async def silent(peer: Peer) -> None:
+        await peer.until_closed()
+
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        server = await bench.upstream(silent)
+        client = bench.client(bench.limits(max_connections_per_origin=2))
+        assert isinstance(client, LeanClient)
+        timeouts = Timeouts(connect_seconds=0.02, first_byte_seconds=0.05)
+        await asyncio.gather(*(fault_of(client, ask(server.origin, timeouts=timeouts)) for _ in range(6)))
+        await until(lambda: not client._connections)
+        assert [pool.slots for pool in client._pools.values()] in ([], [0])
+
+
+async def test_closing_waits_until_the_loop_let_go() -> None:
+    """After ``close`` no transport is left for the event loop to complain about."""
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        server, client = await bench.upstream(answer_all), bench.client()
+        assert isinstance(client, LeanClient)
+        await fetch(client, ask(server.origin))
+        connections = tuple(client._connections)
+        await client.close()
+        assert connections
+        assert all(connection.lost.done() for connection in connections)
+        assert client._connections == set()
