@@ -1,7 +1,7 @@
 """``sluice up``: the gateway, its collectors and, with ``--demo``, a vendor and traffic, with one command.
 
 1 settings, demo files   2 real servers (--real)   3 vendor, gateway, collectors, until each is ready   4 demo
-5 serve: what dies is started again   6 end: gateway, collectors, vendor, within 10 s; the rest stays in the journal
+5 serve: what dies is started again   6 end: the gateway, then the others, within 10 s; the rest stays in the journal
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ from sluice.settings import SettingsError, environment, load_settings
 STATE_FOLDER = Path(".sluice")
 GATEWAY_STOP_SECONDS = 4.6
 COLLECTORS_STOP_SECONDS = 4.6
-VENDOR_STOP_SECONDS = 0.5
 """Together under 10 s: the gateway drains first, then the collectors take what it left in the journal."""
 
 KAFKA_VARIABLE = "KAFKA_BOOTSTRAP"
@@ -214,7 +213,8 @@ class Up:
     async def _end(self) -> None:
         """Order is the guarantee: what the gateway drains is in the journal before the collectors are asked to end."""
         self._is_ending = True
-        self._tell("ending: the gateway drains, then the collectors")
+        if self._services.is_running:
+            self._tell("ending: the gateway drains, then the collectors")
         await self._services.stop()  # 6
 
     def _tell(self, line: str) -> None:
@@ -222,7 +222,7 @@ class Up:
 
 
 def specs_of(options: Options, gateway: _GatewayFile, collectors: _CollectorsFile) -> list[ChildSpec]:
-    """The children, in the order in which they end."""
+    """The children; the gateway first, because it drains into the others."""
     sluice = [sys.executable, "-m", "sluice"]
     config = ["--config", str(options.config)]
     specs = [
@@ -255,7 +255,7 @@ def specs_of(options: Options, gateway: _GatewayFile, collectors: _CollectorsFil
         host="127.0.0.1",
         port=port,
         port_key=port_key,
-        stop_seconds=VENDOR_STOP_SECONDS,
+        stop_seconds=COLLECTORS_STOP_SECONDS,
         ready_path="/v1/models",
     )
     return [*specs, vendor]

@@ -1,4 +1,4 @@
-"""Several services as one: started in order, watched, ended in order."""
+"""Several services as one: started, watched, ended in order."""
 
 from __future__ import annotations
 
@@ -13,11 +13,16 @@ _FOLLOW_SECONDS = 0.1
 
 
 class Services:
-    """Children in the order in which they end: each has drained into the next when that one is asked to end."""
+    """Children, of which the first drains into the others: it ends before they are asked to."""
 
     def __init__(self, specs: Sequence[ChildSpec], folder: Path, log_folder: Path, tell: Tell) -> None:
         self.children = [Child(spec, folder, log_folder) for spec in specs]
         self._tell = tell
+
+    @property
+    def is_running(self) -> bool:
+        """Whether anything of them is left."""
+        return any(child.is_running for child in self.children)
 
     async def start(self) -> None:
         """Start all at once, and return when each is ready. Raises ChildError, or a group of them."""
@@ -44,10 +49,16 @@ class Services:
             self._tell(f"{child.spec.name:>10} | {line}")
 
     async def stop(self) -> None:
-        """End one after another, each within its own time."""
-        for child in self.children:
-            if child.is_running and not await child.stop():
-                self._tell(f"the {child.spec.name} took longer than {child.spec.stop_seconds:g} s and was killed")
+        """End the first, and when it has drained the others, each within its own time."""
+        first, *others = self.children
+        await self._stop(first)
+        async with asyncio.TaskGroup() as tasks:
+            for child in others:
+                tasks.create_task(self._stop(child))
+
+    async def _stop(self, child: Child) -> None:
+        if child.is_running and not await child.stop():
+            self._tell(f"the {child.spec.name} took longer than {child.spec.stop_seconds:g} s and was killed")
 
     def kill(self) -> None:
         """End everything at once; what is not delivered is in the journal."""

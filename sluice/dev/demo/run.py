@@ -25,7 +25,7 @@ class DemoError(Exception):
 def curl_line(address: str, token: str) -> str:
     """One line to paste."""
     return (
-        f"curl {address}/llm/call/demo/chat/completions -H 'Authorization: Bearer {token}' "
+        f"curl -s {address}/llm/call/demo/chat/completions -H 'Authorization: Bearer {token}' "
         "-H 'Content-Type: application/json' "
         """-d '{"model":"mock-small","messages":[{"role":"user","content":"hello"}]}'"""
     )

@@ -45,7 +45,8 @@ class ServerProcess:
         return False
 
     def launch(self) -> None:
-        """Start the command; returns at once."""
+        """Start the command; returns at once. One that ended by itself before is tidied up."""
+        self._wait(STOP_SECONDS)
         self._wait(STOP_SECONDS)
         self.log_path.touch()
         self._log_start = self.log_path.stat().st_size

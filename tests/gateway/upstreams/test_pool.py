@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from gateway.upstreams.client import Timeouts
 from gateway.upstreams.http1 import LeanClient
 from gateway.upstreams.pool import Pool
-from tests.contracts.scripted_upstream import Peer
+from tests.contracts.scripted_upstream import Peer, until
 from tests.contracts.upstream_bench import Bench, Variant, ask, fetch, read_all
 
 
@@ -35,3 +36,22 @@ async def test_the_connection_used_last_is_taken_first() -> None:
         pool = client._pools[server.origin]
         assert isinstance(pool, Pool)
         assert pool.slots == 3
+
+
+async def test_an_idle_connection_makes_room_for_a_new_one() -> None:
+    """Whoever wants a fresh connection, because a kept one was stale, does not stand in line beside an idle one."""
+
+    async def script(peer: Peer) -> None:
+        while await peer.request() is not None:
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        server, client = await bench.upstream(script), bench.client(bench.limits(max_connections_per_origin=1))
+        assert isinstance(client, LeanClient)
+        await fetch(client, ask(server.origin))
+        pool = client._pools[server.origin]
+        fresh = await pool.open(Timeouts(connect_seconds=1), asyncio.get_running_loop().time() + 1)
+        assert fresh.usable
+        assert pool.slots == 1
+        await until(lambda: server.open == 1)
+        assert server.connections == 2
