@@ -140,10 +140,14 @@ class Up:
         gateway = load_settings(options.config, _GatewayFile, variables)
         collectors = load_settings(options.collectors, _CollectorsFile, variables)
         self._address = f"http://{gateway.gateway.host}:{gateway.gateway.port}"
-        self._services = Services(
-            specs_of(options, gateway, collectors), Path.cwd(), options.folder / "logs", self._tell
-        )
+        self.specs = specs_of(options, gateway, collectors)
+        self._services = Services(self.specs, Path.cwd(), options.folder / "logs", self._tell)
         self._is_ending = False
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any child is left."""
+        return self._services.is_running
 
     async def run(self) -> bool:
         """Until a signal, or until the demo is over; whether it showed what it should. Raises ChildError."""
@@ -213,7 +217,7 @@ class Up:
     async def _end(self) -> None:
         """Order is the guarantee: what the gateway drains is in the journal before the collectors are asked to end."""
         self._is_ending = True
-        if self._services.is_running:
+        if self.is_running:
             self._tell("ending: the gateway drains, then the collectors")
         await self._services.stop()  # 6
 

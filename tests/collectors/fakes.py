@@ -94,6 +94,7 @@ class FakeLog:
         """What was acknowledged before it was in the sink or in the dead letters."""
         self.unhandled: set[str] = set()
         """Event ids that may be acknowledged although nobody wrote them: those of other kinds."""
+        self.buried: set[tuple[bytes, bytes]] = set()
         self.arrived = asyncio.Event()
 
     def append(self, partition: Partition, records: Iterable[StoredRecord]) -> None:
@@ -116,9 +117,7 @@ class FakeLog:
         event_id = event_id_of(record) if record.headers else ""
         if event_id in self.sink.durable or event_id in self.unhandled:
             return True
-        where = (str(record.partition).encode(), str(record.offset).encode())
-        letters = [dict(letter.headers) for letter in self.dead_letters]
-        return any((found["dlq.partition"], found["dlq.offset"]) == where for found in letters)
+        return (str(record.partition).encode(), str(record.offset).encode()) in self.buried
 
     def note_commit(self, partition: Partition, next_offset: int) -> None:
         first = self.committed.get(partition, 0)
@@ -138,6 +137,10 @@ class FakeLog:
         if self.publish_errors:
             raise self.publish_errors.popleft()
         self.published += records
+        for record in records:
+            if record.topic.endswith(DLQ_SUFFIX):
+                headers = dict(record.headers)
+                self.buried.add((headers["dlq.partition"], headers["dlq.offset"]))
 
     async def close(self) -> None:
         """As a publisher."""

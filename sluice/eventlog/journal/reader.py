@@ -50,8 +50,10 @@ class JournalReader:
             payload = self._next_payload()
             if payload is None:
                 break
-            size += len(payload)
-            records += self._decoded(payload)
+            found = self._decoded(payload)
+            if found:  # what lies before the start is passed over in one go: an empty answer means the end
+                size += len(payload)
+                records += found
         self.counters.records += len(records)
         if records:
             self._next_offset = records[-1].offset + 1

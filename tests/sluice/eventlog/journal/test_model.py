@@ -246,3 +246,19 @@ async def test_a_group_that_is_too_far_behind_is_detached_and_said_so(tmp_path: 
     alerts = [record for record in records_of(tmp_path) if record.topic == "sluice.alert.v1"]
     assert b"group_detached" in (alerts[0].value or b"")
     await journal.close()
+
+
+async def test_an_empty_read_means_the_end(tmp_path: Path) -> None:
+    """However much lies before the start: a relay that took it for the end would leave out what is behind (seen)."""
+    journal = begun(tmp_path)
+    for _ in range(30):
+        await journal.append(exchange())
+    reader = JournalReader(tmp_path)
+    committed = reader.committed(reader.read(1000)[-1].offset + 1)
+    reader.close()
+    events = exchange()
+    await journal.append(events)
+    again = JournalReader(tmp_path, committed)
+    assert [record.event_id.decode() for record in again.read(10, max_bytes=100)] == ids_of([events])
+    again.close()
+    await journal.close()
