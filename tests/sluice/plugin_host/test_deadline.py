@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+import gc
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,14 @@ from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_wi
 
 # What swallows everything is closed by the interpreter some day, which then complains in whatever test runs.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture(autouse=True)
+def collected_here() -> Iterator[None]:
+    """What a test left behind complains while the mark above still holds, and not in the test of somebody else."""
+    yield
+    gc.collect()
+
 
 SHORT = 0.02
 """A deadline that is meant to pass."""
