@@ -458,7 +458,7 @@ async def test_broken_log_connection_is_ridden_out(monkeypatch: pytest.MonkeyPat
         assert service.health.is_live
         assert not service.health.is_ready
         await until(lambda: harness.log.is_done)
-        assert service.health.is_ready
+        await until(lambda: service.health.is_ready)
     assert harness.metrics.poll_errors.value("test", "EventLogError") == 20
 
 
