@@ -60,8 +60,8 @@ class Batching:
 
     def due(self) -> list[Batch]:
         """The batches whose age is up."""
-        limit = self._clock() - self._settings.max_age_seconds
-        return [self._close(kind) for kind, current in list(self._open.items()) if current.since <= limit]
+        age, now = self._settings.max_age_seconds, self._clock()
+        return [self._close(kind) for kind, current in list(self._open.items()) if current.since + age <= now]
 
     def flush(self) -> list[Batch]:
         """Every open batch, full or not."""

@@ -75,10 +75,10 @@ class Decoder:
         ids = [_header_id(record) for record in group.records]
         try:
             rows = pl.read_avro(io.BytesIO(_container(_header(self.book.text(fingerprint)), group.records)))
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-            return None
-        fitted = fit(kind, rows)
-        if fitted is None or fitted["event_id"].to_list() != ids or not is_sound(kind, fitted):
+            fitted = fit(kind, rows)
+            if fitted is None or fitted["event_id"].to_list() != ids or not is_sound(kind, fitted):
+                return None
+        except (Exception, pl.exceptions.PanicException):  # noqa: BLE001 - damage shows as any of OSError, ValueError, …
             return None
         return Frame(kind, fitted, group)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import structlog
 
 from collectors.health import Health
 from collectors.metrics import CommitResult, ServiceMetrics
-from collectors.tracker import Tracker
+from collectors.tracker import Lane, Tracker
 from sluice.eventlog.interface import EventLogError, Partition, Source
 
 COMMITS = "commits"
@@ -35,7 +35,7 @@ class Committer:
         self._committing = asyncio.Lock()
 
     async def commit(self, partitions: Iterable[Partition] | None = None) -> bool:
-        """Commit what is due, of these partitions or of all; whether nothing is left to commit. Never raises."""
+        """Commit what is due, of these partitions or of all; whether the log took it. Never raises."""
         async with self._committing:
             lanes = self._tracker.lanes(partitions)
             due = {lane: offset for lane in lanes if (offset := lane.due()) is not None}
@@ -43,9 +43,19 @@ class Committer:
                 return True
             result = await self._store({lane.partition: offset for lane, offset in due.items()})
             if result == "stored":
-                for lane, offset in due.items():
-                    lane.committed(offset)
-        return result != "failed"
+                _mark(due)
+            elif result == "refused" and len(due) > 1:
+                await self._one_by_one(due)
+        return result == "stored"
+
+    async def _one_by_one(self, due: Mapping[Lane, int]) -> None:
+        """A single partition that we lost unawares would have all others refused for ever: find it, and forget it."""
+        results = {lane: await self._store({lane.partition: offset}) for lane, offset in due.items()}
+        stored = {lane: due[lane] for lane, result in results.items() if result == "stored"}
+        _mark(stored)
+        if stored:  # else it was the membership that was refused: a rebalance follows
+            lost = [lane.partition for lane, result in results.items() if result == "refused" and lane.live]
+            self._tracker.revoke(lost)
 
     async def _store(self, next_offsets: dict[Partition, int]) -> CommitResult:
         began = self._clock()
@@ -60,3 +70,8 @@ class Committer:
         finally:
             self._metrics.committed(result, self._clock() - began)
         return result
+
+
+def _mark(stored: Mapping[Lane, int]) -> None:
+    for lane, offset in stored.items():
+        lane.committed(offset)

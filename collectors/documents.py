@@ -78,11 +78,8 @@ def _text(body: pl.Series) -> tuple[pl.Series, pl.Series]:
         return body.cast(pl.String), pl.repeat(False, len(body), dtype=pl.Boolean, eager=True)
     except pl.exceptions.ComputeError:
         values = body.to_list()
-    texts = [None if value is None else value.decode("utf-8", "replace") for value in values]
-    replaced = [
-        value is not None and text.encode() != value
-        for text, value in zip((t or "" for t in texts), values, strict=True)
-    ]
+    texts = [value if value is None else value.decode("utf-8", "replace") for value in values]
+    replaced = [text is not None and text.encode() != value for text, value in zip(texts, values, strict=True)]
     return pl.Series(body.name, texts, dtype=pl.String), pl.Series(replaced, dtype=pl.Boolean)
 
 

@@ -73,8 +73,7 @@ class Intake:
         try:
             polled = await self._source.poll(timeout_seconds, MAX_POLL_RECORDS)
         except OffsetLostError as error:
-            remedy = "reset the group's offsets knowingly; a silent jump would lose or repeat records"
-            self._health.halt(OFFSETS, Halt(str(error), remedy))
+            self._health.halt(OFFSETS, Halt(str(error), "until then nothing is read: a silent jump would be loss"))
             await self._failed(error, self._halt_seconds)
             return Delivery()
         except EventLogError as error:

@@ -41,6 +41,7 @@ LIMITS = "dead letter limits"
 
 _POLL_SECONDS = 0.5
 _CONGESTED_SECONDS = 0.1
+_LEAST_SECONDS = 0.001
 _PROGRESS_SECONDS = 1.0
 _COMMIT_SECONDS = 1.0
 _REVOKE_SECONDS = 20.0  # a third of the rebalance timeout: what is not finished by then comes again elsewhere
@@ -139,7 +140,9 @@ class Pipeline:
         due = self.batching.seconds_until_due()
         if due is None:
             return _POLL_SECONDS
-        return min(_POLL_SECONDS, due) if self.writer.concurrency.has_room else _CONGESTED_SECONDS
+        if not self.writer.concurrency.has_room:
+            return _CONGESTED_SECONDS
+        return min(_POLL_SECONDS, max(_LEAST_SECONDS, due))
 
     async def _deliver(self, batch: Batch) -> None:
         self._prepare(batch)

@@ -102,19 +102,25 @@ class Watch:
 
     def _report(self, lag: Mapping[Partition, PartitionLag]) -> None:
         now_ms = self._wall_clock() // 1_000
-        behind = [each for each in lag.values() if each.records and each.oldest_at_ms is not None]
-        ages = [now_ms - (each.oldest_at_ms or now_ms) for each in behind]
+        ages = {name: now_ms - oldest for name in lag if (oldest := self._oldest_at_ms(name, lag[name])) is not None}
         left = [
-            (each.retention_ms - age, each.retention_ms)
-            for each, age in zip(behind, ages, strict=True)
-            if each.retention_ms is not None
+            (each.retention_ms - ages[name], each.retention_ms)
+            for name, each in lag.items()
+            if each.retention_ms is not None and name in ages
         ]
         nearest = min(left, default=None)
         records = {partition: each.records for partition, each in lag.items()}
         self._metrics.lagging(
-            records, max(ages, default=0) / 1_000, None if nearest is None else nearest[0] / 1_000
+            records, max(ages.values(), default=0) / 1_000, None if nearest is None else nearest[0] / 1_000
         )  # fmt: skip
         self._warn_of_loss(*(nearest or (1, 1)))
+
+    def _oldest_at_ms(self, partition: Partition, lag: PartitionLag) -> int | None:
+        """When the oldest unfinished record was appended: as the log knows it, else as we do of what was taken in."""
+        if not lag.records:
+            return None
+        lane = self._tracker.lane(partition)
+        return lag.oldest_at_ms if lag.oldest_at_ms is not None or lane is None else lane.oldest_at_ms()
 
     def _warn_of_loss(self, left_ms: int, retention_ms: int) -> None:
         """An alert when half and when a fifth of the retention is left."""

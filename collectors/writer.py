@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import structlog
 
-from collectors.backoff import Backoff
+from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
 from collectors.errors import Halt, Retryable, Unprocessable
@@ -58,6 +58,7 @@ class Writer:
         self._halt_seconds = halt_seconds
         self._clock = clock
         self._probe = asyncio.Lock()
+        self._not_before = clock()
         self.concurrency = concurrency
         self.succeeded_at: float | None = None
         """When a write last went through, by ``clock``."""
@@ -68,6 +69,7 @@ class Writer:
             positions = [at for at in batch.pending if at not in batch.unwritable]
             verdict = Verdict()
             if positions:
+                await self._wait_as_asked()
                 batch.attempts += 1
                 verdict = await self._attempt([batch.documents[at] for at in positions])
                 self._report(verdict.cause, started_in)
@@ -85,6 +87,11 @@ class Writer:
                     yield
                     return
         yield
+
+    async def _wait_as_asked(self) -> None:
+        """Until the time that the sink's ``Retry-After`` named: it was said to one write and holds for all."""
+        if (seconds := self._not_before - self._clock()) > 0:
+            await asyncio.sleep(seconds)
 
     async def _attempt(self, documents: Any) -> Verdict:
         began = self._clock()
@@ -107,6 +114,7 @@ class Writer:
             self._health.halt(SINK, cause)
         elif cause.throttled:
             self.concurrency.throttled(started_in)
+            self._not_before = self._clock() + min(cause.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
             self._health.clear(SINK)  # it answers: slower is not broken
         else:
             self._health.trouble(SINK, str(cause))

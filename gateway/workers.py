@@ -52,7 +52,8 @@ def run_worker(settings: Settings, config: Path, name: str, listener: socket.soc
 
     async def main() -> None:
         stop = asyncio.Event()
-        stop_on_signals(stop)
+        # Ctrl-C in a terminal reaches workers twice, directly and from their supervisor, which has its own bound.
+        stop_on_signals(stop, at_once_on_second=parent < 0)
         if parent >= 0:
             asyncio.get_running_loop().add_reader(parent, stop.set)
         await Worker(settings, config.parent, name, listener).run(stop)
@@ -60,12 +61,12 @@ def run_worker(settings: Settings, config: Path, name: str, listener: socket.soc
     uvloop.run(main())
 
 
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT set ``stop``; a second one ends the process at once."""
+def stop_on_signals(stop: asyncio.Event, *, at_once_on_second: bool = True) -> None:
+    """SIGTERM and SIGINT set ``stop``; a second one ends the process at once, unless it is the first one's echo."""
     loop = asyncio.get_running_loop()
 
     def asked() -> None:
-        if stop.is_set():
+        if stop.is_set() and at_once_on_second:
             os._exit(1)
         stop.set()
 

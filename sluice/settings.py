@@ -141,7 +141,7 @@ def _names(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]
         fields = getattr(current, "model_fields", None)
         if not fields:
             break
-        if isinstance(part, str):
+        if isinstance(part, str) and "://" not in part:  # the tag of a union's member is no key
             field = fields.get(part) or next((found for found in fields.values() if found.alias == part), None)
             current = None if field is None else _model_in(field.annotation)
     fields = getattr(current, "model_fields", {})

@@ -96,6 +96,8 @@ def up(
     """
     if (once or real) and not demo:
         _refuse("--once and --real belong to --demo: sluice up --demo --once")
+    if not demo and not config.exists():
+        _refuse(f"there is no {config}: name one with --config, or try sluice up --demo")
     console = Console(stderr=as_json, highlight=False)
     try:
         with ExitStack() as servers:

@@ -6,7 +6,8 @@
 | 409 on ``create`` with our id | duplicate: durable |
 | 429, circuit breaker, rejected execution | retry, throttled |
 | flood-stage block, 5xx, no space, shards failed, any answer that is not a bulk's | retry |
-| 401, 403, other blocks, index missing after the templates were installed again | halt |
+| 401, 403, other blocks, a closed index, no room for another index's shards | halt |
+| an index missing after the templates were installed again | halt |
 | everything else about one document | poison |
 """
 
@@ -26,8 +27,14 @@ FILTER_PATH = "errors,items.*.status,items.*.error.type,items.*.error.reason,ite
 _THROTTLED = frozenset(
     ("circuit_breaking_exception", "es_rejected_execution_exception", "rejected_execution_exception")
 )
+_CREDENTIALS = "check username, password and the rights to create documents and indices"
+_CONFIGURATION = {
+    "cluster_block_exception": "lift the block from the index or the cluster",
+    "index_closed_exception": "open the index again, or delete it",
+    "validation_exception": "raise cluster.max_shards_per_node, or delete old indices",  # too many shards for a new day
+}
 _FLOOD_STAGE = "/12/"
-_STATUS_KEY = b'"status":'
+_ITEM = b'{"create":{"status":'
 
 
 class IndexMissing(Halt):
@@ -72,7 +79,7 @@ def judge_bulk(answer: Answer, count: int) -> Verdict:
 
 def _all_is_well(body: bytes, count: int) -> bool:
     """Whether every document was written, as far as counting bytes can tell: then nothing is parsed."""
-    whole = b'"errors":false' in body[:64] and body.endswith(b"}") and body.count(_STATUS_KEY) == count
+    whole = b'"errors":false' in body[:64] and body.endswith(b"}") and body.count(_ITEM) == count
     return whole and b'"failure_store":"used"' not in body
 
 
@@ -102,23 +109,18 @@ def _judge_item(verdict: Verdict, position: int, result: _Result) -> None:
 def cause_of(status: int, kind: str, reason: str, retry_after: str = "") -> Retryable | Unprocessable | Halt:
     """What to do about one error of Elasticsearch, of an item or of a whole request."""
     message = f"{status} {kind}: {without_values(reason)}" if kind else f"status {status}"
-    if kind == "cluster_block_exception":
-        return _block(reason, message)
-    if status == 429 or kind in _THROTTLED:
+    is_block = kind == "cluster_block_exception"
+    if not is_block and (status == 429 or kind in _THROTTLED):
         return Retryable(message, _seconds(retry_after), throttled=True)
-    if status in {401, 403}:
-        return Halt(message, "check username, password and the rights to create documents and indices")
+    if is_block and _FLOOD_STAGE in reason:
+        return Retryable(message)
     if kind == "index_not_found_exception":
         return IndexMissing(message, "allow action.auto_create_index for the sink's indices, or create them")
+    if kind in _CONFIGURATION or status in {401, 403}:
+        return Halt(message, _CONFIGURATION.get(kind, _CREDENTIALS))
     if status >= 500 or status in {404, 408} or "no space left" in reason.lower():
         return Retryable(message, _seconds(retry_after))
     return Unprocessable(kind or f"status_{status}", without_values(reason), status=status)
-
-
-def _block(reason: str, message: str) -> Retryable | Halt:
-    if _FLOOD_STAGE in reason:
-        return Retryable(message)
-    return Halt(message, "lift the block from the index or the cluster")
 
 
 def cause_of_request(answer: Answer) -> Retryable | Unprocessable | Halt:

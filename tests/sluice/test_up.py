@@ -116,7 +116,7 @@ def test_a_port_that_nobody_knows_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--once"], "belong to --demo"), (["--real"], "belong to --demo"), ([], "sluice.yaml: cannot be read")],
+    [(["--once"], "belong to --demo"), (["--real"], "belong to --demo"), ([], "try sluice up --demo")],
 )
 def test_what_cannot_be_done_is_said_in_a_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str

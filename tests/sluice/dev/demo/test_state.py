@@ -1,0 +1,56 @@
+"""What the demo keeps between runs."""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+
+from collectors.settings import HostSettings
+from collectors.settings import Settings as CollectorsSettings
+from gateway.settings import Settings
+from sluice.dev.demo import state as state_module
+from sluice.dev.demo.state import prepare
+from sluice.settings import load_settings
+
+
+def test_the_token_is_made_once_and_kept_for_its_owner_alone(tmp_path: Path) -> None:
+    """The ``curl`` line of the first run works on the second; the settings hold the token's hash and nothing more."""
+    first, second = prepare(tmp_path / "demo", real=False), prepare(tmp_path / "demo", real=False)
+    assert first == second
+    assert len(first.token) > 40
+    for path in (first.config, first.collectors, tmp_path / "demo" / "token"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    text = first.config.read_text()
+    assert first.token not in text
+    assert hashlib.sha256(first.token.encode()).hexdigest() in text
+
+
+def test_what_was_edited_stays(tmp_path: Path) -> None:
+    """A port that was changed, as a message asked for, is not changed back."""
+    state = prepare(tmp_path, real=False)
+    state.config.write_text("edited")
+    assert prepare(tmp_path, real=False).config.read_text() == "edited"
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_both_services_accept_their_files(tmp_path: Path, real: bool) -> None:
+    """With ``--real`` the addresses come from the two variables that ``sluice dev servers`` prints."""
+    state = prepare(tmp_path, real=real)
+    variables = {"KAFKA_BOOTSTRAP": "127.0.0.1:29092", "ES_URL": "http://127.0.0.1:29200"} if real else {}
+    settings = load_settings(state.config, Settings, variables)
+    (entry,) = load_settings(state.collectors, CollectorsSettings, variables).entries()
+    host = load_settings(state.config, HostSettings, variables)
+    assert [llm.slug for llm in settings.llms] == ["demo", "broken"]
+    assert host.data_dir == settings.data_dir
+    assert host.kafka.bootstrap_servers == variables.get("KAFKA_BOOTSTRAP", "")
+    assert entry.path == ("sink://elasticsearch" if real else "sink://database")
+
+
+def test_a_usual_port_that_is_taken_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first run takes free ones then; afterwards they stay."""
+    monkeypatch.setattr(state_module, "is_free", lambda _: False)
+    settings = load_settings(prepare(tmp_path, real=False).config, Settings, {})
+    assert settings.gateway.port != 8080
