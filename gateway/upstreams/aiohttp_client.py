@@ -91,7 +91,9 @@ class AiohttpClient:
                 call = WireCall(request, deadline, total_at, is_retry=is_retry)
                 answer = await self._request(call, headers, total_at)
         except TimeoutError:
-            raise _timeout(request, total_at, sent=call is not None and call.sent) from None
+            # The clock may stand a hair before the deadline that fired: which one was set says which one it was.
+            is_total = deadline.when() == total_at
+            raise _timeout(request, is_total=is_total, sent=call is not None and call.sent) from None
         response = AiohttpResponse(answer, call, total_at, self._responses.discard)
         self._responses.add(response)
         response.check(self._limits)
@@ -180,9 +182,9 @@ def _url(request: UpstreamRequest) -> URL:
     return URL(f"{origin.scheme}://{host}:{origin.port}{request.target.decode('ascii')}", encoded=True)
 
 
-def _timeout(request: UpstreamRequest, total_at: float, *, sent: bool) -> UpstreamFault:
+def _timeout(request: UpstreamRequest, *, is_total: bool, sent: bool) -> UpstreamFault:
     if not sent:
         return as_fault(TimeoutError(), request.origin, sent=False)
-    if asyncio.get_running_loop().time() >= total_at:
+    if is_total:
         return UpstreamTimeout("total", request.timeouts.total_seconds)
     return UpstreamTimeout("first_byte", request.timeouts.first_byte_seconds)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -105,6 +107,13 @@ async def test_file_that_is_no_database_halts(tmp_path: Path) -> None:
     await sink.close()
 
 
+async def connection_threads_ended() -> None:
+    """A connection that could not be opened ends its thread behind the caller's back; the loop must outlive it."""
+    async with asyncio.timeout(10):
+        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+
+
 async def test_path_that_cannot_be_made_halts_or_waits(tmp_path: Path) -> None:
     """A folder where a file stands cannot be made; the error says where."""
     (tmp_path / "file").write_text("")
@@ -114,6 +123,7 @@ async def test_path_that_cannot_be_made_halts_or_waits(tmp_path: Path) -> None:
     with pytest.raises(Halt, match="check the path"):
         await sink.check()
     await sink.close()
+    await connection_threads_ended()
 
 
 async def test_full_disk_is_waited_for(sink: DatabaseSink, tmp_path: Path) -> None:

@@ -26,7 +26,10 @@ def end(number, frame):
 signal.signal(signal.SIGTERM, end)
 listener.listen()
 print(name, "serves with", os.environ.get("STANDIN", "nothing"), flush=True)
-open(os.path.join(folder, name + ".pid"), "w").write(str(os.getpid()))
+pid_path = os.path.join(folder, name + ".pid")
+with open(pid_path + ".new", "w") as new:
+    new.write(str(os.getpid()))
+os.replace(pid_path + ".new", pid_path)
 while True:
     connection, _ = listener.accept()
     connection.recv(1000)
