@@ -1,11 +1,15 @@
-"""One exchange: what is known of it, from the accept to the record. Plain slots: this is made for every request."""
+"""One exchange: what is known of it, from the accept to the record.
+
+A msgspec struct: it has sixty fields and is made for every request, at a fifth of what a dataclass costs.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+
+import msgspec
 
 from schemas.events import Attempt, PluginTiming
 from sluice.money.usage import Usage
@@ -31,8 +35,7 @@ class ClientConnection(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """One client request with its response. Times ending in ``_ns`` are monotonic, ``_at`` micros of the epoch."""
 
     exchange_id: str
@@ -66,7 +69,7 @@ class Exchange:
     """What plugins see of it; made with the first hook that has any."""
 
     # the upstream call
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
     upstream: UpstreamResponse | None = None
     upstream_status: int | None = None
     upstream_started_ns: int = 0
@@ -75,8 +78,8 @@ class Exchange:
 
     # the response
     response_code: int | None = None
-    response_headers: Headers = field(default_factory=list)
-    response_copy: list[bytes] = field(default_factory=list)
+    response_headers: Headers = msgspec.field(default_factory=list)
+    response_copy: list[bytes] = msgspec.field(default_factory=list)
     response_copy_bytes: int = 0
     response_bytes: int = 0
     chunk_count: int = 0
@@ -93,7 +96,7 @@ class Exchange:
     cost_status: str = ""
     reserved_nanos: int = 0
 
-    timings: list[PluginTiming] = field(default_factory=list)
+    timings: list[PluginTiming] = msgspec.field(default_factory=list)
 
     # life in the worker
     has_room: bool = False

@@ -5,9 +5,9 @@ An LLM without plugins at a hook has no chain there, and pays one comparison.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from gateway.outcomes import Blocked, Outcome, PluginBroke
+from gateway.outcomes import Blocked, Outcome, PluginBroke, Refusal
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 from sluice.sdk.context import ExchangeFacts
 from sluice.sdk.headers import Headers
@@ -16,13 +16,18 @@ from sluice.sdk.messages import EnrichedRequest, PluginRequest, ResponseWriteReq
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from gateway.snapshot import Llm
-    from sluice.plugin_host.chain import Chain
+    from sluice.sdk.capabilities import Hook
 
-MessageT = TypeVar("MessageT", PluginRequest, EnrichedRequest, ResponseWriteRequest)
+_BLOCKED: dict[Hook, Outcome] = {
+    "pre_auth": "blocked_pre_auth",
+    "post_auth": "blocked_post_auth",
+    "response_headers": "response_blocked",
+    "response_body": "response_blocked",
+}
 
 
 class Hooks:
-    """Runs the chains of one worker's exchanges. Every method raises ``Blocked`` or ``PluginBroke``."""
+    """Runs the chains of one worker's exchanges. Every method raises ``PluginBlocked`` or ``PluginFailed``."""
 
     async def pre_auth(self, exchange: Exchange, llm: Llm) -> None:
         """Before anyone knows who asks."""
@@ -37,7 +42,7 @@ class Hooks:
             exchange.body,
             exchange.remote_addr,
         )
-        _take(exchange, request, await _run(chain, exchange, llm, request, "blocked_pre_auth"))
+        _take(exchange, request, await chain.run(_facts(exchange, llm), request, exchange.timings))
 
     async def post_auth(self, exchange: Exchange, llm: Llm) -> None:
         """App and user are known."""
@@ -55,7 +60,7 @@ class Hooks:
             app.user_id,
             True,
         )
-        _take(exchange, request, await _run(chain, exchange, llm, request, "blocked_post_auth"))
+        _take(exchange, request, await chain.run(_facts(exchange, llm), request, exchange.timings))
 
     async def response_headers(self, exchange: Exchange, llm: Llm) -> None:
         """The head of the vendor's answer, before any of it goes out."""
@@ -63,7 +68,7 @@ class Hooks:
         if chain is None:
             return
         response = ResponseWriteRequest(exchange.response_code or 0, Headers.of_raw(exchange.response_headers))
-        changed = await _run(chain, exchange, llm, response, "response_blocked")
+        changed = await chain.run(_facts(exchange, llm), response, exchange.timings)
         exchange.response_headers = changed.headers.raw
 
     async def response_body(self, exchange: Exchange, llm: Llm, body: bytes) -> bytes:
@@ -73,20 +78,18 @@ class Hooks:
             return body
         headers = Headers.of_raw(exchange.response_headers)
         response = ResponseWriteRequest(exchange.response_code or 0, headers, body)
-        changed = await _run(chain, exchange, llm, response, "response_blocked")
+        changed = await chain.run(_facts(exchange, llm), response, exchange.timings)
         exchange.response_headers = changed.headers.raw
         return changed.body
 
 
-async def _run(chain: Chain, exchange: Exchange, llm: Llm, message: MessageT, blocked: Outcome) -> MessageT:
-    try:
-        return await chain.run(_facts(exchange, llm), message, exchange.timings)
-    except PluginBlocked as block:
-        body = b"" if block.body is None and block.status_code < 400 else block.body
-        raise Blocked(block.status_code, blocked, block.message, tuple(block.headers), body) from block
-    except PluginFailed as failure:
+def plugin_refusal(exchange: Exchange, error: PluginBlocked | PluginFailed) -> Refusal:
+    """What a plugin's block or failure is to the client."""
+    if isinstance(error, PluginFailed):
         exchange.error_kind = "plugin_failed"
-        raise PluginBroke(f"plugin {failure.plugin!r} failed", reason=failure.reason) from failure
+        return PluginBroke(f"plugin {error.plugin!r} failed", reason=error.reason)
+    body = b"" if error.body is None and error.status_code < 400 else error.body
+    return Blocked(error.status_code, _BLOCKED[error.hook], error.message, tuple(error.headers), body)
 
 
 def _facts(exchange: Exchange, llm: Llm) -> ExchangeFacts:
@@ -101,7 +104,7 @@ def _facts(exchange: Exchange, llm: Llm) -> ExchangeFacts:
             traceparent=exchange.traceparent,
         )
     app = exchange.app
-    if app is not None:
+    if app is not None and facts.app_id is None:
         facts.app_id, facts.user_id = app.id, app.user_id
     return facts
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 import structlog
 
 from gateway.access.credentials import authenticate
+from gateway.hooks import plugin_refusal
 from gateway.usage import price_exchange
+from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 
 logger = structlog.get_logger(__name__)
 
@@ -86,6 +88,8 @@ class Proxy:
                 self._admission.settle(exchange)
         except Refusal as refusal:
             return refuse(exchange, refusal)
+        except (PluginBlocked, PluginFailed) as verdict:
+            return refuse(exchange, plugin_refusal(exchange, verdict))
         except ClientGone:
             exchange.outcome = "client_closed"
             return []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 Intent = Literal["rest", "stream", "call"]
 
@@ -12,8 +13,7 @@ _BY_ID_PREFIX = "/api/v1/llms/"
 _BY_ID_MARK = "proxy"
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A parsed data-plane path; ``slug`` is an id in digits where ``by_id``."""
 
     intent: Intent

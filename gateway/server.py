@@ -27,8 +27,10 @@ class ConnectionProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._exchange: Exchange | None = None
-        self._header_bytes = 0
+        self._head_bytes = 0
+        """What came while a head was being received: never less than the head."""
         self._in_head = False
+        self._head_too_large = False
         self._waiting_since = time.monotonic()
         self._refused = False
 
@@ -56,25 +58,19 @@ class ConnectionProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A new request head begins."""
         super().on_message_begin()
-        self._header_bytes = 0
         self._in_head = True
         self._waiting_since = time.monotonic()
         self.scope[CONNECTION] = self  # type: ignore[literal-required]
 
-    def on_url(self, url: bytes) -> None:
-        """Count the request target towards the head's limit."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Count a header towards the head's limit."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """The head is complete."""
+        """The head is complete. Raises where it is larger than its limit; what came with it was bounded before."""
         self._in_head = False
         self._waiting_since = 0.0
+        if self._head_bytes > self.max_header_bytes:
+            size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
+            if size > self.max_header_bytes:
+                self._head_too_large = True
+                raise _HeadTooLarge
         super().on_headers_complete()
 
     def expire(self, now: float, timeout_seconds: float) -> None:
@@ -82,18 +78,16 @@ class ConnectionProtocol(HttpToolsProtocol):
         if self._waiting_since and now - self._waiting_since > timeout_seconds and not self.transport.is_closing():
             self.transport.close()
 
-    def _count(self, size: int) -> None:
-        self._header_bytes += size
-        if self._header_bytes > self.max_header_bytes:
-            raise _HeadTooLarge
-
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless this connection has been refused, or its head grows without an end of line."""
         if self._refused:
             return
-        if self._in_head:
-            self._header_bytes += len(data)
-            if self._header_bytes > 2 * self.max_header_bytes:
+        if not self._in_head:
+            self._head_bytes = len(data)  # a head may begin in it
+        else:
+            self._head_bytes += len(data)
+            if self._head_bytes > 2 * self.max_header_bytes:
+                self._head_too_large = True
                 self.send_400_response("")
                 return
         super().data_received(data)
@@ -101,8 +95,7 @@ class ConnectionProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
         """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted."""
         self._refused = True
-        too_large = self._header_bytes > self.max_header_bytes
-        status, code = (431, "request_head_too_large") if too_large else (400, "request_malformed")
+        status, code = (431, "request_head_too_large") if self._head_too_large else (400, "request_malformed")
         self.metrics.parser_refusals.add(1, str(status))
         body = b'{"status":%d,"message":"the request head was refused","code":"%s"}' % (status, code.encode())
         head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)

@@ -37,7 +37,10 @@ def take_answer(exchange: Exchange, answer: Answer) -> None:
 
 def price_exchange(exchange: Exchange) -> None:
     """Fill ``usage``, ``cost_nanos`` and ``cost_status``; nothing where no vendor was called."""
-    if not any(attempt["may_be_billed"] for attempt in exchange.attempts):
+    for attempt in exchange.attempts:
+        if attempt["may_be_billed"]:
+            break
+    else:
         return
     if exchange.usage is None and _vendor_refused(exchange):
         exchange.cost_nanos, exchange.cost_status = 0, "exact"

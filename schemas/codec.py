@@ -10,8 +10,9 @@ import io
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
+import msgspec
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import to_parsing_canonical_form
 
@@ -24,7 +25,7 @@ from schemas.avro_schema import (
     schema_fingerprint,
     schema_json,
 )
-from schemas.encoder import encode_long, encode_text, record_encoder
+from schemas.encoder import encode_long, record_encoder
 from schemas.events import FIELD_TYPES, KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
@@ -52,11 +53,13 @@ FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) 
 """What today's writers put in front of each event."""
 
 _FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
-_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"])
-_ENCODE_FIELDS = {kind: record_encoder(record_schema(FIELD_TYPES[kind])["fields"]) for kind in KINDS}
+_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], ("exchange_id", "request_id"))
+_ENCODE_PROXY_LOG = record_encoder(record_schema(ProxyLogFields)["fields"])
+_ENCODE_ANALYTICS = record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",))
+_ENCODE_BUDGET = record_encoder(record_schema(BudgetFields)["fields"])
 
 
-class EncodedEvent(NamedTuple):
+class EncodedEvent(msgspec.Struct, frozen=True):
     """An event ready for the log but for its sequence number."""
 
     kind: Kind
@@ -74,7 +77,12 @@ class EncodedEvent(NamedTuple):
 
     def value(self, sequence: int) -> bytes:
         """The whole framed event."""
-        return _FRAMES[self.kind] + encode_text(self.event_id) + encode_long(sequence) + self.tail
+        return frame_event(self.kind, self.event_id.encode(), sequence, self.tail)
+
+
+def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
+    """A whole event: frame, id, sequence number, and everything behind them."""
+    return _FRAMES[kind] + encode_long(len(event_id)) + event_id + encode_long(sequence) + tail
 
 
 def encode_exchange(
@@ -87,16 +95,17 @@ def encode_exchange(
     """Encode the events of one exchange; those that are ``None`` do not exist."""
     head = _ENCODE_COMMON(common)
     exchange_id, occurred_at = common["exchange_id"], common["occurred_at"]
-    fields: tuple[tuple[Kind, Mapping[str, Any] | None], ...] = (
-        ("proxy_log", cast("Mapping[str, Any] | None", proxy_log)),
-        ("analytics", cast("Mapping[str, Any] | None", analytics)),
-        ("budget", cast("Mapping[str, Any] | None", budget)),
-    )
-    return [
-        EncodedEvent(kind, exchange_id, occurred_at, head + _ENCODE_FIELDS[kind](own), traceparent)
-        for kind, own in fields
-        if own is not None
-    ]
+    events = []
+    if proxy_log is not None:
+        tail = head + _ENCODE_PROXY_LOG(proxy_log)
+        events.append(EncodedEvent("proxy_log", exchange_id, occurred_at, tail, traceparent))
+    if analytics is not None:
+        tail = head + _ENCODE_ANALYTICS(analytics)
+        events.append(EncodedEvent("analytics", exchange_id, occurred_at, tail, traceparent))
+    if budget is not None:
+        tail = head + _ENCODE_BUDGET(budget)
+        events.append(EncodedEvent("budget", exchange_id, occurred_at, tail, traceparent))
+    return events
 
 
 class SchemaBook:

@@ -7,13 +7,14 @@ decodes what is written here in the contract tests, and stays the decoder everyw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 Encoder = Callable[[Mapping[str, Any]], bytes]
 """Takes a record's fields, all of them; raises KeyError, TypeError or AttributeError on what does not fit."""
 
 _SMALL = 8192
+_UNIQUE = "unique string"
 
 
 def _zigzag(value: int) -> bytes:
@@ -28,7 +29,7 @@ def _zigzag(value: int) -> bytes:
 
 _LONGS = tuple(_zigzag(value) for value in range(_SMALL))
 
-# Fourteen bits at a time: times since the epoch take eight bytes, and every event has two of them.
+# Fourteen bits at a time, and no loop: times since the epoch take eight bytes, and every event has two of them.
 _BITS, _MASK = 14, (1 << 14) - 1
 _INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
 _LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
@@ -38,10 +39,23 @@ def encode_long(value: int) -> bytes:
     """Avro's variable-length zig-zag integer; OverflowError outside 64 bits, which no reader could read."""
     if 0 <= value < _SMALL:
         return _LONGS[value]
+    bits = (value << 1) ^ (value >> 63)
+    if 0 <= bits < 1 << 2 * _BITS:
+        return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
+    if 1 << 3 * _BITS <= bits < 1 << 4 * _BITS:
+        return (
+            _INNER[bits & _MASK]
+            + _INNER[bits >> _BITS & _MASK]
+            + _INNER[bits >> 2 * _BITS & _MASK]
+            + _LAST[bits >> 3 * _BITS]
+        )
+    return _encode_any(value, bits)
+
+
+def _encode_any(value: int, bits: int) -> bytes:
     if not -(1 << 63) <= value < 1 << 63:
         message = f"{value} does not fit in 64 bits"
         raise OverflowError(message)
-    bits = (value << 1) ^ (value >> 63)
     out = b""
     while bits > _MASK:
         out += _INNER[bits & _MASK]
@@ -95,14 +109,23 @@ def encode_boolean(value: object) -> bytes:
     return b"\x01" if value else b"\x00"
 
 
-def record_encoder(fields: Sequence[Mapping[str, Any]]) -> Encoder:
-    """An encoder of the given Avro fields, in their order."""
+def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Encoder:
+    """An encoder of the given Avro fields, in their order. The texts of ``unique`` fields never repeat: no cache is
+    asked for them."""
     scope: dict[str, Any] = {"LONGS": _LONGS, "long": encode_long, "TEXTS": _TEXTS, "array": _array}
-    parts = [_expression(field["type"], f"record[{field['name']!r}]", scope) for field in fields]
+    parts = [
+        _expression(_without_cache(field["type"]) if field["name"] in unique else field["type"],
+                    f"record[{field['name']!r}]", scope)
+        for field in fields
+    ]  # fmt: skip
     source = "def encode(record):\n    return b''.join((\n        " + ",\n        ".join(parts) + ",\n    ))"
     exec(source, scope)  # noqa: S102 - made from our own schema, never from input
     encoder: Encoder = scope["encode"]
     return encoder
+
+
+def _without_cache(kind: Any) -> Any:
+    return [kind[0], _UNIQUE] if isinstance(kind, list) else _UNIQUE
 
 
 def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
@@ -116,6 +139,7 @@ def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
     plain = kind["type"] if isinstance(kind, dict) else kind
     return {
         "string": f"TEXTS[{value}]",
+        _UNIQUE: f"(long(len(raw := {value}.encode('utf-8', 'replace'))) + raw)",
         "long": f"(LONGS[number] if 0 <= (number := {value}) < {_SMALL} else long(number))",
         "boolean": f"(b'\\1' if {value} else b'\\0')",
         "bytes": f"(long(len(raw := {value})) + raw)",

@@ -30,11 +30,12 @@ _URL_HEADERS = frozenset(
 )  # fmt: skip
 _USER_INFO = re.compile(r"(//)[^/?#@\s]*@")
 
-_UNIQUE = frozenset(
-    (b"cf-ray", b"content-length", b"date", b"traceparent", b"tracestate", b"x-request-id", b"x-sluice-exchange-id",
-     b"x-vendor-request-id", b"openai-processing-ms")
+_UNIQUE = (
+    b"cf-ray", b"content-length", b"date", b"traceparent", b"tracestate", b"x-request-id", b"x-sluice-exchange-id",
+    b"x-vendor-request-id", b"openai-processing-ms",
 )  # fmt: skip
-"""Headers that differ each time: they must not flow through the cache."""
+"""Headers that differ each time, none of them a credential or a URL: they must not flow through the cache."""
+_UNIQUE_PREFIXES = {name: f"{name.decode()}: " for name in _UNIQUE}
 
 _MAX_CACHED_LINES = 4096
 _MAX_CACHED_BYTES = 256
@@ -55,6 +56,9 @@ def header_lines(raw: Sequence[tuple[bytes, bytes]], max_bytes: int) -> list[str
 
 def _line(pair: tuple[bytes, bytes]) -> str:
     name, value = pair
+    prefix = _UNIQUE_PREFIXES.get(name)
+    if prefix is not None:
+        return prefix + value.decode("latin-1")
     text = name.decode("latin-1")
     if is_credential_header(name):
         return f"{text}: {_masked(value)}"
@@ -62,7 +66,7 @@ def _line(pair: tuple[bytes, bytes]) -> str:
     if name in _URL_HEADERS:
         return f"{text}: {mask_url(shown)}"
     line = f"{text}: {shown}"
-    if name not in _UNIQUE and len(value) <= _MAX_CACHED_BYTES:
+    if len(value) <= _MAX_CACHED_BYTES:
         if len(_lines) >= _MAX_CACHED_LINES:
             _lines.clear()
         _lines[pair] = line

@@ -12,8 +12,9 @@ import os
 import struct
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 FILE_NAME = "inflight"
 _MAGIC = b"SLIF0001"
@@ -31,8 +32,7 @@ _FREE, _OPEN = 0, 1
 _SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight:
+class InFlight(msgspec.Struct, frozen=True):
     """One slot, as filled; ``0`` stands for an absent id."""
 
     exchange_id: str

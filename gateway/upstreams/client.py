@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 Headers = list[tuple[bytes, bytes]]
 """Header lines in order; names lower-case, values as they are on the wire (latin-1 bytes)."""
 
@@ -28,8 +30,7 @@ class Timeouts:
     total_seconds: float = 600.0
 
 
-@dataclass(slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct):
     """One request, ready for the wire; the client adds ``host`` (unless given), ``content-length`` and nothing else."""
 
     origin: Origin

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(slots=True)
-class Usage:
+class Usage(msgspec.Struct):
     """Token counts, all vendors' ways of counting brought to one. ``None`` is absent, zero is a value."""
 
     prompt_tokens: int | None = None

@@ -6,7 +6,7 @@ Raises AnswerError for what cannot be applied, PluginBlocked for a block.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
 from sluice.plugin_host.errors import PluginBlocked
@@ -97,7 +97,7 @@ def _changed(message: MessageT, headers: Any, body: Any, limits: Limits) -> Mess
         changes["body"] = _checked_body(body, limits)
     if headers is not None and headers is not message.headers:
         changes["headers"] = _reframed(_checked_headers(headers, limits), message.headers.raw)
-    return replace(message, **changes) if changes else message
+    return message.replace(**changes) if changes else message
 
 
 def _reframed(raw: RawHeaders, original: RawHeaders) -> Headers:

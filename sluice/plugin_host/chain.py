@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from schemas.events import PluginTiming
 from sluice.plugin_host.answers import AnswerError, Limits, MessageT, apply_to_request, apply_to_response, blocked
-from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_within
+from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, Waiting, begin_within
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed, described
 from sluice.sdk.capabilities import Hook
 from sluice.sdk.context import Context, ExchangeFacts, Runtime
@@ -78,14 +78,17 @@ class Chain:
             started = time.perf_counter_ns()
             decision = "failed"
             try:
-                answer = await run_within(
-                    link.handler(Context(facts, link.services, link.runtime), message), link.timeout_seconds
-                )
+                handling = link.handler(Context(facts, link.services, link.runtime), message)
+                answer = begin_within(handling, link.timeout_seconds)
+                if answer.__class__ is Waiting:
+                    answer = await answer
                 if not isinstance(answer, self._answer_type):
                     self._refuse(answer)
-                if answer.decision != "allow":
-                    message = self._apply(link, answer, facts, message)
                 decision = answer.decision
+                if decision != "allow":
+                    decision = "failed"
+                    message = self._apply(link, answer, facts, message)
+                    decision = answer.decision
             except PluginBlocked:
                 decision = "block"
                 raise

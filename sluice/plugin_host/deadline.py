@@ -30,18 +30,21 @@ class EscapeAttempted(Exception):  # noqa: N818 - what happened, kept apart from
 
 async def run_within(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     """The coroutine's result. Raises an ``Exception``, or DeadlineExpired; only a cancellation from outside passes."""
-    result: T
+    result = begin_within(coroutine, seconds)
+    return await result if result.__class__ is Waiting else result
+
+
+def begin_within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:
+    """``run_within`` without a coroutine of its own: the result, or a ``Waiting`` to be awaited for it."""
     try:
         awaited = coroutine.send(None)
     except StopIteration as stop:
-        result = stop.value
+        return stop.value
     except Exception:
         raise
     except BaseException as escape:
         raise EscapeAttempted(type(escape).__name__) from escape
-    else:
-        result = await _Waiting(coroutine, awaited, seconds)
-    return result
+    return Waiting(coroutine, awaited, seconds)
 
 
 class _Step(NamedTuple):
@@ -79,7 +82,7 @@ def _is_leaked(coroutine: Any) -> bool:
     return False
 
 
-class _Waiting:
+class Waiting:
     """Carries on a coroutine that waits for ``awaited``, in the task that awaits this."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], awaited: Any, seconds: float) -> None:

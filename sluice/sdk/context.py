@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
+
+import msgspec
 
 from sluice.sdk.services import Services
 
 Runtime = Literal["gateway", "collector"]
 
 
-@dataclass(slots=True)
-class ExchangeFacts:
+class ExchangeFacts(msgspec.Struct):
     """What the host knows of an exchange and fills in as it learns more; authors see it through a ``Context``."""
 
     request_id: str = ""
@@ -24,7 +24,7 @@ class ExchangeFacts:
     llm_slug: str = ""
     vendor: str = ""
     traceparent: str = ""
-    metadata: dict[str, str] = field(default_factory=dict)
+    metadata: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 class Context:

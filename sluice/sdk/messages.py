@@ -1,10 +1,14 @@
-"""What goes into hooks and comes out of them. In answers ``None`` leaves unchanged, empty makes empty."""
+"""What goes into hooks and comes out of them. In answers ``None`` leaves unchanged, empty makes empty.
+
+msgspec structs: they are made for every hook of every exchange, at a fifth of what frozen dataclasses cost.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self
+
+import msgspec
 
 from sluice.sdk.headers import Headers, HeaderValues
 
@@ -12,8 +16,15 @@ Decision = Literal["allow", "modify", "block"]
 """A hook's three decisions."""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginRequest:
+class _Message(msgspec.Struct, frozen=True):
+    """Immutable; a changed copy comes from ``replace``."""
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with other values for the fields that are named. Raises TypeError for a name that is none."""
+        return msgspec.structs.replace(self, **changes)
+
+
+class PluginRequest(_Message, frozen=True):
     """The client's request, before authentication."""
 
     method: str
@@ -25,8 +36,7 @@ class PluginRequest:
     remote_addr: str
 
 
-@dataclass(frozen=True, slots=True)
-class EnrichedRequest(PluginRequest):
+class EnrichedRequest(PluginRequest, frozen=True):
     """The client's request, after authentication."""
 
     app_id: int | None = None
@@ -34,8 +44,7 @@ class EnrichedRequest(PluginRequest):
     authenticated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseWriteRequest:
+class ResponseWriteRequest(_Message, frozen=True):
     """The vendor's answer on its way to the client."""
 
     status_code: int
@@ -46,8 +55,7 @@ class ResponseWriteRequest:
     """Whether ``body`` is a piece of a stream rather than the whole body."""
 
 
-@dataclass(frozen=True, slots=True)
-class PluginResponse:
+class PluginResponse(msgspec.Struct, frozen=True):
     """A decision about a request; made with ``allow``, ``modify`` or ``block``."""
 
     decision: Decision = "allow"
@@ -74,7 +82,7 @@ class PluginResponse:
         """Let it pass changed. ``headers`` are all of them (``request.headers | {"x-name": "value"}`` keeps the rest).
 
         ``context_updates`` are merged into the metadata that later plugins see. ``request`` is a whole changed
-        request, ``dataclasses.replace(request, …)``, from which headers and body are taken.
+        request, ``request.replace(…)``, from which headers and body are taken.
         """
         return PluginResponse("modify", headers, body, context_updates, request)
 
@@ -90,8 +98,7 @@ class PluginResponse:
         return PluginResponse("block", headers, body, status_code=status_code, message=message)
 
 
-@dataclass(frozen=True, slots=True)
-class ResponseWriteResponse:
+class ResponseWriteResponse(msgspec.Struct, frozen=True):
     """A decision about a response; made with ``allow``, ``modify`` or ``block``."""
 
     decision: Decision = "allow"

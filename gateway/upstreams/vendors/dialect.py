@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from gateway.upstreams.client import Headers
 from sluice.money.usage import Usage
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What a request body says that the gateway must know."""
 
     model: str | None = None
@@ -21,8 +21,7 @@ class Asked:
     choices: int = 1
 
 
-@dataclass(slots=True)
-class Answer:
+class Answer(msgspec.Struct):
     """What a response body says of its worth."""
 
     usage: Usage | None = None

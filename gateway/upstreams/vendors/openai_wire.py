@@ -128,19 +128,21 @@ def decode_response(body: bytes) -> WireResponse:
 
 def usage_of(raw: msgspec.Raw) -> tuple[Usage | None, str | None]:
     """Usage and its own JSON text; negative, absurd or wrongly typed counts are no usage at all."""
-    if bytes(raw) in {b"", b"null"}:
+    json = bytes(raw)
+    if not json or json == b"null":
         return None, None
-    text = bytes(raw).decode("utf-8", "replace") if len(bytes(raw)) <= _MAX_RAW_USAGE_BYTES else "{}"
-    usage = _decode_usage(raw)
-    counts = (usage.prompt_tokens, usage.response_tokens, usage.cache_read_prompt_tokens, usage.reasoning_tokens)
-    if all(count is None for count in counts):
-        return None, text
-    if any(count is not None and not 0 <= count <= _MAX_TOKENS for count in counts):
-        return None, text
-    return usage, text
+    text = json.decode("utf-8", "replace") if len(json) <= _MAX_RAW_USAGE_BYTES else "{}"
+    usage = _decode_usage(json)
+    known = False
+    for count in (usage.prompt_tokens, usage.response_tokens, usage.cache_read_prompt_tokens, usage.reasoning_tokens):
+        if count is not None:
+            if not 0 <= count <= _MAX_TOKENS:
+                return None, text
+            known = True
+    return usage if known else None, text
 
 
-def _decode_usage(raw: msgspec.Raw) -> Usage:
+def _decode_usage(raw: bytes) -> Usage:
     try:
         return _normalised(_decode_detailed(raw))
     except msgspec.DecodeError:
@@ -171,6 +173,10 @@ def answer_of(response: WireResponse) -> Answer:
     usage, raw = usage_of(inner.usage)
     choices = response.choices or []
     outputs = inner.output or []
-    calls = sum(len(choice.message.tool_calls or ()) for choice in choices if choice.message)
-    calls += sum(1 for output in outputs if output.is_call)
+    calls = 0
+    for choice in choices:
+        if choice.message and choice.message.tool_calls:
+            calls += len(choice.message.tool_calls)
+    for output in outputs:
+        calls += output.is_call
     return Answer(usage, raw, inner.model, min(len(choices) or len(outputs), MAX_CHOICES), calls)

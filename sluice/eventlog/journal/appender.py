@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from schemas.codec import EncodedEvent
 from schemas.events import Kind
 from schemas.topics import Topics
@@ -28,8 +30,7 @@ from sluice.eventlog.journal.writer import SegmentWriter
 from sluice.eventlog.settings import JournalSettings
 
 
-@dataclass(slots=True)
-class Append:
+class Append(msgspec.Struct):
     """What one caller wants in the journal, all or nothing: an exchange's events, or side records."""
 
     events: Sequence[EncodedEvent]

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import orjson
 
-from schemas.codec import EncodedEvent
+from schemas.codec import EncodedEvent, frame_event
 from schemas.events import KINDS, SUFFIXES, Kind
 from sluice.eventlog.interface import Record
 from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
@@ -58,21 +58,20 @@ def encode_events(
     """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
     for event in events:
-        kind, exchange_id, occurred_at, _, traceparent = event
-        sequence = sequences[kind] + 1
-        value = event.value(sequence)
-        key = exchange_id.encode()
+        kind = event.kind
+        key = event.exchange_id.encode()
         event_id = key + _SUFFIX_BYTES[kind]
-        extra = traceparent.encode()
+        extra = event.traceparent.encode()
+        sequence = sequences[kind] = sequences[kind] + 1
+        value = frame_event(kind, event_id, sequence, event.tail)
         parts += (
             RECORD.pack(
-                _KIND_INDEX[kind], len(event_id), len(key), len(extra), len(value), occurred_at, sequence
+                _KIND_INDEX[kind], len(event_id), len(key), len(extra), len(value), event.occurred_at, sequence
             ),
             event_id,
             extra,
             value,
         )  # fmt: skip
-        sequences[kind] = sequence
     return b"".join(parts)
 
 
