@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -26,7 +25,7 @@ from schemas.avro_schema import (
     schema_json,
 )
 from schemas.encoder import encode_long, record_encoder
-from schemas.events import FIELD_TYPES, KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
+from schemas.events import KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
 HEADER_BYTES = 10

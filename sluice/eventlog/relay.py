@@ -45,6 +45,7 @@ _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 5.0
 _STORE_SECONDS = 0.5
 """How often the watermark is written; after a kill so much is sent again at most."""
+_LOOK_SECONDS = 0.2
 _SILENT_SECONDS = 2.0
 """A round that takes longer means that Kafka does not acknowledge now."""
 
@@ -186,6 +187,7 @@ class Relay:
             self._advance(records[-1].offset + 1)
             if loop.time() - self._stored_at > _STORE_SECONDS:
                 self._store()
+            await self._linger()
 
     def _collect(self) -> list[WrittenRecord]:
         """What is sent next. The file is left for memory in the very moment in which it has no more."""
@@ -211,13 +213,17 @@ class Relay:
         return records
 
     async def _wait_for_more(self) -> None:
-        """Until the journal has something, and then a little longer, so that rounds are large."""
-        linger = self._settings.relay.linger_seconds
+        """Until the journal has something; of one that nobody writes to, look again now and then."""
         if self._is_live:
             await self._something.wait()
-            await asyncio.sleep(linger)
+            await self._linger()
         else:
-            await asyncio.sleep(max(linger, 0.2))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _linger(self) -> None:
+        """Let a round grow, for a round costs the same whatever is in it; unless it is large, or a client waits."""
+        if self._from_memory and not self._waiting and self._memory_bytes < _ROUND_BYTES:
+            await asyncio.sleep(self._settings.relay.linger_seconds)
 
     def _advance(self, next_offset: int) -> None:
         self._next = next_offset

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 MEASURED_CORE = 0
 OTHER_CORE = 1 if (os.cpu_count() or 1) > 1 else 0
 READY_SECONDS = 60.0
@@ -34,8 +33,9 @@ class Process:
         return self._process.pid
 
     def cpu_seconds(self) -> float:
-        """User and system time of the process tree."""
-        return sum(_cpu_ticks(pid) for pid in tree(self.pid)) / TICKS_PER_SECOND
+        """User and system time of the process tree: what the scheduler counted, in nanoseconds. The ticks of ``stat``
+        are samples, and a load that is paced by timers wakes up in step with them."""
+        return sum(_run_nanos(pid) for pid in tree(self.pid)) / 1e9
 
     def rss_bytes(self) -> int:
         """Resident memory of the process tree."""
@@ -72,12 +72,13 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def _cpu_ticks(pid: int) -> int:
+def _run_nanos(pid: int) -> int:
+    """Of all threads that live; those of a measured process live as long as it does."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks)
+    except (FileNotFoundError, ProcessLookupError):
         return 0
-    return int(fields[11]) + int(fields[12])
 
 
 def pin_tree(pid: int, core: int) -> None:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
+import msgspec
 import orjson
 
 from schemas.codec import EncodedEvent, frame_event
@@ -36,7 +36,7 @@ class DamagedEntryError(Exception):
     """A payload whose checksum holds and whose inside does not: written by something else."""
 
 
-class WrittenRecord(NamedTuple):
+class WrittenRecord(msgspec.Struct, frozen=True):
     """A record as it lies in the journal."""
 
     offset: int

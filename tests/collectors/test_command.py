@@ -1,0 +1,186 @@
+"""``sluice collect``: what is wrong with the files is said in one line before anything starts, with its exit code."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from collectors import command, process
+from collectors.server import PortTakenError
+from collectors.settings import HostSettings, Settings, SinkEntry
+from sluice.commands import Commands
+from sluice.settings import SettingsError
+
+TWO = """
+data_collection_plugins:
+  - {name: search, path: "sink://elasticsearch"}
+  - {name: archive, path: "sink://database"}
+  - {name: quiet, path: "sink://database", enabled: false}
+"""
+
+
+class Bench:
+    """The command in a folder, with a process that only notes what it was given."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.started: list[tuple[Settings, HostSettings, list[str]]] = []
+        self.ends_with: int | Exception = 0
+        self.commands = Commands(typer.Typer())
+        self.commands.app.callback()(lambda: None)
+        command.register(self.commands)
+        started, bench = self.started, self
+
+        class NotedProcess:
+            def __init__(self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry]) -> None:
+                started.append((settings, host, [entry.service_name for entry in entries]))
+
+            async def run(self) -> int:
+                if isinstance(bench.ends_with, Exception):
+                    raise bench.ends_with
+                return bench.ends_with
+
+        monkeypatch.setattr(process, "Process", NotedProcess)
+        monkeypatch.setattr(command, "configure_logs", lambda: None)  # it would keep the runner's standard error
+        monkeypatch.chdir(folder)
+        (folder / "collectors.yaml").write_text(TWO)
+        (folder / "sluice.yaml").write_text("data_dir: state\n")
+
+    def collect(self, *arguments: str) -> Result:
+        return CliRunner().invoke(self.commands.app, ["collect", *arguments])
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A folder with two settings files that are well."""
+    return Bench(tmp_path, monkeypatch)
+
+
+def test_all_enabled_services_run_by_default(bench: Bench) -> None:
+    """From the two files of the working directory; the gateway's own says where the log is."""
+    assert bench.collect().exit_code == 0
+    [(settings, host, names)] = bench.started
+    assert names == ["search", "archive"]
+    assert len(settings.data_collection_plugins) == 3
+    assert host.data_dir == Path("state")
+
+
+def test_named_services_run_alone(bench: Bench) -> None:
+    """One, or several in the order of the file."""
+    assert bench.collect("archive").exit_code == 0
+    assert bench.collect("archive", "search").exit_code == 0
+    assert [names for _, _, names in bench.started] == [["archive"], ["search", "archive"]]
+
+
+def test_files_may_lie_elsewhere(bench: Bench) -> None:
+    """Both are options, and what the gateway alone needs of its file is not looked at."""
+    (bench.folder / "x.yaml").write_text("data_collection_plugins: [{name: one, path: 'sink://database'}]")
+    (bench.folder / "y.yaml").write_text("data_dir: /elsewhere\nllms: nonsense\nunknown: {}\n")
+    assert bench.collect("--collectors", "x.yaml", "-c", "y.yaml").exit_code == 0
+    [(_, host, names)] = bench.started
+    assert (names, host.data_dir) == (["one"], Path("/elsewhere"))
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_exit_code_is_the_process_s(bench: Bench, code: int) -> None:
+    """Whoever supervises it learns whether a service failed."""
+    bench.ends_with = code
+    assert bench.collect().exit_code == code
+
+
+def test_a_taken_port_is_one_line(bench: Bench) -> None:
+    """No traceback: the remedy is in the message."""
+    bench.ends_with = PortTakenError("cannot listen on 127.0.0.1:9464; set server.port")
+    result = bench.collect()
+    assert result.exit_code == 1
+    assert result.stderr == "cannot listen on 127.0.0.1:9464; set server.port\n"
+
+
+def test_a_fault_of_ours_is_not_hidden(bench: Bench) -> None:
+    """What nobody foresaw is a traceback, not a friendly line."""
+    bench.ends_with = ZeroDivisionError()
+    assert isinstance(bench.collect().exception, ZeroDivisionError)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "parts"),
+    [
+        ("collectors.yaml", None, ["collectors.yaml", "cannot be read"]),
+        ("sluice.yaml", None, ["sluice.yaml", "cannot be read"]),
+        ("collectors.yaml", "a: [", ["collectors.yaml", "is no YAML"]),
+        ("collectors.yaml", "- 1", ["collectors.yaml", "list"]),
+        ("collectors.yaml", "\x00\xff", ["collectors.yaml"]),
+        ("collectors.yaml", "data_collection_plugin: []", ["data_collection_plugin", "data_collection_plugins"]),
+        ("collectors.yaml", "data_collection_plugins: [{name: x, path: ./plugin}]", ["path", "sink://elasticsearch"]),
+        ("collectors.yaml", "shutdown_seconds: ${NOT_SET_ANYWHERE}", ["NOT_SET_ANYWHERE"]),
+        ("sluice.yaml", "kafka: {partitions: 0}", ["sluice.yaml", "kafka.partitions", "0"]),
+        ("sluice.yaml", "eventlog: {durability: strict}", ["sluice.yaml", "bootstrap_servers"]),
+    ],
+)
+def test_a_file_that_is_refused_starts_nothing(bench: Bench, file: str, text: str | None, parts: list[str]) -> None:
+    """2, and on standard error the file, the key and the remedy; no traceback."""
+    path = bench.folder / file
+    path.unlink() if text is None else path.write_text(text)
+    result = bench.collect()
+    assert result.exit_code == 2
+    assert bench.started == []
+    for part in parts:
+        assert part in result.stderr
+    assert "Traceback" not in result.output
+
+
+@pytest.mark.parametrize("name", ["unknown", "quiet", "", "sluice.search"])
+def test_a_service_that_there_is_not_is_refused_with_those_there_are(bench: Bench, name: str) -> None:
+    """Unknown or switched off: the names that would do are in the line."""
+    result = bench.collect("search", name)
+    assert result.exit_code == 2
+    assert "search, archive" in result.stderr
+    assert bench.started == []
+
+
+@pytest.mark.parametrize("text", ["", "data_collection_plugins: []", TWO.replace("}", ", enabled: false}", 2)])
+def test_nothing_to_carry_is_refused(bench: Bench, text: str) -> None:
+    """A collector that would do nothing says so, and in which file."""
+    (bench.folder / "collectors.yaml").write_text(text)
+    result = bench.collect()
+    assert result.exit_code == 2
+    assert "collectors.yaml: data_collection_plugins: has no enabled entry" in result.stderr
+
+
+def test_its_settings_file_is_recognised(bench: Bench) -> None:
+    """``sluice validate`` tells it from the gateway's by its one key, and refuses what ``collect`` would."""
+    [tree] = bench.commands.settings
+    assert tree.name == "collectors"
+    assert tree.recognises({"data_collection_plugins": None})
+    assert not tree.recognises({"llms": []})
+    assert not tree.recognises({})
+    assert isinstance(tree.load(bench.folder / "collectors.yaml"), Settings)
+    with pytest.raises(SettingsError):
+        tree.load(bench.folder / "sluice.yaml")
+
+
+@pytest.mark.parametrize("missing", ["polars", "elasticsearch", "sqlalchemy", "aiosqlite"])
+def test_without_its_extra_nothing_is_registered(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """The first module that is missing is named, and no half of a command is left in its place."""
+    commands = Commands(typer.Typer())
+    found: Any = lambda name: None if name == missing else object()  # noqa: E731 - one expression
+    monkeypatch.setattr(command, "find_spec", found)
+    with pytest.raises(ModuleNotFoundError) as caught:
+        command.register(commands)
+    assert caught.value.name == missing
+    assert (commands.app.registered_commands, commands.settings) == ([], [])
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """``sluice --help`` imports this module: polars, SQLAlchemy and the sinks wait until they are needed."""
+    heavy = "polars,sqlalchemy,elastic_transport,collectors.process,collectors.settings"
+    code = f"import sys, collectors.command; print([m for m in {heavy!r}.split(',') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"

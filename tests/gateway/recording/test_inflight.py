@@ -1,0 +1,181 @@
+"""The in-flight file: what was begun and not cleared is found by whoever opens it next, whatever is in it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.recording.inflight import InFlight, InFlightFile
+
+MAX = (1 << 63) - 1
+INT64 = st.integers(-MAX - 1, MAX)
+TEXT = st.text(alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\x1f"), max_size=12)
+
+
+def in_flight(number: int = 1, **values: Any) -> InFlight:
+    """A slot's content."""
+    given_values: dict[str, Any] = {
+        "exchange_id": str(uuid.UUID(int=number)), "occurred_at": 1_700_000_000_000_000, "app_id": 1, "user_id": 7,
+        "llm_id": 3, "is_stream": True, "reserved_nanos": 12_345, "segment": 2, "segment_bytes": 4096,
+        "request_bytes": 99, "llm_slug": "demo", "vendor": "openai", "model": "gpt-4o", "request_id": "request-1",
+        "price_id": "gpt", "method_path": "POST /chat/completions",
+    }  # fmt: skip
+    return InFlight(**{**given_values, **values})
+
+
+def open_in(path: Path, slots: int = 0) -> dict[int, InFlight]:
+    """What whoever opens the file next finds."""
+    file = InFlightFile(path, slots)
+    found = dict(file.open_slots())
+    file.close()
+    return found
+
+
+@pytest.fixture(name="path")
+def path_of_file(tmp_path: Path) -> Path:
+    """Where the file will be."""
+    return tmp_path / "inflight"
+
+
+@pytest.fixture(name="file")
+def file_of_three(path: Path) -> Iterator[InFlightFile]:
+    """A file of three slots."""
+    file = InFlightFile(path, 3)
+    yield file
+    file.close()
+
+
+def test_what_was_filled_is_found_without_being_closed(path: Path, file: InFlightFile) -> None:
+    """A second opening stands for the next process: the first has flushed nothing and closed nothing."""
+    slot = file.fill(in_flight())
+    file.progress(slot, 1000, 20)
+    assert open_in(path) == {slot: in_flight(response_bytes=1000, sse_frames=20)}
+
+
+def test_what_was_cleared_is_not(path: Path, file: InFlightFile) -> None:
+    """One of two."""
+    first, second = file.fill(in_flight(1)), file.fill(in_flight(2))
+    file.clear(first)
+    assert list(open_in(path)) == [second]
+
+
+def test_slots_are_bounded_and_used_again(file: InFlightFile) -> None:
+    """Without a free one the answer is -1; a cleared one is free, and nothing of its past is left."""
+    slots = [file.fill(in_flight(number)) for number in range(3)]
+    assert len({*slots}) == 3
+    assert file.fill(in_flight(4)) == -1
+    file.progress(slots[1], 9, 9)
+    file.clear(slots[1])
+    assert file.fill(in_flight(5, model="", request_id="")) == slots[1]
+    assert dict(file.open_slots())[slots[1]] == in_flight(5, model="", request_id="")
+
+
+def test_open_slots_of_another_life_are_not_given_away(path: Path) -> None:
+    """They are kept until they are cleared; the others are free."""
+    first = InFlightFile(path, 2)
+    kept = first.fill(in_flight(1))
+    first.close()
+    second = InFlightFile(path, 2)
+    assert second.fill(in_flight(2)) not in {-1, kept}
+    assert second.fill(in_flight(3)) == -1
+    second.clear(kept)
+    assert second.fill(in_flight(3)) == kept
+    second.close()
+
+
+@pytest.mark.parametrize(("before", "after"), [(2, 5), (5, 2), (1, 0), (0, 3)])
+def test_a_file_only_grows(path: Path, before: int, after: int) -> None:
+    """A smaller ``max_in_flight`` loses no exchange, a larger one has its slots; opened again the size is the same."""
+    file = InFlightFile(path, before)
+    filled = [file.fill(in_flight(number)) for number in range(before)]
+    file.close()
+    size = path.stat().st_size
+    assert set(open_in(path, after)) == set(filled)
+    grown = path.stat().st_size
+    assert grown == max(size, 64 + 512 * after)
+    open_in(path, after)
+    assert path.stat().st_size == grown
+
+
+def test_only_its_owner_may_read_it(path: Path, file: InFlightFile) -> None:
+    """Slots name models, paths and request ids."""
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(number=st.uuids(), numbers=st.lists(INT64, min_size=8, max_size=8), texts=st.lists(TEXT, min_size=6, max_size=6),
+       is_stream=st.booleans(), seen=st.tuples(INT64, INT64))  # fmt: skip
+def test_a_slot_keeps_everything(
+    path: Path, number: uuid.UUID, numbers: list[int], texts: list[str], is_stream: bool, seen: tuple[int, int]
+) -> None:
+    """Any ids and counts of 64 bits, any texts that fit."""
+    occurred_at, app, user, llm, reserved, segment, length, body = numbers
+    filled = (str(number), occurred_at, app, user, llm, is_stream, reserved, segment, length, body, *texts)
+    file = InFlightFile(path, 1)
+    slot = file.fill(InFlight(*filled))
+    file.progress(slot, *seen)
+    found = open_in(path)
+    file.clear(slot)
+    file.close()
+    assert found == {slot: InFlight(*filled, *seen)}
+
+
+@pytest.mark.parametrize("model", ["x" * 400, "€" * 400, "\ud800" * 9, "a\x00b"])
+def test_texts_that_do_not_fit_are_cut(path: Path, file: InFlightFile, model: str) -> None:
+    """What stands before them is whole, and the next slot is untouched."""
+    slot, following = file.fill(in_flight(1, model=model)), file.fill(in_flight(2))
+    found = open_in(path)
+    assert (found[slot].exchange_id, found[slot].llm_slug) == (in_flight(1).exchange_id, "demo")
+    assert found[following] == in_flight(2)
+
+
+@pytest.mark.xfail(reason="the texts are joined by U+001F, which a client may put into its model's name")
+def test_a_client_cannot_forge_the_texts_behind_its_model(path: Path, file: InFlightFile) -> None:
+    """A model's name is the client's; request id, price and path of the event are not."""
+    slot = file.fill(in_flight(model="gpt-4o\x1fforged-id\x1fforged-price\x1fGET /forged"))
+    assert open_in(path)[slot].request_id == "request-1"
+
+
+@pytest.mark.xfail(reason="96 characters of a model may be more bytes than all texts together have")
+def test_a_long_model_leaves_the_others_their_room(path: Path, file: InFlightFile) -> None:
+    """The recorder cuts a model to 96 characters so that they fit; of four bytes each they do not."""
+    slot = file.fill(in_flight(model="😀" * 96))
+    assert open_in(path)[slot].request_id == "request-1"
+
+
+@pytest.mark.parametrize("values", [{"reserved_nanos": MAX + 1}, {"app_id": "one"}, {"exchange_id": "no-uuid"}])
+def test_what_cannot_be_kept_leaves_no_half_slot(path: Path, file: InFlightFile, values: dict[str, Any]) -> None:
+    """It is raised; the slot is not open."""
+    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, the slot stays free
+        file.fill(in_flight(**values))
+    assert open_in(path) == {}
+
+
+@pytest.mark.xfail(reason="the slot was taken before it was filled, and is not given back")
+def test_what_cannot_be_kept_costs_no_slot(file: InFlightFile) -> None:
+    """Or a client could use them up."""
+    for _ in range(3):
+        with pytest.raises(Exception):  # noqa: B017, PT011
+            file.fill(in_flight(reserved_nanos=MAX + 1))
+    assert file.fill(in_flight()) >= 0
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=1800))
+def test_garbage_in_the_file_breaks_nobody(path: Path, content: bytes) -> None:
+    """Whatever a disk gives back: it opens, it can be read and filled."""
+    path.write_bytes(content)
+    file = InFlightFile(path, 2)
+    before = len(list(file.open_slots()))
+    filled = 0
+    while file.fill(in_flight(filled)) >= 0:
+        filled += 1
+    assert before + filled >= 2
+    assert len(list(file.open_slots())) == before + filled
+    file.close()

@@ -1,0 +1,122 @@
+"""The gateway's metrics: every outcome is counted once, and what is shown is what happened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.telemetry import GatewayMetrics
+from sluice.money.usage import Usage
+from tests.gateway.test_exchange import an_exchange
+from tests.sluice.eventlog.journal.making import begun, exchange
+
+
+class AcknowledgingRelay:
+    """What the metrics ask of a relay."""
+
+    lag_records = 7
+    is_acknowledging = True
+
+    class counters:  # noqa: N801 - an attribute of the real one
+        failures = 2
+        refused = 1
+
+
+def test_an_exchange_is_counted_by_its_outcome() -> None:
+    """Once, with its duration; without an outcome it was our own fault."""
+    metrics = GatewayMetrics()
+    for outcome in ("ok", "ok", "client_closed", None):
+        metrics.count(an_exchange(outcome=outcome))
+    assert metrics.exchanges.series() == [(("ok",), 2), (("client_closed",), 1), (("gateway_error",), 1)]
+    assert metrics.duration.count() == 4
+    assert metrics.totals.outcomes["ok"] == 2
+
+
+def test_tokens_and_money_are_counted_where_there_are_any() -> None:
+    """By kind and by how sure we are; an unpriced exchange adds no cost, and absent counts are none."""
+    metrics = GatewayMetrics()
+    metrics.count(an_exchange(outcome="ok", usage=Usage(10, 5), cost_nanos=7, cost_status="exact"))
+    metrics.count(an_exchange(outcome="ok", usage=Usage(1, None), cost_nanos=3, cost_status="estimated"))
+    metrics.count(an_exchange(outcome="ok", usage=Usage(1, 1), cost_nanos=None, cost_status="unpriced"))
+    metrics.count(an_exchange(outcome="upstream_error", cost_nanos=0, cost_status="exact"))
+    assert (metrics.tokens.value("prompt"), metrics.tokens.value("response")) == (12, 6)
+    assert metrics.cost.series() == [(("exact",), 7), (("estimated",), 3)]
+    assert metrics.totals.cost_nanos == 10
+
+
+async def test_the_journal_is_shown_as_it_is(tmp_path: Path) -> None:
+    """Bytes used and left, and records; a gauge follows."""
+    metrics = GatewayMetrics()
+    journal = begun(tmp_path, max_bytes=10 << 20)
+    metrics.observe_log(journal, None)
+    text = metrics.registry.render()
+    assert "sluice_journal_records 0\n" in text
+    journal.write_now(exchange())
+    metrics.observe_log(journal, None)
+    text = metrics.registry.render()
+    assert f"sluice_journal_used_bytes {journal.room.used_bytes}\n" in text
+    assert f"sluice_journal_left_bytes {journal.room.left_bytes}\n" in text
+    assert "sluice_journal_records 3\n" in text
+    assert "sluice_relay_lag_records " not in text.replace("# HELP sluice_relay_lag_records", "").replace(
+        "# TYPE sluice_relay_lag_records", ""
+    )
+    await journal.close()
+
+
+async def test_the_relay_is_shown_where_there_is_one(tmp_path: Path) -> None:
+    """How far behind, what failed, and whether Kafka acknowledges."""
+    metrics = GatewayMetrics()
+    journal = begun(tmp_path)
+    relay = AcknowledgingRelay()
+    metrics.observe_log(journal, relay)  # type: ignore[arg-type]
+    assert (metrics.relay_lag.value(), metrics.relay_failures.value(), metrics.relay_refused.value()) == (7, 2, 1)
+    assert metrics.relay_connected.value() == 1
+    relay.is_acknowledging = False
+    metrics.observe_log(journal, relay)  # type: ignore[arg-type]
+    assert metrics.relay_connected.value() == 0
+    await journal.close()
+
+
+async def test_drops_are_what_was_answered_without_a_record(tmp_path: Path) -> None:
+    """By reason, over all networks and errors; nothing observed yet is zero."""
+    metrics = GatewayMetrics()
+    assert metrics.drops() == {"refusals_not_recorded": 0, "commits_failed": 0, "dropped": 0, "undurable": 0}
+    for network in ("192.0.0.0/16", "10.0.0.0/16"):
+        metrics.unrecorded.add(2, "auth_failed", network)
+    metrics.commit_failures.add(1, "CommitFailedError")
+    metrics.commit_failures.add(1, "CommitTimeoutError")
+    journal = begun(tmp_path)
+    journal.counters.exchanges_dropped, journal.counters.exchanges_undurable = 5, 6
+    metrics.observe_log(journal, None)
+    assert metrics.drops() == {"refusals_not_recorded": 4, "commits_failed": 2, "dropped": 5, "undurable": 6}
+    await journal.close()
+
+
+def test_every_metric_has_a_name_a_meaning_and_a_unit() -> None:
+    """Names begin with ``sluice_``, counters end in ``_total``, meanings are sentences, units are in the name."""
+    for family in GatewayMetrics().registry.families():
+        name, kind, meaning, unit = family[:4]
+        assert name.startswith("sluice_")
+        assert name.endswith("_total") == (kind == "counter"), name
+        assert meaning.endswith("."), name
+        assert unit in {"", "seconds", "bytes", "tokens", "nanos"}
+        assert unit in name, name
+
+
+def test_a_flood_of_networks_does_not_fill_the_memory() -> None:
+    """Label values come from clients: beyond a bound they are counted together."""
+    metrics = GatewayMetrics()
+    for number in range(3_000):
+        metrics.unrecorded.add(1, "auth_failed", f"{number}.0.0/16")
+    assert len(metrics.unrecorded.series()) <= 1_001
+    assert metrics.drops()["refusals_not_recorded"] == 3_000
+
+
+@pytest.mark.parametrize("cost", [0, 1, 12_345_678_901])
+def test_rendered_counts_are_whole_numbers(cost: int) -> None:
+    """Money is not rounded on its way to Prometheus' text."""
+    metrics = GatewayMetrics()
+    metrics.count(an_exchange(outcome="ok", cost_nanos=cost, cost_status="exact"))
+    lines = [line for line in metrics.registry.render().splitlines() if line.startswith("sluice_cost_nanos_total{")]
+    assert lines == ([f'sluice_cost_nanos_total{{cost_status="exact"}} {cost}'] if cost else [])

@@ -1,0 +1,157 @@
+"""What an exchange was worth: counted where the vendor counted, estimated where it may have charged, else nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.exchange import Exchange
+from gateway.upstreams.vendors.dialect import Answer
+from gateway.usage import estimate_tokens, price_exchange, take_answer
+from sluice.money.cost import cost_nanos
+from sluice.money.prices import Price
+from sluice.money.usage import Usage
+from tests.gateway.test_exchange import an_attempt, an_exchange
+
+PRICE = Price("gpt", "1", "openai", "gpt-*", "USD", 150_000_000, 600_000_000, 75_000_000, 150_000_000)
+COUNTED = Usage(prompt_tokens=1000, response_tokens=500)
+
+
+def priced(**values: Any) -> Exchange:
+    """An exchange that called its vendor once, priced."""
+    called = {"attempts": [an_attempt()], "model": "gpt-4o", "price": PRICE, "upstream_status": 200}
+    exchange = an_exchange(**{**called, **values})
+    price_exchange(exchange)
+    return exchange
+
+
+@settings(deadline=None)
+@given(st.integers(0, 1 << 60))
+def test_a_token_is_a_quarter_of_the_bytes_rounded_up(size: int) -> None:
+    """In integers: the fourth byte more is never a token less."""
+    tokens = estimate_tokens(size)
+    assert 4 * tokens - 3 <= size <= 4 * tokens or size == tokens == 0
+    assert estimate_tokens(size + 1) in {tokens, tokens + 1}
+
+
+def test_what_the_vendor_counted_is_exact() -> None:
+    """The price at the vendor's own counts."""
+    exchange = priced(usage=COUNTED)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000, "exact")
+
+
+def test_no_usage_and_no_price_where_nothing_was_called() -> None:
+    """Nothing is said at all: absent is not zero."""
+    exchange = priced(attempts=[], usage=None)
+    assert (exchange.usage, exchange.cost_nanos, exchange.cost_status) == (None, None, "")
+
+
+def test_an_attempt_that_sent_nothing_costs_nothing() -> None:
+    """A refused connection is no call; one that may be billed among them is enough."""
+    unreached = [an_attempt(may_be_billed=False)]
+    assert priced(attempts=unreached).cost_status == ""
+    assert priced(attempts=[*unreached, an_attempt()]).cost_status == "estimated"
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503, 599])
+def test_a_vendor_that_refuses_charges_nothing(status: int) -> None:
+    """Zero, and sure of it; with no price too."""
+    for price in (PRICE, None):
+        exchange = priced(upstream_status=status, price=price)
+        assert (exchange.usage, exchange.cost_nanos, exchange.cost_status) == (None, 0, "exact")
+
+
+def test_a_vendor_that_refuses_and_counts_is_believed() -> None:
+    """Its own usage is what it will bill."""
+    exchange = priced(upstream_status=400, usage=COUNTED)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000, "exact")
+
+
+@pytest.mark.parametrize("status", [None, 200, 399])
+def test_an_answer_without_usage_is_estimated(status: int | None) -> None:
+    """A quarter of the bytes both ways; also where no head arrived."""
+    exchange = priced(upstream_status=status, body=b"x" * 401, response_bytes=201)
+    assert exchange.usage == Usage(prompt_tokens=101, response_tokens=51)
+    assert exchange.cost_nanos == cost_nanos(PRICE, Usage(101, 51))
+    assert exchange.cost_status == "estimated"
+
+
+def test_a_stream_without_usage_counts_its_frames() -> None:
+    """A token for each, however large they are."""
+    exchange = priced(is_stream=True, sse_frames=7, response_bytes=100_000)
+    assert exchange.usage == Usage(prompt_tokens=0, response_tokens=7)
+    assert exchange.cost_status == "estimated"
+
+
+def test_a_path_without_a_model_costs_nothing() -> None:
+    """Lists and health are not metered, whatever their size."""
+    exchange = priced(model=None, price=None, body=b"x" * 400, response_bytes=10_000)
+    assert exchange.usage == Usage(prompt_tokens=0, response_tokens=0)
+    assert (exchange.cost_nanos, exchange.cost_status) == (None, "unpriced")
+
+
+@pytest.mark.parametrize("usage", [COUNTED, None])
+def test_without_a_price_nothing_is_charged(usage: Usage | None) -> None:
+    """Unpriced is not zero: the cost is absent, the tokens are known."""
+    exchange = priced(price=None, usage=usage, body=b"x" * 8)
+    assert (exchange.cost_nanos, exchange.cost_status) == (None, "unpriced")
+    assert exchange.usage
+
+
+def test_pricing_twice_changes_nothing() -> None:
+    """What was estimated must not become exact by being looked at again, in cost at least."""
+    exchange = priced(body=b"x" * 400)
+    before = exchange.cost_nanos
+    price_exchange(exchange)
+    assert exchange.cost_nanos == before
+
+
+def test_an_answer_says_what_it_was_worth() -> None:
+    """Usage, its own text, model and tool calls, as they are."""
+    exchange = an_exchange()
+    take_answer(exchange, Answer(COUNTED, '{"x":1}', "gpt-4o-2024", 1, 2))
+    assert exchange.usage is COUNTED
+    assert (exchange.raw_usage, exchange.response_model) == ('{"x":1}', "gpt-4o-2024")
+    assert (exchange.choices, exchange.tool_calls) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "counted", "choices"),
+    [
+        ({}, 2, 2),
+        ({}, 0, 0),
+        ({"is_stream": True}, 0, 3),
+        ({"is_stream": True}, 2, 2),
+        ({"is_stream": True, "upstream_status": 200}, 0, 3),
+        ({"is_stream": True, "upstream_status": 500}, 0, 0),
+    ],
+)
+def test_choices_are_those_of_the_answer(values: dict[str, Any], counted: int, choices: int) -> None:
+    """A stream that nobody counted has as many as were asked for; a refusal has none."""
+    exchange = an_exchange(choices=3, **values)
+    take_answer(exchange, Answer(choices=counted))
+    assert exchange.choices == choices
+
+
+@settings(deadline=None)
+@given(
+    st.none() | st.builds(Usage, *[st.none() | st.integers(0, 1 << 40)] * 5),
+    st.none() | st.just(PRICE), st.none() | st.integers(100, 599), st.booleans(), st.none() | st.just("gpt-4o"),
+    st.lists(st.booleans(), max_size=3), st.integers(0, 1 << 30),
+)  # fmt: skip
+def test_money_is_never_negative_and_always_has_a_status(
+    usage: Usage | None, price: Price | None, status: int | None, is_stream: bool, model: str | None,
+    billed: list[bool], size: int,
+) -> None:  # fmt: skip
+    """Cost and status come together: exact and estimated have a cost, unpriced and nothing called have none."""
+    attempts = [an_attempt(may_be_billed=each) for each in billed]
+    exchange = priced(
+        usage=usage, price=price, upstream_status=status, is_stream=is_stream, model=model, attempts=attempts,
+        response_bytes=size, sse_frames=size // 100,
+    )  # fmt: skip
+    assert (exchange.cost_nanos is not None) == (exchange.cost_status in {"exact", "estimated"})
+    assert (exchange.cost_status != "") == any(billed)
+    assert exchange.cost_nanos is None or 0 <= exchange.cost_nanos < 1 << 63

@@ -1,0 +1,212 @@
+"""Journal records as Kafka batches, on a real broker: all arrive, and what it refuses for good is named one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.cloudevents import cloudevent_headers
+from schemas.codec import published_schemas
+from schemas.topics import MAX_EVENT_BYTES, Topics
+from sluice.eventlog.interface import EventLogError
+from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.kafka.batches import BatchProducer, _event_headers
+from sluice.eventlog.kafka.config import KafkaUnreachableError
+from sluice.eventlog.settings import LogSettings
+from tests.servers import Kafka
+from tests.sluice.eventlog.kafka.reading import make_topic, records_in, settings_for, topics_of
+
+MOMENT = 1_700_000_000_000_007
+
+
+class Refusals:
+    """Remembers what was refused."""
+
+    def __init__(self) -> None:
+        self.found: list[tuple[bytes | None, str]] = []
+
+    def __call__(self, record: WrittenRecord, reason: str) -> None:
+        self.found.append((record.key, reason))
+
+    @property
+    def keys(self) -> list[bytes | None]:
+        """Of the records, in order."""
+        return [key for key, _ in self.found]
+
+
+def event(topic: str, number: int, value: bytes | None = b"value", traceparent: bytes = b"") -> WrittenRecord:
+    """An event as the journal holds it."""
+    key = f"x-{number}".encode()
+    headers = (("traceparent", traceparent),) if traceparent else ()
+    return WrittenRecord(number, topic, key, value, key + b"-b", MOMENT + number, headers, 5)
+
+
+def side(topic: str, value: bytes | None = b"alert") -> WrittenRecord:
+    """A side record as the journal holds it."""
+    return WrittenRecord(1, topic, b"key", value, b"", 0, (("dlq.reason", b"x"),), 5)
+
+
+@pytest.fixture
+def refusals() -> Refusals:
+    """Empty."""
+    return Refusals()
+
+
+@pytest.fixture
+def log_settings(kafka_server: Kafka, unique_name: str) -> LogSettings:
+    """Of this test's own namespace."""
+    return settings_for(kafka_server, unique_name)
+
+
+@pytest.fixture
+def topics(log_settings: LogSettings) -> Topics:
+    """Its topics."""
+    return topics_of(log_settings)
+
+
+@pytest.fixture
+def producer(log_settings: LogSettings, topics: Topics, refusals: Refusals) -> BatchProducer:
+    """Not started."""
+    return BatchProducer(log_settings, topics, "gateway-1", refusals)
+
+
+@pytest.fixture
+async def started(producer: BatchProducer) -> AsyncIterator[BatchProducer]:
+    """Connected."""
+    await producer.start()
+    yield producer
+    await producer.close()
+
+
+async def test_the_schemas_are_there_before_the_first_event(
+    kafka_server: Kafka, started: BatchProducer, topics: Topics
+) -> None:
+    """A consumer can read whatever comes: each under its fingerprint."""
+    found = await records_in(kafka_server, topics.schema.name, 1)
+    assert [(record.key, record.value) for record in found] == published_schemas()
+
+
+async def test_a_record_arrives_as_it_was_published(
+    kafka_server: Kafka, started: BatchProducer, topics: Topics, refusals: Refusals
+) -> None:
+    """Events with their CloudEvents headers and the trace behind them, side records with their own; tombstones too."""
+    traced, plain = event(topics.event("budget").name, 1, traceparent=b"00-a-b-01"), event(topics.event("budget").name, 2)
+    await started.send([traced, side(topics.alert.name), plain, side(topics.alert.name, None)])
+    budget = topics.event("budget")
+    found = {record.key: record for record in await records_in(kafka_server, budget.name, budget.partitions)}
+    for record, trace in ((traced, "00-a-b-01"), (plain, "")):
+        expected = cloudevent_headers(budget.name, record.event_id.decode(), "gateway-1", record.occurred_at, trace)
+        assert list(found[record.key].headers) == expected
+        assert found[record.key].value == b"value"
+        assert found[record.key].timestamp_type == 1, "the broker's own time"
+    alerts = await records_in(kafka_server, topics.alert.name, topics.alert.partitions)
+    assert sorted((record.value or b"", record.key, record.headers) for record in alerts) == [
+        (b"", b"key", (("dlq.reason", b"x"),)),
+        (b"alert", b"key", (("dlq.reason", b"x"),)),
+    ]
+    assert refusals.found == []
+
+
+async def test_all_records_arrive_once_in_whole_batches_over_all_partitions(
+    kafka_server: Kafka, log_settings: LogSettings, topics: Topics, refusals: Refusals
+) -> None:
+    """More than fit into one batch: each batch is of one partition, in order, and the next one is of the next."""
+    small = log_settings.model_copy(update={"relay": log_settings.relay.model_copy(update={"max_batch_bytes": 16_384})})
+    producer = BatchProducer(small, topics, "gateway-1", refusals)
+    await producer.start()
+    budget = topics.event("budget")
+    records = [event(budget.name, number, bytes(1000)) for number in range(100)]
+    await producer.send(records)
+    await producer.send([])
+    await producer.close()
+    found = await records_in(kafka_server, budget.name, budget.partitions)
+    assert sorted(record.key for record in found) == sorted(record.key for record in records if record.key)
+    by_partition = [[record.key for record in found if record.partition == number] for number in range(2)]
+    assert all(len(keys) >= 20 for keys in by_partition)
+    order = {record.key: at for at, record in enumerate(records)}
+    assert all(keys == sorted(keys, key=order.__getitem__) for keys in by_partition)
+
+
+async def test_what_is_larger_than_its_topic_is_refused_here(
+    kafka_server: Kafka, started: BatchProducer, topics: Topics, refusals: Refusals
+) -> None:
+    """Alone, with the limit; the ones around it arrive. The largest that is let through arrives too."""
+    budget, letters = topics.event("budget"), topics.event("budget").dead_letters()
+    largest = MAX_EVENT_BYTES - 512
+    await started.send(
+        [
+            event(budget.name, 1),
+            event(budget.name, 2, bytes(largest)),
+            event(budget.name, 3, bytes(largest + 1)),
+            event(budget.name, 4),
+            side(letters.name, bytes(largest + 1)),
+        ]
+    )
+    assert refusals.found == [(b"x-3", f"larger than the topic takes ({largest} bytes)")]
+    found = await records_in(kafka_server, budget.name, budget.partitions)
+    assert sorted(record.key for record in found) == [b"x-1", b"x-2", b"x-4"]
+    assert len(await records_in(kafka_server, letters.name, letters.partitions)) == 1
+
+
+@pytest.mark.parametrize("too_large", [{0}, {13}, {3, 4, 20}, set(range(21))], ids=["first", "one", "some", "all"])
+async def test_what_the_broker_refuses_is_found_among_its_neighbours(
+    kafka_server: Kafka,
+    producer: BatchProducer,
+    topics: Topics,
+    refusals: Refusals,
+    too_large: set[int],
+) -> None:
+    """A topic that takes less than we know: exactly those are named, each once, and all others arrive once."""
+    name = topics.event("budget").name
+    await make_topic(kafka_server, name, max_message_bytes="6000", compression_type="uncompressed")
+    await producer.start()
+    records = [event(name, at, noise(at, 20_000 if at in too_large else 100)) for at in range(21)]
+    await producer.send(records)
+    await producer.close()
+    assert sorted(refusals.keys, key=str) == sorted((records[at].key for at in too_large), key=str)
+    assert {reason for _, reason in refusals.found} == {"the broker refuses it: MessageSizeTooLargeError"}
+    found = await records_in(kafka_server, name, 2)
+    arrived = sorted(record.key for record in found)
+    assert arrived == sorted(record.key for at, record in enumerate(records) if at not in too_large and record.key)
+
+
+def noise(seed: int, size: int) -> bytes:
+    """Bytes that do not compress."""
+    import random  # noqa: PLC0415 - only here
+
+    return random.Random(seed).randbytes(size)
+
+
+async def test_nobody_there(refusals: Refusals, unique_name: str) -> None:
+    """An error of ours with the address, and nothing left open; sending without a start is an error too."""
+    nobody = {"bootstrap_servers": "127.0.0.1:1", "namespace": unique_name, "request_timeout_seconds": 1}
+    producer = BatchProducer(LogSettings.model_validate({"kafka": nobody}), Topics(unique_name), "g", refusals)
+    with pytest.raises(KafkaUnreachableError, match=r"127\.0\.0\.1:1 cannot be reached"):
+        await producer.start()
+    with pytest.raises(EventLogError, match="RuntimeError: start"):
+        await producer.send([event("t", 1)])
+    await producer.close()
+    assert refusals.found == []
+
+
+async def test_after_close_nothing_is_sent(started: BatchProducer, topics: Topics, refusals: Refusals) -> None:
+    """It is an error and no silence; closing twice is closing once, and it can be started again."""
+    await started.close()
+    await started.close()
+    with pytest.raises(EventLogError):
+        await started.send([event(topics.alert.name, 1)])
+    await started.start()
+    await started.send([event(topics.alert.name, 1)])
+    assert refusals.found == []
+
+
+@given(st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999), st.text(max_size=20), st.text(max_size=20))
+@settings(deadline=None)
+def test_the_headers_are_those_of_the_specification(micros: int, topic: str, source: str) -> None:
+    """Made from what one second has in common: the same as made one by one, to the microsecond."""
+    topic, source = topic.encode("utf-8", "replace").decode(), source.encode("utf-8", "replace").decode()
+    record = WrittenRecord(0, topic, b"x", b"", b"x-p", micros, (), 0)
+    assert _event_headers(record, source) == cloudevent_headers(topic, "x-p", source, micros)

