@@ -55,7 +55,7 @@ class Acceptor:
             headers=headers,
             query=scope["query_string"],
             remote_addr=client[0] if client else "",
-            connection=scope.get(CONNECTION),
+            connection=scope[CONNECTION],
         )
         exchange.path = "/" + route.rest
         exchange.request_id = exchange_id
@@ -66,8 +66,7 @@ class Acceptor:
                     exchange.request_id = request_id
             elif name == b"traceparent":
                 exchange.traceparent, exchange.trace_id = parse_traceparent(value)
-        if exchange.connection is not None:
-            exchange.connection.serve(exchange)
+        exchange.connection.serve(exchange)
         return exchange
 
     async def accept(self, exchange: Exchange, receive: Receive) -> tuple[Llm, Snapshot]:

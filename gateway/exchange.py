@@ -34,6 +34,14 @@ class ClientConnection(Protocol):
         """Close the connection at once, without the last byte."""
         ...
 
+    def write_body(self, piece: bytes) -> bool:
+        """Write a piece of the body behind a head that was sent; whether the client takes more for now."""
+        ...
+
+    async def drain(self) -> None:
+        """Until the client takes more, or is gone."""
+        ...
+
 
 class Exchange(msgspec.Struct):
     """One client request with its response. Times ending in ``_ns`` are monotonic, ``_at`` micros of the epoch."""
@@ -46,7 +54,7 @@ class Exchange(msgspec.Struct):
     headers: Headers
     query: bytes
     remote_addr: str
-    connection: ClientConnection | None
+    connection: ClientConnection
 
     request_id: str = ""
     traceparent: str = ""
@@ -115,8 +123,7 @@ class Exchange(msgspec.Struct):
 
     def abort_connection(self) -> None:
         """Close the client's connection without the last byte."""
-        if self.connection is not None:
-            self.connection.abort()
+        self.connection.abort()
 
     def stop_draining(self) -> None:
         """The client left and its upstream took too long: end the upstream call."""

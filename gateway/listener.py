@@ -70,7 +70,6 @@ class WorkerServer:
                 server_header=False,
                 date_header=True,
                 backlog=_BACKLOG,
-                timeout_keep_alive=int(settings.keep_alive_seconds),
                 timeout_graceful_shutdown=max(1, int(settings.shutdown_seconds)),
             )
         )
@@ -90,10 +89,10 @@ class WorkerServer:
 
     async def _expire(self) -> None:
         """Close connections that do not complete a request head."""
-        loop = asyncio.get_running_loop()
+        loop, settings = asyncio.get_running_loop(), self._settings
         while True:
             await asyncio.sleep(_EXPIRE_SECONDS)
             for connection in list(self._server.server_state.connections):
                 expire = getattr(connection, "expire", None)
                 if expire is not None:
-                    expire(loop.time(), self._settings.client_read_timeout_seconds)
+                    expire(loop.time(), settings.client_read_timeout_seconds, settings.keep_alive_seconds)

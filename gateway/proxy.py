@@ -105,7 +105,7 @@ class Proxy:
         else:
             for message in last:
                 await send(message)
-        await self._caller.release(exchange)
+        self._caller.release(exchange)
 
 
 def _fault(error: Exception) -> Refusal:

@@ -97,16 +97,9 @@ class Responder:
         transfer = Transfer(self._settings, exchange, send)
         await transfer.start()
         try:
-            while not scanner.ended and (chunk := await transfer.next(response)):
-                out = scanner.feed(chunk)
-                exchange.sse_frames = scanner.sse_frames
-                self._recorder.progress(exchange)
-                if out:
-                    await transfer.forward(out)
+            await transfer.pump(response, scanner, self._recorder.progress)
         finally:
             take_answer(exchange, scanner.answer)
-        if not scanner.ended:
-            transfer.ended()
         return transfer.last(scanner.finish())
 
     def _read_answer(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, body: bytes) -> None:

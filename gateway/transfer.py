@@ -12,10 +12,13 @@ from gateway.upstreams.caller import fault_outcome
 from gateway.upstreams.vendors.openai import OpenAi
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.asgi import Message, Send
     from gateway.exchange import Exchange
     from gateway.settings import GatewaySettings
     from gateway.upstreams.client import Headers, UpstreamResponse
+    from gateway.upstreams.vendors.dialect import StreamScanner
 
 _DEFAULT_DIALECT = OpenAi()
 
@@ -30,7 +33,8 @@ class Transfer:
         self._send = send
         self._started = False
         self._missed = False
-        self._drained = 0
+        self._drained_bytes = 0
+        self._is_drained = False
 
     async def next(self, response: UpstreamResponse) -> bytes:
         """The next chunk, or ``b""`` at the end. Raises ``Refusal`` (nothing is out yet), ``BrokenAnswer`` or
@@ -44,12 +48,56 @@ class Transfer:
             return b""
         exchange.chunk_count += 1
         exchange.keep_copy(chunk, self._copy_bytes)
-        if exchange.client_left:
-            self._drained += len(chunk)
-            if self._drained > self._settings.drain_max_bytes or exchange.drain_expired:
-                response.abort()
-                raise self._gone()
+        if exchange.client_left and self._drain(chunk):
+            response.abort()
+            raise self._gone()
         return chunk
+
+    async def pump(
+        self, response: UpstreamResponse, scanner: StreamScanner, passed: Callable[[Exchange], None]
+    ) -> None:
+        """Forward what a scanner lets go, in the very moment in which it comes, until the terminal event or the end.
+
+        No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``passed`` is told
+        after each. Raises as ``next``.
+        """
+        exchange, connection = self._exchange, self._exchange.connection
+
+        def take(chunk: bytes) -> bool:
+            exchange.chunk_count += 1
+            exchange.keep_copy(chunk, self._copy_bytes)
+            out = scanner.feed(chunk)
+            exchange.sse_frames = scanner.sse_frames
+            passed(exchange)
+            if exchange.client_left:
+                self._missed = self._missed or bool(out)
+                return self._drain(chunk) or scanner.ended
+            return (bool(out) and not connection.write_body(out)) or scanner.ended
+
+        while not scanner.ended:
+            if await self._pumped(response, take):
+                self.ended()
+                return
+            exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
+            await connection.drain()
+            exchange.deadline = 0.0
+
+    async def _pumped(self, response: UpstreamResponse, take: Callable[[bytes], bool]) -> bool:
+        """Whether the answer has ended; if not, ``take`` has enough for now."""
+        try:
+            ended = await response.pump(take)
+        except UpstreamFault as fault:
+            raise self._broken(fault) from fault
+        if self._is_drained:
+            response.abort()
+            raise self._gone()
+        return ended
+
+    def _drain(self, chunk: bytes) -> bool:
+        """Count what came after the client left; whether that is enough."""
+        self._drained_bytes += len(chunk)
+        self._is_drained = self._drained_bytes > self._settings.drain_max_bytes or self._exchange.drain_expired
+        return self._is_drained
 
     def _gone(self) -> ClientGone:
         self._exchange.partial = True

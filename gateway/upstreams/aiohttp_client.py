@@ -86,8 +86,9 @@ class AiohttpClient:
             message = "the client is closed"
             raise UpstreamUnreachable(message)
         call: WireCall | None = None
+        deadline = asyncio.timeout_at(total_at)
         try:
-            async with asyncio.timeout_at(total_at) as deadline:
+            async with deadline:
                 call = WireCall(request, deadline, total_at, is_retry=is_retry)
                 answer = await self._request(call, headers, total_at)
         except TimeoutError:

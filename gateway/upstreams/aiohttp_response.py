@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout
 from gateway.upstreams.aiohttp_wire import FAILURES, as_fault
+from gateway.upstreams.client import MAX_RELEASED_BYTES, RELEASE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ class AiohttpResponse:
         self._fault: UpstreamFault | None = None
         self._at_end = False
         self._is_reading = False
+        self._releasing: asyncio.Task[None] | None = None
         self._total = asyncio.get_running_loop().call_at(total_at, self._expire)
 
     async def read(self) -> bytes:
@@ -54,6 +56,34 @@ class AiohttpResponse:
             raise
         finally:
             self._is_reading = False
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Give each piece to ``take``."""
+        try:
+            while chunk := await self.read():
+                if take(chunk):
+                    return False
+        except UpstreamFault:
+            raise
+        except BaseException:
+            self.abort()
+            raise
+        return True
+
+    def release(self) -> None:
+        """Read what still comes in a task of its own."""
+        if not self._at_end and self._fault is None:
+            self._releasing = asyncio.create_task(self._drop_rest())  # noqa: TID251 - bounded; we are held by the client
+
+    async def _drop_rest(self) -> None:
+        size = 0
+        try:
+            async with asyncio.timeout(RELEASE_SECONDS):
+                while size <= MAX_RELEASED_BYTES and (chunk := await self.read()):
+                    size += len(chunk)
+        except (TimeoutError, UpstreamFault):
+            pass
+        self.abort()
 
     def abort(self) -> None:
         """Close the connection; a pending or later ``read`` raises."""

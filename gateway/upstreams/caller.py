@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from gateway.snapshot import Llm
     from gateway.upstreams.client import UpstreamClient, UpstreamResponse
 
-_RELEASE_SECONDS = 1.0
-"""How long a vendor may take to close a stream whose terminal event it has sent; later its connection is dropped."""
-
 
 class Caller:
     """Calls vendors for one worker."""
@@ -103,17 +100,11 @@ class Caller:
             self._timeouts,
         )
 
-    async def release(self, exchange: Exchange) -> None:
-        """Read what the vendor still sends behind a terminal event, so that its connection can be used again."""
+    def release(self, exchange: Exchange) -> None:
+        """Let go of an answer that was not read beyond its terminal event, so that its connection is used again."""
         response = exchange.upstream
-        if response is None or exchange.upstream_ended_ns:
-            return
-        try:
-            async with asyncio.timeout(_RELEASE_SECONDS):
-                while await response.read():
-                    pass
-        except (TimeoutError, UpstreamFault):
-            response.abort()
+        if response is not None and not exchange.upstream_ended_ns:
+            response.release()
 
 
 def target_of(base_path: str, path: str, query: bytes) -> bytes:

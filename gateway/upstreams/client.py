@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -42,6 +43,12 @@ class UpstreamRequest(msgspec.Struct):
     timeouts: Timeouts
 
 
+RELEASE_SECONDS = 1.0
+"""How long a vendor may take to close an answer whose reader has all it needs; later its connection is dropped."""
+MAX_RELEASED_BYTES = 256 << 10
+"""And how much it may still send."""
+
+
 class UpstreamResponse(Protocol):
     """An answer whose head has arrived; its body is pulled, so a slow reader slows the vendor down."""
 
@@ -54,6 +61,18 @@ class UpstreamResponse(Protocol):
         Raises ``UpstreamTimeout`` or ``UpstreamProtocolError``. The connection goes back to its pool when the end was
         read. Being cancelled closes the connection.
         """
+        ...
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Give each piece to ``take`` as it comes, without waking anybody, until it returns true or the end is reached.
+
+        Returns whether it was the end. Raises as ``read`` does, and what ``take`` raises, which ends the answer.
+        """
+        ...
+
+    def release(self) -> None:
+        """The reader needs nothing more: what the vendor still sends is dropped, and the connection goes back to its
+        pool when that ends within a second; else it is closed. The answer must not be read any more."""
         ...
 
     def abort(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 from typing import TYPE_CHECKING, cast
 
 from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout
+from gateway.upstreams.client import RELEASE_SECONDS
 from gateway.upstreams.dial import closed_properly
 from gateway.upstreams.parser import AnswerParser
 from gateway.upstreams.response import LeanResponse
@@ -134,6 +135,8 @@ class Connection(asyncio.Protocol):
                 self.close()
         elif now >= response.total_at:
             self._expire_total(response)
+        elif response.is_released and now >= response.deadline:
+            self.fail(UpstreamTimeout("idle", RELEASE_SECONDS))
         elif response.waiter is not None and now >= response.deadline:
             timeouts = response.timeouts
             if response.status:
@@ -163,6 +166,13 @@ class Connection(asyncio.Protocol):
         except UpstreamProtocolError as fault:
             self.fail(fault)
             return
+        if response.is_released:
+            response.drop()
+            return
+        if response.take is not None and response.chunks:
+            response.give(response.take)
+            if not response.complete:
+                return
         if response.buffered_bytes >= self._limits.max_buffered_bytes and not self._paused_reading:
             self._paused_reading = True
             self._transport.pause_reading()
@@ -174,7 +184,7 @@ class Connection(asyncio.Protocol):
         response = self._response
         if response is not None:
             if self._parser.complete or (closed_properly(self._transport) and self._parser.end()):
-                response.wake()
+                response.drop() if response.is_released else response.wake()
             else:
                 self._cut()
 

@@ -10,8 +10,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamProtocolError
+from gateway.upstreams.client import MAX_RELEASED_BYTES, RELEASE_SECONDS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.errors import UpstreamFault
     from gateway.upstreams.client import Headers, Timeouts
     from gateway.upstreams.connection import Connection
@@ -28,8 +31,10 @@ class LeanResponse:
         "deadline",
         "fault",
         "headers",
+        "is_released",
         "loop",
         "status",
+        "take",
         "timeouts",
         "total_at",
         "waiter",
@@ -50,6 +55,9 @@ class LeanResponse:
         """Of the present wait; looked at while there is a waiter."""
         self.total_at = 0.0
         self.waiter: asyncio.Future[None] | None = None
+        self.take: Callable[[bytes], bool] | None = None
+        """Whoever gets the pieces as they come; set while its caller waits."""
+        self.is_released = False
 
     async def head(self) -> None:
         """Wait for the head. Raises what ended the connection before it came."""
@@ -69,6 +77,62 @@ class LeanResponse:
             self.deadline = self.loop.time() + self.timeouts.idle_seconds
             await self._wait()
         return self._take()
+
+    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+        """Give each piece to ``take``; see ``UpstreamResponse``."""
+        while True:
+            if self.chunks and take(self._take()):
+                return False
+            if self.fault is not None:
+                raise self.fault
+            if self.complete:
+                self._release()
+                return True
+            self.deadline = self.loop.time() + self.timeouts.idle_seconds
+            self.take = take
+            try:
+                await self._wait()
+            finally:
+                enough, self.take = self.take is None, None
+            if enough:
+                return False
+
+    def give(self, take: Callable[[bytes], bool]) -> None:
+        """Pieces came for ``take``; wakes its caller when it has enough, and with what it raises."""
+        try:
+            enough = take(self._take())
+        except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
+            waiter, self.waiter = self.waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
+            self.abort()
+            return
+        if enough:
+            self.take = None
+            self.wake()
+        else:
+            self.deadline = self.loop.time() + self.timeouts.idle_seconds
+
+    def release(self) -> None:
+        """Let the connection read on by itself to the end; see ``UpstreamResponse``."""
+        if self.connection is None:
+            return
+        self.chunks.clear()
+        self.buffered_bytes = 0
+        if self.complete:
+            self._release()
+            return
+        self.is_released = True
+        self.deadline = self.loop.time() + RELEASE_SECONDS
+        self.connection.resume()
+
+    def drop(self) -> None:
+        """Pieces came that nobody wants: forget them, and give the connection back at the end."""
+        self.chunks.clear()
+        if self.complete:
+            self._release()
+        elif self.buffered_bytes > MAX_RELEASED_BYTES:
+            self.abort()
 
     def abort(self) -> None:
         """Close the connection and forget what was not read; a later ``read`` raises, so nothing looks complete."""

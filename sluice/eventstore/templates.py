@@ -74,11 +74,15 @@ def templates(stems: dict[Kind, str]) -> list[Template]:
 
 
 def installed_version(template: Template, answer: dict[str, Any]) -> int:
-    """The ``_meta.version`` in the answer to a GET of the template's path; 0 where there is none."""
-    collection = "index_templates" if template.path.startswith("_index_template/") else "component_templates"
+    """The ``_meta.version`` in the answer to a GET of the template's path; 0 where there is none.
+
+    Raises ValueError where the answer has another form than Elasticsearch's.
+    """
     entry = template.path.partition("/")[0].removeprefix("_")
-    for found in answer.get(collection, []):
-        version = found.get(entry, {}).get("_meta", {}).get("version")
-        if isinstance(version, int):
-            return version
-    return 0
+    try:
+        metas = [found[entry].get("_meta") or {} for found in answer.get(f"{entry}s", [])]
+        versions = [meta.get("version") for meta in metas]
+    except (AttributeError, KeyError, TypeError) as error:
+        message = f"not an answer to GET {template.path}"
+        raise ValueError(message) from error
+    return next((version for version in versions if isinstance(version, int)), 0)

@@ -30,8 +30,9 @@ class EscapeAttempted(Exception):  # noqa: N818 - what happened, kept apart from
 
 async def run_within(coroutine: Coroutine[Any, Any, T], seconds: float) -> T:
     """The coroutine's result. Raises an ``Exception``, or DeadlineExpired; only a cancellation from outside passes."""
-    result = begin_within(coroutine, seconds)
-    return await result if result.__class__ is Waiting else result
+    begun = begin_within(coroutine, seconds)
+    result: T = await begun if begun.__class__ is Waiting else begun
+    return result
 
 
 def begin_within(coroutine: Coroutine[Any, Any, Any], seconds: float) -> Any:

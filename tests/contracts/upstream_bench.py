@@ -7,6 +7,7 @@ import inspect
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -60,16 +61,24 @@ DIFFERENCES = {
 
 @dataclass(frozen=True)
 class Variant:
-    """One client on one event loop."""
+    """One client on one event loop, its answers pulled piece by piece or pumped."""
 
     client: str
     loop: str
+    reading: str = "pull"
 
     def __str__(self) -> str:
-        return f"{self.client}-{self.loop}"
+        return f"{self.client}-{self.loop}-{self.reading}"
 
 
-VARIANTS = [Variant(client, loop) for client in ("lean", "aiohttp") for loop in ("asyncio", "uvloop")]
+VARIANTS = [
+    Variant("lean", "asyncio"),
+    Variant("lean", "uvloop"),
+    Variant("lean", "uvloop", "pump"),
+    Variant("aiohttp", "asyncio", "pump"),
+    Variant("aiohttp", "uvloop"),
+]
+_PUMPS: ContextVar[bool] = ContextVar("pumps", default=False)
 
 
 class Bench:
@@ -143,6 +152,7 @@ async def _on_bench(
     test: Callable[..., Coroutine[Any, Any, None]], variant: Variant, arguments: dict[str, object]
 ) -> None:
     unhandled: list[str] = []
+    _PUMPS.set(variant.reading == "pump")
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(str(context)))
     async with asyncio.timeout(CONTEXT_SECONDS), Bench(variant) as bench:
         await test(bench, **arguments)
@@ -164,9 +174,12 @@ def ask(
 
 async def read_all(response: UpstreamResponse) -> bytes:
     """The whole body."""
-    parts = []
-    while chunk := await response.read():
-        parts.append(chunk)
+    parts: list[bytes] = []
+    if _PUMPS.get():
+        assert await response.pump(lambda piece: bool(parts.append(piece)))  # type: ignore[func-returns-value]
+    else:
+        while chunk := await response.read():
+            parts.append(chunk)
     return b"".join(parts)
 
 

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from gateway import adoption as adoption_module
 from gateway.adoption import Adopter, worker_name
 from gateway.recording.inflight import FILE_NAME, InFlightFile
+from gateway.recording.recovery import recover
 from gateway.telemetry import GatewayMetrics
 from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.places import collector_journal, gateway_journal
@@ -97,14 +98,13 @@ async def test_one_that_cannot_be_adopted_stops_no_other(tmp_path: Path, monkeyp
     bad, good = gateway_journal(tmp_path, "a", "w0"), gateway_journal(tmp_path, "b", "w0")
     await orphan(bad, cut=1)
     await orphan(good, cut=1)
-    real = adoption_module.recover
 
-    def recover(journal: Any, directory: Path, *rest: Any) -> int:
+    def failing(journal: Any, directory: Path, *rest: Any) -> int:
         if directory == bad:
             raise OSError(5, "Input/output error")
-        return real(journal, directory, *rest)
+        return recover(journal, directory, *rest)
 
-    monkeypatch.setattr(adoption_module, "recover", recover)
+    monkeypatch.setattr(adoption_module, "recover", failing)
     looking, metrics = adopter(tmp_path)
     with capture_logs() as lines:
         assert await looking.look() == 1

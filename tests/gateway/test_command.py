@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gateway import workers as workers_module
 from gateway.command import check, load, register

@@ -2,252 +2,214 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import random
 import zlib
+from collections.abc import AsyncIterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout
-from gateway.exchange import Exchange
-from gateway.hooks import Hooks
-from gateway.outcomes import ClientGone, Refusal
-from gateway.respond import Responder
-from gateway.settings import GatewaySettings
 from sluice.dev.vendor import MockVendor
 from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
-from tests.gateway.flow import running
-from tests.gateway.recording.test_recorder import LLM, Bench
-from tests.gateway.test_exchange import an_exchange
+from tests.contracts.scripted_upstream import Peer, ScriptedUpstream
+from tests.gateway.flow import Flow, running
 
-Message = Any
 PLAIN = b'{"model":"gpt-4o","choices":[{}],"usage":{"prompt_tokens":10,"completion_tokens":5}}'
-STREAM = (
+FRAMES = (
     b'data: {"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"hello"}}]}\n\n'
     b'data: {"model":"gpt-4o","choices":[{"index":0,"delta":{"content":" world"}}]}\n\n'
-    b'data: {"model":"gpt-4o","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}\n\n'
 )
+USAGE = b'data: {"model":"gpt-4o","choices":[],"usage":{"prompt_tokens":10,"completion_tokens":5}}\n\n'
 DONE = b"data: [DONE]\n\n"
-SSE = [(b"content-type", b"text/event-stream; charset=utf-8")]
-JSON = [(b"content-type", b"application/json")]
+BROKEN = (httpx.RemoteProtocolError, httpx.ReadError)
 
 
-class Answering:
-    """An answer in these chunks, and a failure at its end where there is one."""
+class Got(NamedTuple):
+    """What a client got, its coding kept, and what was recorded of it."""
 
-    def __init__(
-        self, *chunks: bytes, status: int = 200, headers: Any = (), fault: UpstreamFault | None = None
-    ) -> None:
-        self.status = status
-        self.headers: list[tuple[bytes, bytes]] = list(headers)
-        self.aborted = False
-        self._chunks = [chunk for chunk in chunks if chunk]
-        self._fault = fault
-
-    async def read(self) -> bytes:
-        """The next chunk."""
-        if self._chunks:
-            return self._chunks.pop(0)
-        if self._fault is not None:
-            raise self._fault
-        return b""
-
-    def abort(self) -> None:
-        """Remember."""
-        self.aborted = True
+    status: int
+    body: bytes
+    log: dict[str, Any]
+    analytics: dict[str, Any]
 
 
-class Client:
-    """What a client got so far, and what waits for the record."""
+class Vendor:
+    """A vendor that answers with the bytes it is given, and how it ends."""
 
     def __init__(self) -> None:
-        self.sent: list[Message] = []
-        self.held: list[Message] = []
+        self.pieces: list[bytes] = []
+        self.closes = False
 
-    async def send(self, message: Message) -> None:
-        """Keep it."""
-        self.sent.append(dict(message))
+    async def serve(self, peer: Peer) -> None:
+        """Every request of a connection."""
+        while await peer.request():
+            await peer.send(*self.pieces)
+            if self.closes:
+                return
 
-    @staticmethod
-    def body(messages: list[Message]) -> bytes:
-        """The bytes of these messages."""
-        return b"".join(message.get("body", b"") for message in messages)
+    def answer(self, body: bytes, *headers: str, framing: str = "chunked", status: int = 200, cuts: int = 0) -> None:
+        """The next answer; its body in so many pieces more than one."""
+        lines = [f"HTTP/1.1 {status} Any", *headers]
+        lines += {"chunked": ["transfer-encoding: chunked"], "length": [f"content-length: {len(body)}"]}.get(
+            framing, []
+        )
+        pieces = cut(body, cuts)
+        if framing == "chunked":
+            pieces = [*(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces), b"0\r\n\r\n"]
+        self.pieces = [("\r\n".join(lines) + "\r\n\r\n").encode(), *pieces]
+        self.closes = framing == "eof"
 
 
-async def respond(folder: Path, answer: Answering, exchange: Exchange, **values: Any) -> Client:
-    """Carry an answer to a client."""
-    bench, client = Bench(folder), Client()
-    responder = Responder(GatewaySettings.model_validate(values), Hooks(), bench.recorder)
-    client.held = list(await responder.respond(exchange, LLM, answer, client.send))
-    bench.inflight.close()
-    return client
-
-
-def pieces(body: bytes, cuts: list[int]) -> list[bytes]:
-    """A body, cut at these places."""
-    places = sorted({0, len(body), *(cut % (len(body) + 1) for cut in cuts)})
+def cut(body: bytes, cuts: int) -> list[bytes]:
+    """A body, cut at places that are the same in each run."""
+    chance = random.Random(cuts)
+    places = sorted({0, len(body), *(chance.randrange(len(body) + 1) for _ in range(cuts))})
     return [body[start:end] for start, end in pairwise(places)]
 
 
-SLOW = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@contextlib.asynccontextmanager
+async def serving(folder: Path, **sections: Any) -> AsyncIterator[tuple[Flow, Vendor]]:
+    """A gateway before a scripted vendor."""
+    vendor = Vendor()
+    async with ScriptedUpstream(vendor.serve) as upstream:
+        origin = upstream.origin
+        async with running(folder, f"http://{origin.host}:{origin.port}/v1", **sections) as flow:
+            yield flow, vendor
 
 
-@SLOW
-@given(cuts=st.lists(st.integers(0, 1000), max_size=8), has_length=st.booleans())
-async def test_a_plain_answer_passes_whole(tmp_path: Path, cuts: list[int], has_length: bool) -> None:
-    """In whatever pieces: the client gets every byte, and where a length is declared the last piece is held."""
-    length = [(b"content-length", str(len(PLAIN)).encode())] if has_length else []
-    exchange = an_exchange()
-    client = await respond(tmp_path, Answering(*pieces(PLAIN, cuts), headers=JSON + length), exchange)
-    everything = [*client.sent, *client.held]
-    assert client.body(everything) == PLAIN
-    assert [message["type"] for message in everything].count("http.response.start") == 1
-    assert everything[0]["status"] == 200
-    assert [message.get("more_body") for message in everything[1:]] == [True] * (len(everything) - 2) + [False]
-    assert bool(client.body(client.held)) == has_length
-    assert exchange.usage
-    assert (exchange.usage.prompt_tokens, exchange.usage.response_tokens) == (10, 5)
-    assert (exchange.outcome, exchange.response_bytes, exchange.response_model) == ("ok", len(PLAIN), "gpt-4o")
+async def ask(flow: Flow, *, stream: bool = False, slug: str = "demo", **more: Any) -> Got:
+    """One chat request; its answer as it is on the wire, and its events."""
+    path = f"/llm/call/{slug}/chat/completions"
+    count = len(flow.log.exchanges) + 1
+    body = {"model": "gpt-4o", "messages": [], "stream": stream, **more}
+    async with flow.client.stream("POST", path, json=body) as answer:
+        got = b"".join([chunk async for chunk in answer.aiter_raw()])
+    events = await flow.recorded(count)
+    return Got(answer.status_code, got, events["proxy_log"], events.get("analytics", {}))
 
 
-@SLOW
-@given(cuts=st.lists(st.integers(0, 1000), max_size=8), asked=st.booleans())
-async def test_a_stream_passes_and_its_terminal_event_is_held(tmp_path: Path, cuts: list[int], asked: bool) -> None:
-    """In whatever pieces; usage that we asked for is read and not shown."""
-    exchange = an_exchange(is_stream=True, asked_for_usage=asked, choices=1)
-    client = await respond(tmp_path, Answering(*pieces(STREAM + DONE, cuts), headers=SSE), exchange)
-    shown = client.body([*client.sent, *client.held])
-    assert client.body(client.held) == DONE
-    assert shown.startswith(STREAM.split(b"data: ", 3)[1].join([b"data: ", b""]))
-    assert (b'"usage"' in shown) is not asked
-    assert exchange.usage
-    assert exchange.usage.response_tokens == 5
-    assert exchange.sse_frames > 0
+async def test_a_plain_answer_passes_whole_in_whatever_pieces(tmp_path: Path) -> None:
+    """By length, chunked, or to the connection's end: every byte, recorded, and its usage read."""
+    async with serving(tmp_path) as (flow, vendor):
+        for framing in ("length", "chunked", "eof"):
+            for cuts in (0, 1, 7):
+                vendor.answer(PLAIN, "content-type: application/json", framing=framing, cuts=cuts)
+                got = await ask(flow)
+                assert (got.status, got.body, got.log["response_body"]) == (200, PLAIN, PLAIN), (framing, cuts)
+                assert (got.analytics["prompt_tokens"], got.analytics["response_tokens"]) == (10, 5)
+                assert (got.log["outcome"], got.log["partial"], got.analytics["choices"]) == ("ok", False, 1)
 
 
-async def test_a_stream_without_a_terminal_event_ends_with_its_connection(tmp_path: Path) -> None:
-    """What came is out; what is held is the end of the coding alone."""
-    exchange = an_exchange(is_stream=True)
-    client = await respond(tmp_path, Answering(STREAM, headers=SSE), exchange)
-    assert client.body(client.sent) + client.body(client.held) == STREAM
-    assert client.held[-1]["more_body"] is False
+async def test_a_stream_passes_in_whatever_pieces(tmp_path: Path) -> None:
+    """Usage that the client asked for is shown, usage that we asked for is read and hidden."""
+    async with serving(tmp_path) as (flow, vendor):
+        for framing in ("chunked", "eof"):
+            for cuts in (0, 3, 30):
+                vendor.answer(FRAMES + USAGE + DONE, "content-type: text/event-stream", framing=framing, cuts=cuts)
+                hidden = await ask(flow, stream=True)
+                shown = await ask(flow, stream=True, stream_options={"include_usage": True})
+                assert hidden.body == FRAMES + DONE, (framing, cuts)
+                assert shown.body == FRAMES + USAGE + DONE, (framing, cuts)
+                for got in (hidden, shown):
+                    assert (got.analytics["response_tokens"], got.analytics["cost_status"]) == (5, "exact")
+                    assert (got.log["outcome"], got.log["is_stream"], got.log["partial"]) == ("ok", True, False)
 
 
-@pytest.mark.parametrize(
-    ("headers", "is_stream"),
-    [
-        (SSE, True),
-        ([(b"content-type", b"Text/Event-Stream")], True),
-        ([*SSE, (b"content-encoding", b"identity")], True),
-        ([*SSE, (b"content-encoding", b"gzip")], False),
-        ([(b"content-type", b"text/plain")], False),
+async def test_a_stream_without_a_terminal_event_ends_with_its_coding(tmp_path: Path) -> None:
+    """All that came is out; an incomplete frame too."""
+    async with serving(tmp_path) as (flow, vendor):
+        for body in (FRAMES, FRAMES + b"data: {", b""):
+            vendor.answer(body, "content-type: text/event-stream", cuts=3)
+            got = await ask(flow, stream=True)
+            assert (got.body, got.log["outcome"]) == (body, "ok")
+            assert got.analytics["cost_status"] == "estimated"
+
+
+async def test_what_is_a_stream_is_said_by_the_vendor(tmp_path: Path) -> None:
+    """By its content type, whatever the client asked; a coded one cannot be read, and passes as it is."""
+    body = FRAMES + USAGE + DONE
+    cases: list[tuple[list[str], bool]] = [
+        (["content-type: text/event-stream"], True),
+        (["content-type: Text/Event-Stream; charset=utf-8"], True),
+        (["content-type: text/event-stream", "content-encoding: identity"], True),
+        (["content-type: text/event-stream", "content-encoding: gzip"], False),
+        (["content-type: text/plain"], False),
         ([], False),
-    ],
-)
-async def test_what_is_a_stream_is_said_by_the_vendor(tmp_path: Path, headers: Any, is_stream: bool) -> None:
-    """By its content type; a coded one cannot be read, and passes as it is."""
-    exchange = an_exchange()
-    client = await respond(tmp_path, Answering(STREAM + DONE, headers=headers), exchange)
-    assert client.body([*client.sent, *client.held]) == STREAM + DONE
-    assert exchange.is_stream is is_stream
+    ]
+    async with serving(tmp_path) as (flow, vendor):
+        for headers, is_stream in cases:
+            vendor.answer(body, *headers)
+            got = await ask(flow)
+            assert (got.body, got.log["is_stream"], got.log["outcome"]) == (body, is_stream, "ok"), headers
 
 
-@pytest.mark.parametrize("coding", ["gzip", "deflate"])
-async def test_usage_of_a_coded_answer_is_read(tmp_path: Path, coding: str) -> None:
-    """The bytes go on as they came."""
-    body = gzip.compress(PLAIN) if coding == "gzip" else zlib.compress(PLAIN)
-    exchange = an_exchange()
-    client = await respond(tmp_path, Answering(body, headers=[(b"content-encoding", coding.encode())]), exchange)
-    assert client.body([*client.sent, *client.held]) == body
-    assert exchange.usage
-    assert exchange.usage.prompt_tokens == 10
+async def test_usage_of_a_coded_answer_is_read_where_it_can_be(tmp_path: Path) -> None:
+    """The bytes go on as they came: garbage, another coding, a body that grows a thousandfold are the client's."""
+    cases = [
+        (gzip.compress(PLAIN), "gzip", "exact"),
+        (zlib.compress(PLAIN), "deflate", "exact"),
+        (b"no gzip at all", "gzip", "estimated"),
+        (gzip.compress(PLAIN)[:30], "gzip", "estimated"),
+        (b"\x00\xff" * 50, "br", "estimated"),
+        (b"[" * 100_000, "identity", "estimated"),
+        (gzip.compress(b"[" * 20_000_000), "gzip", "estimated"),
+    ]
+    async with serving(tmp_path) as (flow, vendor):
+        for body, coding, status in cases:
+            vendor.answer(body, f"content-encoding: {coding}", framing="length", cuts=2)
+            got = await ask(flow)
+            assert (got.body, got.log["outcome"], got.analytics["cost_status"]) == (body, "ok", status), coding
 
 
-@pytest.mark.parametrize(
-    ("body", "coding"),
-    [
-        (b"no gzip", b"gzip"), (gzip.compress(PLAIN)[:20], b"gzip"), (b"\x00\xff" * 50, b"identity"),
-        (b"[" * 100_000, b"identity"), (gzip.compress(b"[" * 20_000_000), b"gzip"), (b"", b"gzip"),
-    ],
-)  # fmt: skip
-async def test_what_cannot_be_read_passes_and_is_not_counted(tmp_path: Path, body: bytes, coding: bytes) -> None:
-    """Garbage, another coding, a body that grows a thousandfold: it is the client's to read."""
-    exchange = an_exchange()
-    client = await respond(tmp_path, Answering(body, headers=[(b"content-encoding", coding)]), exchange)
-    assert client.body([*client.sent, *client.held]) == body
-    assert (exchange.usage, exchange.outcome) == (None, "ok")
+async def test_an_answer_beyond_the_bound_is_the_client_s_alone(tmp_path: Path) -> None:
+    """``max_response_bytes`` bounds what is read of an answer, not what passes; a body hook refuses it instead."""
+    padded = PLAIN[:-1] + b" " * 2_000 + b"}"
+    async with serving(tmp_path, gateway={"max_response_bytes": 1_000}) as (flow, vendor):
+        for body, status in ((PLAIN, "exact"), (padded, "estimated")):
+            vendor.answer(body, framing="length", cuts=5)
+            got = await ask(flow)
+            assert (got.body, got.analytics["cost_status"]) == (body, status)
+        vendor.answer(PLAIN)
+        assert (await ask(flow, slug="changebody")).body == b"changed:{"
+        vendor.answer(padded, cuts=5)
+        got = await ask(flow, slug="changebody")
+        assert (got.status, got.log["outcome"], got.log["partial"]) == (502, "upstream_error", True)
+        assert b"gateway.max_response_bytes" in got.body
 
 
-async def test_an_answer_beyond_the_bound_passes_unread(tmp_path: Path) -> None:
-    """``max_response_bytes`` bounds what is read, not what the client gets."""
-    exchange = an_exchange()
-    answer = Answering(*pieces(PLAIN, [10, 20, 30]), headers=JSON)
-    client = await respond(tmp_path, answer, exchange, max_response_bytes=len(PLAIN) - 1)
-    assert client.body([*client.sent, *client.held]) == PLAIN
-    assert exchange.usage is None
+async def test_a_vendor_s_status_is_passed_on(tmp_path: Path) -> None:
+    """With its body; from 400 on the outcome says whose it is, and nothing is charged."""
+    async with serving(tmp_path) as (flow, vendor):
+        for status in (201, 399, 400, 599):
+            vendor.answer(b'{"error":{}}', "x-from: the vendor", status=status, framing="length")
+            got = await ask(flow)
+            outcome = "ok" if status < 400 else "upstream_error"
+            assert (got.status, got.body, got.log["outcome"]) == (status, b'{"error":{}}', outcome)
+            assert got.log["upstream_status"] == status
+            assert (got.analytics["cost_nanos"] == 0) == (status >= 400)
 
 
-@pytest.mark.parametrize(("status", "outcome"), [(200, "ok"), (302, "ok"), (399, "ok"), (400, "upstream_error")])
-async def test_a_vendor_s_error_is_passed_on(tmp_path: Path, status: int, outcome: str) -> None:
-    """As it is; the outcome says whose it is."""
-    exchange = an_exchange()
-    client = await respond(tmp_path, Answering(PLAIN, status=status, headers=JSON), exchange)
-    assert ([*client.sent, *client.held][0]["status"], exchange.outcome) == (status, outcome)
-    assert exchange.response_code == status
-
-
-@pytest.mark.parametrize("length", [b"", b"-1", b"1e3", b"+5", "٣".encode(), b"99999999999999999999"])
-async def test_a_length_that_is_none_holds_nothing(tmp_path: Path, length: bytes) -> None:
-    """The end of the coding is what waits."""
-    answer = Answering(PLAIN, headers=[*JSON, (b"content-length", length)])
-    client = await respond(tmp_path, answer, an_exchange())
-    assert client.body(client.sent) == PLAIN
-
-
-@pytest.mark.parametrize("fault", [UpstreamProtocolError("ended too early"), UpstreamTimeout("idle", 1.0)])
-@pytest.mark.parametrize(("chunks", "headers"), [((), JSON), ((PLAIN,), JSON), ((STREAM,), SSE)])
-async def test_an_answer_that_breaks_off_is_said(
-    tmp_path: Path, fault: UpstreamFault, chunks: tuple[bytes, ...], headers: Any
-) -> None:
-    """As a refusal with the vendor's fault for its outcome; the exchange is partial."""
-    exchange = an_exchange()
-    with pytest.raises(Refusal) as caught:
-        await respond(tmp_path, Answering(*chunks, headers=headers, fault=fault), exchange)
-    assert caught.value.outcome == ("upstream_timeout" if isinstance(fault, UpstreamTimeout) else "upstream_error")
-    assert exchange.partial
-
-
-@pytest.mark.parametrize(("chunks", "headers"), [((PLAIN, PLAIN), JSON), ((STREAM, DONE), SSE)])
-async def test_a_client_that_left_is_drained_and_then_gone(tmp_path: Path, chunks: Any, headers: Any) -> None:
-    """Nothing is sent to it; within the bound the usage is still read, beyond it the answer is aborted."""
-    exchange = an_exchange(client_left=True)
-    answer = Answering(*chunks, headers=headers)
-    with pytest.raises(ClientGone):
-        await respond(tmp_path, answer, exchange, drain_max_bytes=100_000)
-    assert not answer.aborted
-    answer = Answering(*chunks, headers=headers)
-    with pytest.raises(ClientGone):
-        await respond(tmp_path, answer, an_exchange(client_left=True), drain_max_bytes=1)
-    assert answer.aborted
-
-
-@pytest.mark.parametrize(("limit", "status"), [(65_536, 502), (1 << 20, 200)])
-async def test_what_a_body_hook_may_read_is_bounded(
-    mock_vendor: MockVendor, tmp_path: Path, limit: int, status: int
-) -> None:
-    """A larger answer is refused before any of it is out, and its vendor is stopped."""
-    async with running(tmp_path, mock_vendor.url, gateway={"max_response_bytes": limit}) as flow:
-        answer = await flow.post("changebody", script="chunks=10;piece_bytes=20000")
-        events = await flow.recorded()
-    assert answer.status_code == status
-    assert events["proxy_log"]["partial"] is (status == 502)
-    if status == 502:
-        assert "gateway.max_response_bytes" in answer.text
-        assert events["proxy_log"]["outcome"] == "upstream_error"
+async def test_an_answer_that_breaks_off_looks_broken(tmp_path: Path) -> None:
+    """Behind its head the client sees a broken connection; before any of it is out, a refusal of ours."""
+    async with serving(tmp_path) as (flow, vendor):
+        for content_type in ("application/json", "text/event-stream"):
+            vendor.pieces = [
+                f"HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: 9999\r\n\r\n".encode(), FRAMES,
+            ]  # fmt: skip
+            vendor.closes = True
+            count = len(flow.log.exchanges) + 1
+            with pytest.raises(BROKEN):
+                await ask(flow)
+            log = (await flow.recorded(count))["proxy_log"]
+            assert (log["outcome"], log["partial"]) == ("upstream_error", True), content_type
+        vendor.pieces = [b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n"]
+        got = await ask(flow)
+        assert (got.status, got.log["outcome"]) == (502, "upstream_error")
 
 
 class SaysHalfAPair(BasePlugin, PostAuthHandler):

@@ -178,6 +178,8 @@ def _may_matter(chunk: bytes) -> bool:
 
 def _counts_usage(chunk: bytes) -> bool:
     """Whether some ``"usage"`` is not ``null``, as it is in each frame but one when it was asked for."""
+    if chunk.count(b'"usage"') == chunk.count(b'"usage":null'):
+        return False
     place = chunk.find(b'"usage"')
     while place >= 0:
         place += len(b'"usage"')

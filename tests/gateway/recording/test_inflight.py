@@ -109,21 +109,22 @@ def test_only_its_owner_may_read_it(path: Path, file: InFlightFile) -> None:
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(number=st.uuids(), numbers=st.lists(INT64, min_size=8, max_size=8), texts=st.lists(TEXT, min_size=6, max_size=6),
-       is_stream=st.booleans(), seen=st.tuples(INT64, INT64))  # fmt: skip
+@given(st.uuids(), st.lists(INT64, min_size=9, max_size=9), st.lists(TEXT, min_size=6, max_size=6), st.booleans())
 def test_a_slot_keeps_everything(
-    path: Path, number: uuid.UUID, numbers: list[int], texts: list[str], is_stream: bool, seen: tuple[int, int]
+    path: Path, number: uuid.UUID, numbers: list[int], texts: list[str], is_stream: bool
 ) -> None:
     """Any ids and counts of 64 bits, any texts that fit."""
-    occurred_at, app, user, llm, reserved, segment, length, body = numbers
-    filled = (str(number), occurred_at, app, user, llm, is_stream, reserved, segment, length, body, *texts)
+    counts = ("occurred_at", "app_id", "user_id", "llm_id", "reserved_nanos", "segment", "segment_bytes")
+    names = ("llm_slug", "vendor", "model", "request_id", "price_id", "method_path")
+    filled = {**dict(zip(counts, numbers[:7], strict=True)), **dict(zip(names, texts, strict=True))}
     file = InFlightFile(path, 1)
-    slot = file.fill(InFlight(*filled))
-    file.progress(slot, *seen)
+    slot = file.fill(in_flight(number.int, is_stream=is_stream, **filled))
+    file.progress(slot, *numbers[7:])
     found = open_in(path)
     file.clear(slot)
     file.close()
-    assert found == {slot: InFlight(*filled, *seen)}
+    seen = {"response_bytes": numbers[7], "sse_frames": numbers[8]}
+    assert found == {slot: in_flight(number.int, is_stream=is_stream, **filled, **seen)}
 
 
 @pytest.mark.parametrize("model", ["x" * 400, "€" * 400, "\ud800" * 9, "a\x00b"])
