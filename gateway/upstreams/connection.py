@@ -17,7 +17,7 @@ from gateway.upstreams.parser import AnswerParser
 from gateway.upstreams.response import LeanResponse
 
 if TYPE_CHECKING:
-    from gateway.upstreams.client import Timeouts
+    from gateway.upstreams.client import UpstreamRequest
     from gateway.upstreams.limits import ClientLimits
     from gateway.upstreams.pool import Pool
 
@@ -73,13 +73,14 @@ class Connection(asyncio.Protocol):
         """The pool counts it from now on."""
         self._pooled = True
 
-    def start(self, head: bytes, body: bytes, *, is_head: bool, timeouts: Timeouts, total_at: float) -> LeanResponse:
+    def start(self, head: bytes, request: UpstreamRequest, total_at: float) -> LeanResponse:
         """Write a request; its answer fills the response that is returned."""
+        timeouts, body = request.timeouts, request.body
         response = LeanResponse(self, self._loop, timeouts)
         response.total_at = total_at
         response.deadline = self._loop.time() + timeouts.first_byte_seconds
         self._response = response
-        self._parser.begin(response, is_head=is_head)
+        self._parser.begin(response, is_head=request.method == b"HEAD")
         if self._transport.is_closing():
             self._cut()
         elif len(body) <= _PIECE_BYTES:

@@ -49,10 +49,13 @@ class LeanClient:
         total_at = loop.time() + request.timeouts.total_seconds
         connection = pool.take() or await self._open(pool, request, total_at)  # 2
         try:
-            return await self._exchange(connection, head, request, total_at)  # 3, 4
+            response = connection.start(head, request, total_at)  # 3
+            await response.head()  # 4
         except StaleConnectionError:
             connection = await self._open(pool, request, total_at)
-            return await self._exchange(connection, head, request, total_at)
+            response = connection.start(head, request, total_at)
+            await response.head()
+        return response
 
     async def close(self) -> None:
         """Close all connections, those in use too, and wait until the event loop has let go of them."""
@@ -67,15 +70,6 @@ class LeanClient:
             connection.fail(UpstreamProtocolError("the client was closed"))
         for connection in connections:
             await connection.lost
-
-    async def _exchange(
-        self, connection: Connection, head: bytes, request: UpstreamRequest, total_at: float
-    ) -> LeanResponse:
-        response = connection.start(
-            head, request.body, is_head=request.method == b"HEAD", timeouts=request.timeouts, total_at=total_at
-        )
-        await response.head()
-        return response
 
     async def _open(self, pool: Pool, request: UpstreamRequest, total_at: float) -> Connection:
         if self._closed:

@@ -64,7 +64,13 @@ class LeanResponse:
         while not self.status:
             if self.fault is not None:
                 raise self.fault
-            await self._wait()
+            waiter = self.waiter = self.loop.create_future()
+            try:
+                await waiter
+            except asyncio.CancelledError:
+                self.waiter = None
+                self.abort()
+                raise
 
     async def read(self) -> bytes:
         """The next bytes, or ``b""`` at the end, when the connection goes back to its pool."""

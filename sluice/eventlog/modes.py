@@ -74,7 +74,7 @@ class DurableLog:
         if self._drops:
             await self._commit_or_count(events)
         else:
-            await self._journal.append(events)
+            await self._journal.submit(events)
 
     async def _commit_or_count(self, events: Sequence[EncodedEvent]) -> None:
         if not self._room.fits():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import pytest
@@ -43,6 +44,18 @@ def test_a_model_that_is_not_on_the_list_is_denied(model: str | None, message: s
         OpenAdmission(100).admit(exchange, LLM, SNAPSHOT)
     assert caught.value.message == message
     assert (exchange.price, exchange.reserved_nanos) == (None, 0)
+
+
+@pytest.mark.parametrize(
+    ("values", "passes"),
+    [({}, True), ({"method": "HEAD"}, True), ({"method": "DELETE"}, False), ({"body": b"{}"}, False)],
+)
+def test_a_list_denies_no_request_that_only_looks(values: dict[str, Any], passes: bool) -> None:
+    """``client.models.list()`` generates nothing and costs nothing."""
+    exchange = an_exchange(**{"model": None, "method": "GET", **values})
+    with contextlib.nullcontext() if passes else pytest.raises(ModelDenied):
+        OpenAdmission(100).admit(exchange, LLM, SNAPSHOT)
+    assert exchange.price is None
 
 
 def test_without_a_list_a_path_without_a_model_passes() -> None:

@@ -189,7 +189,10 @@ def test_interrupted_events_say_what_is_known() -> None:
     assert (log["response_code"], log["request_body"], log["response_body"]) == (None, None, None)
     assert (log["request_body_bytes"], log["response_body_bytes"], log["partial"]) == (99, 100, True)
     assert (analytics["prompt_tokens"], analytics["response_tokens"], analytics["total_tokens"]) == (25, 7, 32)
-    assert analytics["cost_status"] == "estimated"
+    assert (log["request_body_truncated"], log["response_body_truncated"]) == (True, True)
+    assert (analytics["model_name"], events["budget"]["model_name"]) == ("gpt-4o", "gpt-4o")
+    assert (analytics["tool_calls"], analytics["choices"], analytics["cost_status"]) == (0, 0, "estimated")
+    assert (events["budget"]["prompt_tokens"], events["budget"]["completion_tokens"]) == (25, 7)
     assert [attempt["may_be_billed"] for attempt in analytics["attempts"]] == [True]
 
 
@@ -215,7 +218,18 @@ def test_without_a_price_nothing_is_charged(values: dict[str, Any]) -> None:
     """Unpriced, and no budget event."""
     events = decoded(in_flight(1, **values))
     assert set(events) == {"proxy_log", "analytics"}
+    assert events["proxy_log"]["model_name"] == events["analytics"]["model_name"] == (values["model"] or None)
     assert (events["analytics"]["cost_nanos"], events["analytics"]["cost_status"]) == (None, "unpriced")
+
+
+def test_what_never_passed_was_not_cut() -> None:
+    """No body was sent, none came; an id of 0 stands for none; a clock that went back makes no time negative."""
+    cut = in_flight(1, request_bytes=0, user_id=0, model="", occurred_at=1 << 52, is_stream=False)
+    events = decoded(cut)
+    log, analytics = events["proxy_log"], events["analytics"]
+    assert (log["request_body_truncated"], log["response_body_truncated"], log["user_id"]) == (False, False, None)
+    assert (log["total_micros"], analytics["total_micros"]) == (0, 0)
+    assert (analytics["prompt_tokens"], analytics["response_tokens"]) == (0, 0)
 
 
 def test_a_charge_of_nothing_is_no_budget_event() -> None:
