@@ -45,9 +45,25 @@ class Halt(CollectorError):  # noqa: N818 - named by what to do
         self.remedy = remedy
 
 
-_VALUE = re.compile(r"""(?s)Preview of field's value.*|'[^']*'|"[^"]*"|\[[^\]]{3,}\]""")
+_MAX_READ_CHARACTERS = 4_096
+_PREVIEW = "Preview of field's value"
+_PLACE = re.compile(r"\[\d{1,9}:\d{1,9}\] ")  # line and column, with which Elasticsearch begins
+_QUOTED = re.compile(r"""(?s)['"\[\]](.*['"\[\]]|.*)""")
+_SHORT = re.compile(r"""\[[^'"\[\]]{0,2}\]""")  # a number, as in "rejected execution of bulk [1]"
 
 
 def without_values(reason: str) -> str:
-    """A foreign error message without what may be a field's value, capped: it goes into logs and headers."""
-    return _VALUE.sub("…", reason)[:MAX_REASON_CHARACTERS]
+    """A foreign error message without what may be a field's value, capped: it goes into logs and headers.
+
+    All from the first delimiter to the last is left out, or to the end where the last may be out of sight: a value may
+    hold delimiters of its own, so only too much is enough.
+    """
+    text = reason[:_MAX_READ_CHARACTERS].partition(_PREVIEW)[0]
+    is_whole = len(text) == len(reason)
+    place = _PLACE.match(text)
+    quoted = _QUOTED.search(text, place.end() if place else 0)
+    if is_whole and (quoted is None or _SHORT.fullmatch(quoted[0])):
+        return text[:MAX_REASON_CHARACTERS]
+    start, end = quoted.span() if quoted else (len(text), len(text))
+    rest = text[end:] if is_whole else ""
+    return f"{text[:start]}…{rest}"[:MAX_REASON_CHARACTERS]

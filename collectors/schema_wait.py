@@ -13,6 +13,8 @@ from schemas.codec import SchemaBook, UndecodableError
 from sluice.eventlog.interface import EventLogError
 
 _LOOK_SECONDS = 1.0
+_READ_SECONDS = 30.0
+"""A read that takes longer hangs, and is begun anew; Kafka's own bound is 20 s unless its timeouts are raised."""
 
 _log = structlog.get_logger(__name__)
 
@@ -41,8 +43,11 @@ class SchemaWait:
         What was given up once is looked for only once more while it keeps coming: waiting again would hold its
         partition up for good.
         """
+        now = self._clock()
+        if self._has_stopped(fingerprint, now):
+            del self._deadlines[fingerprint]
         self._held.setdefault(fingerprint, Delivery()).extend(delivery)
-        self._deadlines.setdefault(fingerprint, self._clock() + self._wait_seconds)
+        self._deadlines.setdefault(fingerprint, now + self._wait_seconds)
         self._wanted.set()
 
     async def run(self, release: Callable[[Delivery], None], lose: Callable[[Poison], None]) -> None:
@@ -58,9 +63,10 @@ class SchemaWait:
     async def look(self) -> bool:
         """Read what writers have published; whether the log answered: without an answer nothing is given up."""
         try:
-            texts = await self._read_schemas()
-        except EventLogError as error:
-            _log.warning("schemas could not be read", error=str(error))
+            async with asyncio.timeout(_READ_SECONDS):
+                texts = await self._read_schemas()
+        except (EventLogError, TimeoutError) as error:
+            _log.warning("schemas could not be read", error=str(error) or type(error).__name__)
             return False
         for text in texts:
             self._learn(text)
@@ -72,10 +78,15 @@ class SchemaWait:
             if fingerprint in self._book:
                 release(self._held.pop(fingerprint))
             elif now >= self._deadlines[fingerprint]:
+                self._deadlines[fingerprint] = now  # given up, for as long as it keeps coming
                 lose(unknown_schema(fingerprint, self._held.pop(fingerprint)))
-        for fingerprint, deadline in list(self._deadlines.items()):
-            if now - deadline > self._wait_seconds and fingerprint not in self._held:
+        for fingerprint in list(self._deadlines):
+            if self._has_stopped(fingerprint, now):
                 del self._deadlines[fingerprint]
+
+    def _has_stopped(self, fingerprint: bytes, now: float) -> bool:
+        """Whether a schema given up has not come for a whole wait: if it comes again it is waited for again."""
+        return fingerprint not in self._held and now - self._deadlines.get(fingerprint, now) > self._wait_seconds
 
     def _learn(self, text: bytes) -> None:
         try:

@@ -20,6 +20,7 @@ from collectors.settings import ServerSettings
 PROGRESS_SECONDS = 120.0
 """A service whose oldest unfinished record is older does not make progress."""
 
+_SHUTDOWN_SECONDS = 1.0  # what a page that is being read has left when the process stops
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -42,17 +43,18 @@ class HealthServer:
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", self._render)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
         await self._runner.setup()
         host, port = self._settings.host, self._settings.port
+        shown = f"[{host}]" if ":" in host else host  # an IPv6 address
         try:
-            await web.TCPSite(self._runner, host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self.close()
             remedy = "set server.port in collectors.yaml to a free one, or to 0 for any"
-            raise PortTakenError(f"cannot listen on {host}:{port} ({error.strerror or error}); {remedy}") from error
+            raise PortTakenError(f"cannot listen on {shown}:{port} ({error.strerror or error}); {remedy}") from error
         bound = self._runner.addresses[0][1]
-        return f"http://{host}:{bound}"
+        return f"http://{shown}:{bound}"
 
     async def close(self) -> None:
         """Stop listening."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -108,12 +108,10 @@ class Watch:
             for name, each in lag.items()
             if each.retention_ms is not None and name in ages
         ]
-        nearest = min(left, default=None)
         records = {partition: each.records for partition, each in lag.items()}
-        self._metrics.lagging(
-            records, max(ages.values(), default=0) / 1_000, None if nearest is None else nearest[0] / 1_000
-        )  # fmt: skip
-        self._warn_of_loss(*(nearest or (1, 1)))
+        seconds_to_loss = min((left_ms / 1_000 for left_ms, _ in left), default=None)
+        self._metrics.lagging(records, max(ages.values(), default=0) / 1_000, seconds_to_loss)
+        self._warn_of_loss(left)
 
     def _oldest_at_ms(self, partition: Partition, lag: PartitionLag) -> int | None:
         """When the oldest unfinished record was appended: as the log knows it, else as we do of what was taken in."""
@@ -122,9 +120,9 @@ class Watch:
         lane = self._tracker.lane(partition)
         return lag.oldest_at_ms if lag.oldest_at_ms is not None or lane is None else lane.oldest_at_ms()
 
-    def _warn_of_loss(self, left_ms: int, retention_ms: int) -> None:
-        """An alert when half and when a fifth of the retention is left."""
-        share = next((share for share in _LOSS_SHARES if left_ms <= share * retention_ms), 1.0)
+    def _warn_of_loss(self, left: Iterable[tuple[int, int]]) -> None:
+        """An alert when half and when a fifth of the retention is left, on the partition that has the least of it."""
+        share, left_ms = min(((_loss_share(*each), each[0]) for each in left), default=(1.0, 0))
         if share < self._loss_share:
             seconds = str(left_ms // 1_000)
             message = f"in {seconds} s the log deletes records that this service has not finished"
@@ -138,3 +136,8 @@ class Watch:
             self._taken, self._moved_at = self._intake.taken, self._clock()
             return False
         return self._clock() - self._moved_at >= self._stall_seconds
+
+
+def _loss_share(left_ms: int, retention_ms: int) -> float:
+    """The smallest of the shares that operators are told of which is not exceeded; 1 where none is reached."""
+    return next((share for share in _LOSS_SHARES if left_ms <= share * retention_ms), 1.0)

@@ -90,7 +90,7 @@ class Writer:
 
     async def _wait_as_asked(self) -> None:
         """Until the time that the sink's ``Retry-After`` named: it was said to one write and holds for all."""
-        if (seconds := self._not_before - self._clock()) > 0:
+        while (seconds := self._not_before - self._clock()) > 0:  # noqa: ASYNC110 - more may be asked meanwhile
             await asyncio.sleep(seconds)
 
     async def _attempt(self, documents: Any) -> Verdict:
@@ -114,7 +114,8 @@ class Writer:
             self._health.halt(SINK, cause)
         elif cause.throttled:
             self.concurrency.throttled(started_in)
-            self._not_before = self._clock() + min(cause.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
+            seconds = min(cause.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
+            self._not_before = max(self._not_before, self._clock() + seconds)
             self._health.clear(SINK)  # it answers: slower is not broken
         else:
             self._health.trouble(SINK, str(cause))

@@ -58,6 +58,8 @@ class _Bulk(msgspec.Struct):
 
 
 _DECODER = msgspec.json.Decoder(_Bulk)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that are no answer; the second and third are no ``DecodeError``."""
 
 
 def judge_bulk(answer: Answer, count: int) -> Verdict:
@@ -67,7 +69,7 @@ def judge_bulk(answer: Answer, count: int) -> Verdict:
         return Verdict()
     try:
         bulk = _DECODER.decode(body)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         return _nothing_known(count, f"unreadable bulk answer: {without_values(str(error))}")
     if len(bulk.items) != count or any(len(item) != 1 for item in bulk.items):
         return _nothing_known(count, f"bulk answer has {len(bulk.items)} items for {count} documents")
@@ -135,7 +137,7 @@ def cause_of_request(answer: Answer) -> Retryable | Unprocessable | Halt:
 def _error_of(body: bytes) -> Mapping[str, Any]:
     try:
         found = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return {}
     error = found.get("error") if isinstance(found, dict) else None
     return error if isinstance(error, dict) else {}
@@ -143,4 +145,4 @@ def _error_of(body: bytes) -> Mapping[str, Any]:
 
 def _seconds(retry_after: str) -> float | None:
     """``Retry-After`` in seconds; its form as a date is not worth a clock comparison."""
-    return float(retry_after) if retry_after.isdigit() else None
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from itertools import permutations
+from typing import Annotated, Any, Self
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
 
 from schemas.events import Kind
 from sluice.eventlog.settings import Section
-from sluice.eventstore.names import INDEX_NAMES
+from sluice.eventstore.names import INDEX_NAMES, daily_pattern
 
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
@@ -38,7 +39,15 @@ def _bytes(value: Any) -> Any:
     return int(match["number"]) * _BYTES[(match["unit"] or "b").lower()]
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+def _has_good_port(parts: SplitResult) -> bool:
+    """Or none, which is the default one."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
 IndexName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,199}$")]
 
@@ -49,6 +58,18 @@ class IndexSettings(Section):
     proxy_logs: IndexName = INDEX_NAMES["proxy_log"]
     analytics: IndexName = INDEX_NAMES["analytics"]
     budget: IndexName = INDEX_NAMES["budget"]
+
+    @model_validator(mode="after")
+    def stems_are_apart(self) -> Self:
+        """No pattern of one event's indices matches another's: the server refuses such templates."""
+        for (key, stem), (other_key, other) in permutations(self, 2):
+            if f"{other}-".startswith(f"{stem}-"):
+                message = (
+                    f"{other_key}: {other!r} is in reach of {key}: {stem!r}, whose indices are {daily_pattern(stem)}; "
+                    "give each event a name that does not begin with another's and a dash"
+                )
+                raise ValueError(message)
+        return self
 
     def names(self) -> dict[Kind, str]:
         """By kind of event."""
@@ -86,6 +107,9 @@ class ElasticsearchSettings(Section):
             raise ValueError(message)
         if parts.username or parts.password:
             message = "must not hold credentials; use username and password"
+            raise ValueError(message)
+        if not _has_good_port(parts):
+            message = "must have a port from 1 to 65535, e.g. http://localhost:9200"
             raise ValueError(message)
         return value.rstrip("/")
 

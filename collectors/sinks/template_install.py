@@ -35,7 +35,10 @@ async def install_templates(http: ElasticsearchHttp, stems: Mapping[Kind, str], 
 
 async def _version(http: ElasticsearchHttp, template: Template) -> int:
     answer = await _request(http, "GET", template.path)
-    return 0 if answer is None else installed_version(template, answer)
+    try:
+        return 0 if answer is None else installed_version(template, answer)
+    except ValueError as error:
+        raise Retryable(f"unreadable answer of Elasticsearch: {error}") from error
 
 
 async def _request(

@@ -6,7 +6,7 @@ Raises AnswerError for what cannot be applied, PluginBlocked for a block.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sluice.plugin_host.errors import PluginBlocked
@@ -144,10 +144,10 @@ def _check_request(request: Any, message: PluginRequest) -> None:
     if not isinstance(request, PluginRequest):
         text = f"request is {_kind(request)}, not a PluginRequest"
         raise AnswerError(text)
-    for field in fields(message):
-        own = getattr(message, field.name)
-        if field.name not in _FROM_REQUEST and getattr(request, field.name, own) != own:
-            text = f"{field.name} of a request cannot be changed"
+    for name in message.__struct_fields__:
+        own = getattr(message, name)
+        if name not in _FROM_REQUEST and getattr(request, name, own) != own:
+            text = f"{name} of a request cannot be changed"
             raise AnswerError(text)
 
 

@@ -24,9 +24,6 @@ from collectors.service import Service, ServiceFailedError
 from collectors.settings import HostSettings, Settings
 from tests.collectors.fakes import until
 
-pytestmark = pytest.mark.filterwarnings("ignore:shutdown_timeout should be set on BaseRunner:DeprecationWarning")
-# aiohttp wants it on the runner now; server.py still gives it to the site
-
 DEADLINE_SECONDS = 20.0
 Behaviour = Callable[[Service], Awaitable[None]]
 

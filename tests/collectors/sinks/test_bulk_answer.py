@@ -164,7 +164,6 @@ def test_an_answer_that_is_no_bulk_s_is_no_success(body: bytes) -> None:
     assert verdict.poison == {}
 
 
-@pytest.mark.xfail(reason="msgspec raises UnicodeDecodeError and RecursionError, which are no DecodeError")
 @pytest.mark.parametrize("body", [b'{"errors":true,"items":[{"cre\xff":{"status":201}}]}', b'{"x":' + b"[" * 100_000])
 def test_garbage_that_msgspec_names_otherwise_is_no_success_either(body: bytes) -> None:
     """Bytes that are no UTF-8, and brackets without end, are an unreadable answer like any other."""
@@ -176,11 +175,7 @@ def test_garbage_that_msgspec_names_otherwise_is_no_success_either(body: bytes) 
 @given(st.binary(max_size=200), st.integers(0, 5))
 def test_no_garbage_is_a_success(body: bytes, count: int) -> None:
     """Random bytes never acknowledge a document."""
-    try:
-        verdict = judge_bulk(Answer(200, body), count)
-    except UnicodeDecodeError:  # see above
-        return
-    assert verdict.retry == list(range(count))
+    assert judge_bulk(Answer(200, body), count).retry == list(range(count))
 
 
 @pytest.mark.parametrize("spaces", [False, True])
@@ -249,7 +244,6 @@ def test_retry_after_is_read_in_seconds(header: str, seconds: float | None) -> N
         assert cause.retry_after_seconds == seconds
 
 
-@pytest.mark.xfail(reason="str.isdigit is true of digits that float does not read", raises=ValueError)
 def test_retry_after_may_be_any_text() -> None:
     """A superscript two is a digit to Python's ``isdigit`` and no number to ``float``: it is as none."""
     cause = cause_of_request(Answer(503, b"", "²"))

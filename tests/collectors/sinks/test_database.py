@@ -110,7 +110,7 @@ async def test_file_that_is_no_database_halts(tmp_path: Path) -> None:
 async def connection_threads_ended() -> None:
     """A connection that could not be opened ends its thread behind the caller's back; the loop must outlive it."""
     async with asyncio.timeout(10):
-        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):
+        while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -177,24 +177,33 @@ async def test_a_server_that_is_away_is_waited_for(server: ScriptedElasticsearch
         await install_templates(http, STEMS)
 
 
-@pytest.mark.xfail(
-    reason="installed_version trusts the form of what is in the answer", raises=(TypeError, AttributeError)
-)
 @pytest.mark.parametrize(
     "found",
     [
         {"component_templates": None},
         {"component_templates": [7]},
+        {"component_templates": {"component_template": {}}},
+        {"component_templates": [{}]},
         {"component_templates": [{"component_template": None}]},
-        {"component_templates": [{"component_template": {"_meta": None}}]},
+        {"component_templates": [{"component_template": []}]},
+        {"component_templates": [{"component_template": {"_meta": "text"}}]},
     ],
 )
-async def test_an_answer_of_another_form_breaks_nothing(
+async def test_an_answer_of_another_form_is_unreadable(
     server: ScriptedElasticsearch, http: ElasticsearchHttp, found: dict[str, Any]
 ) -> None:
-    """JSON that is none of Elasticsearch's is an unreadable answer or no template, not the end of the service."""
+    """JSON that is none of Elasticsearch's says nothing of the template: asked again, and nothing is installed."""
     answer_to(server, "GET", Reply(200, orjson.dumps(found)))
-    try:
+    with pytest.raises(Retryable, match="unreadable"):
         await install_templates(http, STEMS)
-    except (Retryable, Halt):
-        return
+    assert puts(server) == []
+
+
+@pytest.mark.parametrize("meta", [None, {}])
+async def test_a_template_without_meta_is_as_none(
+    server: ScriptedElasticsearch, http: ElasticsearchHttp, meta: dict[str, Any] | None
+) -> None:
+    """Somebody's own: replaced."""
+    await install_templates(http, STEMS)
+    server.templates[f"/{PATHS[0]}"]["_meta"] = meta
+    assert await install_templates(http, STEMS) == [PATHS[0]]

@@ -98,7 +98,7 @@ def test_sync_waits_for_the_device(tmp_path: Path, descriptor: int, monkeypatch:
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(OSError, match="input/output error"):
         DISK.sync_directory(tmp_path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
 def test_a_rename_replaces(tmp_path: Path) -> None:

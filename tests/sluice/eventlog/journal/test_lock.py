@@ -92,7 +92,7 @@ def test_nobody_holds_what_is_not_there(path: Path) -> None:
             FileLock(path, REMEDY)
     held.release()
     assert not is_held(path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
 @pytest.mark.parametrize(("content", "pid"), [(b"", "unknown"), (b"\n", "unknown"), (b"\xff\xfe7\n", "��7")])

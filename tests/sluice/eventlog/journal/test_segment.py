@@ -96,7 +96,7 @@ def test_a_reader_that_is_refused_keeps_no_file_open(tmp_path: Path) -> None:
     for _ in range(20):
         with pytest.raises(BadHeaderError):
             SegmentReader(path)
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert len(os.listdir("/proc/self/fd")) <= before  # noqa: PTH208
 
 
 @given(bodies)

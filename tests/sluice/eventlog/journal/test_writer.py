@@ -90,7 +90,7 @@ def test_a_new_segment_leaves_the_old_one_alone(tmp_path: Path) -> None:
     writer.write([b"new"])
     assert (content(tmp_path, 1), content(tmp_path, 2)) == (b"old", b"new")
     writer.close()
-    assert open_files() == before
+    assert open_files() <= before
 
 
 def test_a_seal_is_a_frame_of_the_segment(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_start_that_fails_leaves_the_old_segment_going_on(tmp_path: Path, call
         writer.start(SECOND)
     disk.failing = set()
     assert [path.name for path in tmp_path.iterdir()] == ["00000001.seg"]
-    assert open_files() == before
+    assert open_files() <= before
     writer.write([b"two"])
     assert content(tmp_path) == b"onetwo"
     writer.start(SECOND)

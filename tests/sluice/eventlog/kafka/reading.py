@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -10,6 +11,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from schemas.topics import Topics
 from sluice.eventlog.settings import LogSettings
 from tests.servers import Kafka
+
+SECONDS = 30.0
 
 
 def settings_for(kafka: Kafka, namespace: str, **more: object) -> LogSettings:
@@ -35,17 +38,17 @@ async def make_topic(kafka: Kafka, name: str, partitions: int = 2, **configs: st
 
 async def records_in(kafka: Kafka, topic: str, partitions: int) -> list[Any]:
     """Everything in a topic, in the order of partitions and offsets."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, auto_offset_reset="earliest")
     await consumer.start()
+    found: list[Any] = []
     try:
         own = [TopicPartition(topic, number) for number in range(partitions)]
         consumer.assign(own)
         ends = await consumer.end_offsets(own)
-        await consumer.seek_to_beginning(*own)
-        found: list[Any] = []
-        while len(found) < sum(ends.values()):
-            for batch in (await consumer.getmany(timeout_ms=1000)).values():
-                found += batch
+        async with asyncio.timeout(SECONDS):
+            while len(found) < sum(ends.values()):
+                for batch in (await consumer.getmany(timeout_ms=1000)).values():
+                    found += batch
     finally:
         await consumer.stop()
     return sorted(found, key=lambda record: (record.partition, record.offset))
