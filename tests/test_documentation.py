@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
+from collectors.metrics import CollectorMetrics
 from collectors.settings import Settings as CollectorSettings
+from gateway.outcomes import Outcome
 from gateway.settings import Settings as GatewaySettings
+from gateway.telemetry import GatewayMetrics
 from sluice.settings import load_settings
+from sluice.telemetry import Registry
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("schemas", "sluice", "gateway", "collectors")
@@ -25,6 +30,22 @@ def test_every_package_has_a_readme_that_names_its_files(folder: Path) -> None:
         return
     text = (ROOT / folder / "README.md").read_text()
     assert [name for name in modules if name not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "registry"), [("gateway", GatewayMetrics().registry), ("collectors", CollectorMetrics().registry)]
+)
+def test_every_metric_is_in_its_package_s_readme(folder: str, registry: Registry) -> None:
+    """By name, labels and meaning, as it is served."""
+    text = (ROOT / folder / "README.md").read_text()
+    rows = [f"| `{each.name}` | {', '.join(each.labels)} | {each.meaning} |" for each in registry.families()]
+    assert [row for row in rows if row not in text] == []
+
+
+def test_every_outcome_is_in_the_gateway_s_readme() -> None:
+    """With its status and its events."""
+    table = (ROOT / "gateway" / "README.md").read_text().partition("## Outcomes")[2].partition("\n## ")[0]
+    assert {name for name in get_args(Outcome) if f"`{name}`" not in table} == set()
 
 
 def blocks(language: str) -> list[str]:
