@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sluice.commands import Commands
+from sluice.commands import Commands, need
 from sluice.logs import configure_logs
 from sluice.settings import SettingsError, load_settings
 
@@ -22,11 +21,9 @@ _Config = Annotated[Path, typer.Option("--config", "-c", help="Where the event l
 
 def register(commands: Commands) -> None:
     """Add ``sluice collect`` and the settings it reads. Raises ModuleNotFoundError where the extra is missing."""
-    for module in _NEEDED:
-        if find_spec(module) is None:
-            raise ModuleNotFoundError(name=module)
-    commands.app.command("collect")(collect)
     commands.add_settings("collectors", lambda document: "data_collection_plugins" in document, _load)
+    need(*_NEEDED)
+    commands.app.command("collect")(collect)
 
 
 def _load(path: Path) -> Any:

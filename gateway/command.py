@@ -9,32 +9,35 @@ import secrets
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from gateway.access.credentials import hash_token
 from gateway.errors import PortTakenError
 from gateway.settings import Settings
-from sluice.commands import Commands, Finding
+from sluice.commands import Commands, Finding, need
 from sluice.eventlog.interface import EventLogError
 from sluice.logs import configure_logs
 from sluice.plugin_host.errors import PluginLoadError
 from sluice.settings import SettingsError, load_settings
 
+_NEEDED = ("fastapi", "httptools", "httpx", "uvicorn")
 _TOKEN_BYTES = 32
 _EXPECTED = (SettingsError, PortTakenError, PluginLoadError, EventLogError)
 """What keeps a gateway from starting and is somebody's to mend: a line for each, no traceback."""
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings file, YAML or JSON.")]
 
 
 def register(commands: Commands) -> None:
     """Called by ``sluice`` through the entry-point group ``sluice.commands``."""
-    commands.app.command("gateway")(gateway)
     commands.app.command("token")(token)
     commands.add_settings("gateway", lambda document: "data_collection_plugins" not in document, load)
+    need(*_NEEDED)
     commands.add_check("gateway", check)
+    commands.app.command("gateway")(gateway)
 
 
 def load(path: Path) -> Settings:
@@ -54,7 +57,7 @@ def gateway(
     host: Annotated[str | None, typer.Option(help="Instead of gateway.host.")] = None,
     port: Annotated[int | None, typer.Option(min=0, max=65_535, help="Instead of gateway.port.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, max=128, help="Instead of gateway.workers.")] = None,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[LogLevel, typer.Option(case_sensitive=False, help="What is logged.")] = "info",
     worker: Annotated[str, typer.Option(hidden=True)] = "",
     listener: Annotated[int, typer.Option(hidden=True)] = -1,
     parent: Annotated[int, typer.Option(hidden=True)] = -1,
@@ -100,7 +103,7 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
 
 
 def token(
-    app: Annotated[int, typer.Option(help="The id of the app that the token is for.")] = 1,
+    app: Annotated[int, typer.Option(min=1, help="The id of the app that the token is for.")] = 1,
 ) -> None:
     """Make a token: prints it once, and the entry for `tokens:` in sluice.yaml, which holds only its hash.
 

@@ -53,6 +53,9 @@ def main() -> None:
 
         Example: sluice doctor --config sluice.yaml
         """
+        if not commands.checks:
+            typer.echo("nothing to look at is installed: pip install 'sluice-gateway[all]'", err=True)
+            raise typer.Exit(2)
         findings = {name: list(check(config)) for name, check in commands.checks.items()}
         _show_findings(findings, as_json=as_json)
         raise typer.Exit(0 if all(found.ok for each in findings.values() for found in each) else 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -61,23 +62,33 @@ class Commands:
 
 
 def load_commands(app: typer.Typer) -> Commands:
-    """Every package's commands; one whose extra is not installed is left out with what to install."""
+    """Every package's commands; where an extra is not installed its command says what to install.
+
+    A package registers what needs no extra (its settings, for ``validate``) before what does.
+    """
     commands = Commands(app)
     for entry in sorted(entry_points(group=GROUP), key=lambda found: found.name, reverse=True):
         try:
-            register = entry.load()
+            entry.load()(commands)
         except ModuleNotFoundError as error:
             _add_missing(app, entry.name, error.name or "a package")
-        else:
-            register(commands)
     return commands
+
+
+def need(*modules: str) -> None:
+    """Raise ModuleNotFoundError for the first that is not installed; called by whoever registers a command."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise ModuleNotFoundError(name=module)
 
 
 def _add_missing(app: typer.Typer, extra: str, module: str) -> None:
     """Stand in for the command of a package whose extra is missing, and say how to have it."""
     name = {"collectors": "collect"}.get(extra, extra)
 
-    @app.command(name, help=f"Not installed: pip install 'sluice-gateway[{extra}]'.")
+    anything = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+    @app.command(name, help=f"Not installed: pip install 'sluice-gateway[{extra}]'.", context_settings=anything)
     def missing() -> None:
         typer.echo(f"{module} is not installed: pip install 'sluice-gateway[{extra}]'", err=True)
         raise typer.Exit(2)

@@ -167,15 +167,15 @@ def test_its_settings_file_is_recognised(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("missing", ["polars", "elasticsearch", "sqlalchemy", "aiosqlite"])
-def test_without_its_extra_nothing_is_registered(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_without_its_extra_only_settings_are_registered(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """The first module that is missing is named, and no half of a command is left in its place."""
     commands = Commands(typer.Typer())
     found: Any = lambda name: None if name == missing else object()  # noqa: E731 - one expression
-    monkeypatch.setattr(command, "find_spec", found)
+    monkeypatch.setattr("sluice.commands.find_spec", found)
     with pytest.raises(ModuleNotFoundError) as caught:
         command.register(commands)
     assert caught.value.name == missing
-    assert (commands.app.registered_commands, commands.settings) == ([], [])
+    assert (commands.app.registered_commands, [tree.name for tree in commands.settings]) == ([], ["collectors"])
 
 
 def test_help_loads_nothing_heavy() -> None:

@@ -34,6 +34,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return code if isinstance(code, int) else 0
 
 
+def test_a_doctor_without_anything_to_look_at_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Silence and status 0 would read as health."""
+    monkeypatch.setattr(cli, "load_commands", Commands)
+    assert run(monkeypatch, "doctor") == 2
+    assert "pip install" in capsys.readouterr().err
+
+
 def with_check(monkeypatch: pytest.MonkeyPatch, **findings: list[Finding]) -> list[Path]:
     """Let ``doctor`` find this; returns the paths that its checks were given."""
     asked: list[Path] = []

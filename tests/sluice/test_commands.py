@@ -86,11 +86,22 @@ def test_a_missing_extra_says_what_to_install(installed: Any, extra: str, comman
     """Its command is there all the same, says what is missing, and ends with status 2; the others work."""
     app, commands = installed(entry(extra, "no_such_module_at_all:register"), entry("b", f"{__name__}:register_second"))
     assert (commands.settings, commands.checks) == ([], {})
-    result = CliRunner().invoke(app, [command])
+    result = CliRunner().invoke(app, [command, "--config", "sluice.yaml"])
     assert result.exit_code == 2
     assert result.output == f"no_such_module_at_all is not installed: pip install 'sluice-gateway[{extra}]'\n"
     assert f"sluice-gateway[{extra}]" in CliRunner().invoke(app, ["--help"]).output
     assert CliRunner().invoke(app, ["bye"]).output == "bye\n"
+
+
+@pytest.mark.parametrize(("extra", "module"), [("gateway", "uvicorn"), ("collectors", "polars")])
+def test_settings_are_checked_without_the_extra(monkeypatch: pytest.MonkeyPatch, extra: str, module: str) -> None:
+    """``sluice validate`` knows both files on a base installation, as in a pipeline that only checks them."""
+    monkeypatch.setattr(commands_module, "find_spec", lambda name: None if name == module else name)
+    app = typer.Typer()
+    commands = load_commands(app)
+    assert {tree.name for tree in commands.settings} == {"gateway", "collectors"}
+    result = CliRunner().invoke(app, [{"collectors": "collect"}.get(extra, extra)])
+    assert (result.exit_code, module in result.output) == (2, True)
 
 
 def test_a_package_that_is_broken_is_no_missing_one(installed: Any) -> None:
