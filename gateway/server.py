@@ -189,12 +189,17 @@ class Cycle(RequestResponseCycle):
 
     def _send_head(self, message: Any) -> None:
         status: int = message["status"]
-        headers = [*self.default_headers, *message.get("headers", ())]
+        headers = list(message.get("headers", ()))
+        has_date = False
         for name, value in headers:
             if name == b"content-length":
                 self.expected_content_length, self.chunked_encoding = int(value), False
+            elif name == b"date":
+                has_date = True
             elif name == b"connection" and value.lower() == b"close":
                 self.keep_alive = False
+        if not has_date:
+            headers += self.default_headers  # uvicorn's date; the vendor's own says when the answer was made
         if not self.keep_alive:
             headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
         if self.chunked_encoding is None and status not in _BODILESS and self.scope["method"] != "HEAD":
