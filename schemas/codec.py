@@ -52,6 +52,9 @@ FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) 
 """What today's writers put in front of each event."""
 
 _FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
+_USUAL_ID_BYTES = 38
+"""Of an exchange's event; a correction's id is longer."""
+_USUAL_FRAMES = {kind: frame + encode_long(_USUAL_ID_BYTES) for kind, frame in _FRAMES.items()}
 _ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], ("exchange_id", "request_id"))
 _ENCODE_PROXY_LOG = record_encoder(record_schema(ProxyLogFields)["fields"])
 _ENCODE_ANALYTICS = record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",))
@@ -81,7 +84,8 @@ class EncodedEvent(msgspec.Struct, frozen=True):
 
 def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
     """A whole event: frame, id, sequence number, and everything behind them."""
-    return _FRAMES[kind] + encode_long(len(event_id)) + event_id + encode_long(sequence) + tail
+    head = _USUAL_FRAMES[kind] if len(event_id) == _USUAL_ID_BYTES else _FRAMES[kind] + encode_long(len(event_id))
+    return head + event_id + encode_long(sequence) + tail
 
 
 def encode_exchange(

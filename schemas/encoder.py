@@ -139,11 +139,15 @@ def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
     plain = kind["type"] if isinstance(kind, dict) else kind
     return {
         "string": f"TEXTS[{value}]",
-        _UNIQUE: f"(long(len(raw := {value}.encode('utf-8', 'replace'))) + raw)",
+        _UNIQUE: _with_length(f"{value}.encode('utf-8', 'replace')"),
         "long": f"(LONGS[number] if 0 <= (number := {value}) < {_SMALL} else long(number))",
         "boolean": f"(b'\\1' if {value} else b'\\0')",
-        "bytes": f"(long(len(raw := {value})) + raw)",
+        "bytes": _with_length(value),
     }[plain]
+
+
+def _with_length(value: str) -> str:
+    return f"((LONGS[size] if (size := len(raw := {value})) < {_SMALL} else long(size)) + raw)"
 
 
 def _item_encoder(kind: Any) -> Callable[[Any], bytes]:
@@ -160,4 +164,5 @@ def _array(items: Sequence[Any], encode: Callable[[Any], bytes]) -> bytes:
         if shared.encoded is None:
             shared.encoded = _array([*items], encode)
         return shared.encoded
-    return b"".join((encode_long(len(items)), *map(encode, items), b"\0"))
+    count = len(items)
+    return b"".join((_LONGS[count] if count < _SMALL else encode_long(count), *map(encode, items), b"\0"))
