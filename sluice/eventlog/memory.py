@@ -19,6 +19,7 @@ from schemas.events import KINDS, Kind
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.eventlog.interface import (
+    CommitFailedError,
     EventLogError,
     OffsetLostError,
     Partition,
@@ -67,7 +68,7 @@ class MemoryBroker:
         self.groups: defaultdict[str, Group] = defaultdict(Group)
         self.lanes: defaultdict[Partition, Lane] = defaultdict(Lane)
         self._partitions = {topic.name: topic.partitions for topic in self.topics.all()}
-        self._changed = asyncio.Event()
+        self.changed = asyncio.Event()
 
     def partitions_of(self, topic: str) -> list[Partition]:
         """Those of one topic; they need not hold anything yet."""
@@ -77,15 +78,21 @@ class MemoryBroker:
         """Whether so many more may be there, beside those that are."""
         return sum([len(lane.records) for lane in self.lanes.values()]) + records <= self.max_records
 
-    def append(self, records: Sequence[Record]) -> None:
-        """Write all of them or none, each to the partition of its key; raises ``error`` where that is set."""
+    def append(self, records: Iterable[Record]) -> None:
+        """Write all of them or none, each to the partition of its key.
+
+        Raises ``error`` where that is set, CommitFailedError for what no log could write.
+        """
         if self.error is not None:
             raise self.error
+        try:
+            written = [(record, _partition_number(record, len(self.partitions_of(record.topic)))) for record in records]
+        except (TypeError, ValueError) as error:
+            message = f"cannot be written: {error}"
+            raise CommitFailedError(message) from error
         now_ms = now_micros() // 1000
-        for topic, key, value, headers in records:
-            partitions = self.partitions_of(topic)
-            number = crc32(key) % len(partitions)
-            lane = self.lanes[partitions[number]]
+        for (topic, key, value, headers), number in written:
+            lane = self.lanes[Partition(topic, number)]
             offset = lane.start + len(lane.records)
             lane.records.append(StoredRecord(topic, number, offset, now_ms, key, value, headers))
         self.notify()
@@ -100,14 +107,8 @@ class MemoryBroker:
 
     def notify(self) -> None:
         """Wake every poll that waits."""
-        self._changed.set()
-        self._changed = asyncio.Event()
-
-    async def wait(self, seconds: float) -> None:
-        """Until something changes, or for so long."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
+        self.changed.set()
+        self.changed = asyncio.Event()
 
     async def settle(self, group: Group) -> None:
         """Share the partitions out anew, as Kafka's eager protocol: first everybody gives up everything."""
@@ -124,6 +125,13 @@ class MemoryBroker:
                 member.assign(share)
                 await member.tell("on_assigned")
         self.notify()
+
+
+def _partition_number(record: Record, count: int) -> int:
+    """Where a key goes. Raises TypeError or ValueError for a record that is not of bytes and names that are text."""
+    topic, key, value, headers = record
+    b"".join((topic.encode(), key, b"" if value is None else value, *(name.encode() + raw for name, raw in headers)))
+    return crc32(key) % count
 
 
 class MemoryEventLog:
@@ -151,17 +159,16 @@ class MemoryEventLog:
         return self.broker.room_for(self.broker.reserved * len(KINDS) + self.broker.max_records // 5)
 
     async def commit(self, events: Sequence[EncodedEvent]) -> None:
-        """Keep one exchange's events, with the headers they have in Kafka; raises the broker's ``error``."""
+        """Keep one exchange's events, with the headers they have in Kafka; raises CommitFailedError, ``error``."""
         sequences = dict(self._sequences)
-        records = []
-        for event in events:
-            sequences[event.kind] += 1
-            topic = self.broker.topics.event(event.kind).name
-            headers = cloudevent_headers(topic, event.event_id, self._source, event.occurred_at, event.traceparent)
-            value = event.value(sequences[event.kind])
-            records.append(Record(topic, event.exchange_id.encode(), value, tuple(headers)))
-        self.broker.append(records)
+        self.broker.append(self._encode(event, sequences) for event in events)
         self._sequences = sequences
+
+    def _encode(self, event: EncodedEvent, sequences: dict[Kind, int]) -> Record:
+        sequence = sequences[event.kind] = sequences[event.kind] + 1
+        topic = self.broker.topics.event(event.kind).name
+        headers = cloudevent_headers(topic, event.event_id, self._source, event.occurred_at, event.traceparent)
+        return Record(topic, event.exchange_id.encode(), event.value(sequence), tuple(headers))
 
     async def close(self) -> None:
         """What was committed stays."""
@@ -174,7 +181,7 @@ class MemoryPublisher:
         self._broker = broker
 
     async def publish(self, records: Sequence[Record]) -> None:
-        """All or none; raises the broker's ``error``."""
+        """All or none; raises CommitFailedError, ``error``."""
         self._broker.append(records)
 
     async def close(self) -> None:
@@ -212,7 +219,8 @@ class MemorySource:
             left = deadline - asyncio.get_running_loop().time()
             if found or left <= 0:
                 return found
-            await self._broker.wait(left)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._broker.changed.wait(), left)
 
     def _take(self, max_records: int) -> dict[Partition, Sequence[PolledRecord]]:
         found: dict[Partition, Sequence[PolledRecord]] = {}
@@ -221,12 +229,11 @@ class MemorySource:
             if offset < lane.start:
                 message = f"{partition.topic}-{partition.partition}: offsets {offset} to {lane.start - 1} are gone"
                 raise OffsetLostError(message)
-            records = [] if partition in self._paused else lane.since(offset)[:max_records]
-            if records:
+            if partition not in self._paused and (records := lane.since(offset)[:max_records]):
                 found[partition] = records
                 max_records -= len(records)
-        for partition, records in found.items():
-            self._next[partition] = self._next.pop(partition) + len(records)
+        for partition, taken in found.items():
+            self._next[partition] = self._next.pop(partition) + len(taken)
         return found
 
     async def commit(self, next_offsets: Mapping[Partition, int]) -> bool:

@@ -14,17 +14,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import orjson
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from schemas.codec import EncodedEvent
+from schemas.events import Kind
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.eventlog.interface import (
     Boot,
     CommitFailedError,
     EventLog,
+    OffsetLostError,
     Partition,
     PolledRecord,
     Publisher,
@@ -41,7 +44,7 @@ from sluice.eventlog.modes import DurableLog
 from sluice.eventlog.places import collector_journal, gateway_journal
 from sluice.eventlog.relay import Relay
 from sluice.eventlog.settings import JournalSettings, LogSettings
-from tests.sluice.eventlog.journal.making import FailingDisk
+from tests.sluice.eventlog.journal.making import BOOK, FailingDisk, exchange
 
 SECONDS = 30.0
 """What a slow machine gets; nothing here takes so long."""
@@ -86,6 +89,8 @@ class Bench(ABC):
     """What says that records were deleted which a group had not read."""
     keeps_whole_entries = False
     """Whether a poll may give the rest of an exchange beyond ``max_records``."""
+    quiet_seconds = 0.05
+    """How long a poll waits before nothing counts as nothing."""
 
     def __init__(self, topics: Topics) -> None:
         self.topics = topics
@@ -125,6 +130,10 @@ class Bench(ABC):
         source = self.source(group, topics)
         await source.start(Listener())
         return source
+
+    async def nothing_comes(self, source: Source) -> bool:
+        """Whether a poll that waits a little finds nothing."""
+        return not await source.poll(self.quiet_seconds, 1000)
 
     def publisher(self) -> Publisher:
         """A service's."""
@@ -187,7 +196,7 @@ class JournalBench(Bench):
     """Journals in one folder, which are the event log themselves."""
 
     shares_groups = False
-    tells_loss_by = "alert"
+    tells_loss_by: Literal["error", "alert"] = "alert"
     keeps_whole_entries = True
     embedded = True
 
@@ -240,6 +249,7 @@ class KafkaBench(JournalBench):
     shares_groups = True
     tells_loss_by = "error"
     keeps_whole_entries = False
+    quiet_seconds = 0.3
     embedded = False
 
     def __init__(self, folder: Path, bootstrap_servers: str, namespace: str, tasks: asyncio.TaskGroup) -> None:
@@ -248,6 +258,9 @@ class KafkaBench(JournalBench):
         kafka = {"bootstrap_servers": bootstrap_servers, "single_broker": True, "namespace": namespace, "partitions": 2}
         self._kafka = LogSettings.model_validate({"kafka": kafka})
         self._relays: list[Relay] = []
+        patch = pytest.MonkeyPatch()  # members hear of a rebalance with their heartbeat
+        patch.setattr("sluice.eventlog.kafka.source._HEARTBEAT_MS", 200)
+        self.stack.callback(patch.undo)
 
     def _open_log(self, worker: str) -> EventLog:
         log = super()._open_log(worker)
@@ -256,7 +269,12 @@ class KafkaBench(JournalBench):
         relay.attach(journal)
         self._relays.append(relay)
         running = self._tasks.create_task(relay.run())
-        self.stack.callback(running.cancel)
+
+        async def stop() -> None:
+            await relay.drain(SECONDS)  # aiokafka leaves sockets open where it is cancelled while it connects
+            running.cancel()
+
+        self.stack.push_async_callback(stop)
         return log
 
     async def settle(self) -> None:
@@ -279,13 +297,13 @@ class KafkaBench(JournalBench):
             await admin.close()
 
 
-KINDS = ("memory", "journal", "kafka")
+LOGS = ("memory", "journal", "kafka")
 Law = Callable[..., Coroutine[Any, Any, None]]
 
 
 def on_every_log(**broken: str) -> Callable[[Law], Callable[..., None]]:
     """Run a test of a ``Bench`` on each log; ``broken`` says on which it fails, and why."""
-    marks: dict[str, list[pytest.MarkDecorator]] = {kind: [] for kind in KINDS}
+    marks: dict[str, list[pytest.MarkDecorator]] = {kind: [] for kind in LOGS}
     marks["kafka"].append(pytest.mark.kafka)
     for kind, reason in broken.items():
         marks[kind].append(pytest.mark.xfail(strict=True, reason=reason))
@@ -297,7 +315,7 @@ def on_every_log(**broken: str) -> Callable[[Law], Callable[..., None]]:
 
         assert list(inspect.signature(test).parameters) == ["bench"]
         run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
-        return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in KINDS])(run)
+        return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in LOGS])(run)
 
     return decorate
 
@@ -349,3 +367,66 @@ def flat(found: Polled) -> list[PolledRecord]:
 def ids(records: Iterable[PolledRecord]) -> list[str]:
     """The event ids in the headers."""
     return [dict(record.headers)["ce_id"].decode() for record in records]
+
+
+def exchanges(count: int) -> list[list[EncodedEvent]]:
+    """So many, of three events each."""
+    return [exchange() for _ in range(count)]
+
+
+def numbers_of(records: Sequence[PolledRecord]) -> dict[Kind, list[int]]:
+    """The sequence numbers of each kind, in the order in which they came."""
+    found: dict[Kind, list[int]] = {}
+    for record in records:
+        assert record.value is not None
+        kind, event = BOOK.decode(record.value)
+        found.setdefault(kind, []).append(event["sequence"])
+    return found
+
+
+async def total_lag(source: Source) -> int:
+    """Over all partitions that are ours."""
+    return sum(lag.records for lag in (await source.lag()).values())
+
+
+async def is_told_of_loss(bench: Bench, source: Source) -> bool:
+    """Whether polls raise, each of them; or, where the log tells by alert, whether there is one."""
+    if bench.tells_loss_by == "alert":
+        operators = await bench.started("operators", [bench.topics.alert.name])
+        (alert,) = flat(await poll_until(operators, 1))
+        return bool(orjson.loads(alert.value or b"")["kind"] == "group_detached")
+    try:
+        while await source.poll(1.0, 1000):
+            pass
+    except OffsetLostError:
+        with pytest.raises(OffsetLostError, match="are gone"):
+            await source.poll(0.1, 1000)
+        return True
+    return False
+
+
+async def share(first: Source, second: Source, listeners: tuple[Listener, Listener], found: Polled) -> None:
+    """The second joins: what the first commits while it gives up is not read again."""
+    mine, theirs = listeners
+    commits: list[bool] = []
+
+    async def commit() -> None:
+        commits.append(await first.commit(next_offsets(found)))
+
+    mine.at_revoke = commit
+    told = mine.told
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        joining = tasks.create_task(second.start(theirs))
+        while not joining.done() or not theirs.ours or not mine.ours:
+            assert await first.poll(0.1, 100) == {}
+            if joining.done():
+                assert await second.poll(0.1, 100) == {}
+    mine.at_revoke = None
+    assert commits == [True]
+    assert not mine.ours & theirs.ours
+    assert set(found) <= mine.ours | theirs.ours
+    for partition in theirs.ours:
+        assert told.index(("first", "revoked", partition)) < told.index(("second", "assigned", partition))
+        assert not await first.commit({partition: 0})
+    assert set(await first.lag()) == mine.ours
+    assert await total_lag(first) + await total_lag(second) == 0
