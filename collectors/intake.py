@@ -52,8 +52,8 @@ class Intake:
         """Records taken in so far."""
 
     def open(self, partitions: Iterable[Partition]) -> None:
-        """These were assigned: nothing of them is paused or closed."""
-        self.paused.difference_update(partitions)
+        """These were assigned: they are closed no more. What was paused stays so at the source too, until ``_pause``
+        looks again."""
         self._closed.difference_update(partitions)
 
     def close(self, partitions: Iterable[Partition]) -> None:

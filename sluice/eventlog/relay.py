@@ -1,8 +1,9 @@
 """Carries one journal to Kafka, from memory while it keeps up and from the file when it lags or after a crash.
 
 A round: what is there is sent, all of it is acknowledged, the watermark moves. A crash in between sends the round again
-under the same event ids. Kafka may be away at the start or at any time: rounds then wait, with backoff, and the journal
-holds what comes. Records that the broker refuses for good go to ``refused.jsonl`` beside the segments, and are counted.
+under the same event ids. Kafka may be away at the start or at any time: rounds then wait, longer each time until one is
+acknowledged, and the journal holds what comes. Records that the broker refuses for good go to ``refused.jsonl`` beside
+the segments and are counted, once however often their round is sent.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ class Relay:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._connected = False
         self._round_since = 0.0
+        self._refused: set[int] = set()
+        """Offsets refused in the present round: sent again it writes no second line."""
 
     def attach(self, journal: Journal) -> None:
         """Take what the journal makes durable from now on."""
@@ -150,9 +153,10 @@ class Relay:
         backoff = _FIRST_BACKOFF_SECONDS
         try:
             while True:
+                rounds = self.counters.rounds
                 try:
                     await self._producer.start()
-                    self._connected, backoff = True, _FIRST_BACKOFF_SECONDS
+                    self._connected = True
                     await self._carry()
                 except EventLogError as error:
                     self.counters.failures += 1
@@ -161,6 +165,8 @@ class Relay:
                     self._connected, self._round_since = False, 0.0
                     self._read_from_file()
                     await self._producer.close()
+                if self.counters.rounds > rounds:
+                    backoff = _FIRST_BACKOFF_SECONDS  # a broker that only lets us connect is not back
                 await asyncio.sleep(backoff * (0.5 + random.random() / 2))
                 backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
         finally:
@@ -227,6 +233,7 @@ class Relay:
 
     def _advance(self, next_offset: int) -> None:
         self._next = next_offset
+        self._refused.clear()
         self._committed = self._committed_at(next_offset)
         while self._waiting and self._waiting[0][0] <= next_offset:
             _, done = self._waiting.popleft()
@@ -255,9 +262,9 @@ class Relay:
             logger.warning("watermark not stored", file=str(self._offset_file), error=str(error))
 
     def _refuse(self, record: WrittenRecord, reason: str) -> None:
-        """Keep what Kafka will never take where somebody can find it."""
-        self.counters.refused += 1
-        logger.error("kafka refused a record for good", topic=record.topic, offset=record.offset, reason=reason)
+        """Keep what Kafka will never take where somebody can find it; where that fails the round does."""
+        if record.offset in self._refused:
+            return
         line = {
             "refused_at": iso_micros(now_micros()),
             "reason": reason,
@@ -266,5 +273,12 @@ class Relay:
             "key": base64.b64encode(record.key or b"").decode(),
             "value": base64.b64encode(record.value or b"").decode(),
         }
-        with (self._directory / REFUSED_FILE).open("ab") as file:
-            file.write(orjson.dumps(line) + b"\n")
+        path = self._directory / REFUSED_FILE
+        try:
+            with path.open("ab") as file:
+                file.write(orjson.dumps(line) + b"\n")
+        except OSError as error:
+            raise EventLogError(f"{path} cannot be written: {error}") from error
+        self._refused.add(record.offset)
+        self.counters.refused += 1
+        logger.error("kafka refused a record for good", topic=record.topic, offset=record.offset, reason=reason)

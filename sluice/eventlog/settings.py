@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from schemas.topics import MAX_EVENT_BYTES
 
-Seconds = Annotated[float, Field(gt=0)]
+MAX_SECONDS = 365 * 86_400.0
+"""A year: more is a slip of the finger, and infinity cannot be counted in microseconds."""
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Bytes = Annotated[int, Field(gt=0)]
 
 

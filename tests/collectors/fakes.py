@@ -175,7 +175,6 @@ class FakeSource:
         names = list(partitions)
         for name in names:
             self.positions[name] = self.log.committed.get(name, 0)
-            self.paused.discard(name)
         await self.listener.on_assigned(names)
 
     async def revoke(self, partitions: Iterable[Partition]) -> None:

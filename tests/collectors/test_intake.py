@@ -187,17 +187,19 @@ async def test_a_halt_pauses_everything_and_polls_on() -> None:
 
 
 @virtual_time
-async def test_a_partition_that_comes_back_is_not_believed_paused() -> None:
-    """A source forgets pauses with the assignment: while the halt stands the new one is paused anew."""
+async def test_a_partition_that_comes_back_paused_is_resumed() -> None:
+    """A source keeps pauses across assignments: what was paused when it went must not stand still when it is back."""
     bench = Bench()
     await bench.start(FIRST)
     bench.health.halt("sink", Halt("403", "grant it"))
     await bench.take()
     await bench.source.revoke([FIRST])
     await bench.source.assign([FIRST])
-    assert bench.intake.paused == set()
     assert len(await bench.take()) == 0
     assert bench.source.paused == {FIRST}
+    bench.health.clear("sink")
+    await bench.take()
+    assert bench.source.paused == set()
 
 
 @virtual_time

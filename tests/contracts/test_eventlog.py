@@ -290,7 +290,7 @@ async def test_a_lost_offset_is_told(bench: Bench) -> None:
     assert await is_told_of_loss(bench, await bench.started())
 
 
-@on_every_log(kafka="aiokafka jumps to the oldest record; KafkaSource compares offsets only when it is assigned them")
+@on_every_log()
 async def test_what_is_lost_under_a_running_source_is_told(bench: Bench) -> None:
     """As above, for a source that is behind while it runs, and has not fetched them."""
     await bench.commit(exchanges(2))
@@ -389,7 +389,7 @@ async def test_side_records_are_polled_as_they_were_published(bench: Bench) -> N
     assert await bench.nothing_comes(source)
 
 
-@on_every_log(kafka="KafkaPublisher lets aiokafka's TypeError and UnicodeEncodeError through")
+@on_every_log()
 async def test_what_cannot_be_published_is_an_error_of_the_log(bench: Bench) -> None:
     """A name that is no text, a value that is no bytes: EventLogError, as callers expect, and the next one goes on."""
     topic, publisher = bench.topics.alert.name, bench.publisher()
@@ -452,7 +452,7 @@ async def test_a_listener_that_raises_does_not_end_the_group(bench: Bench) -> No
     await poll_until(source, 3)
 
 
-@on_every_log(journal="JournalSource asks its journals in a fixed order, and the first may use all of max_records up")
+@on_every_log()
 async def test_no_partition_waits_for_ever(bench: Bench) -> None:
     """Where one always has more than is asked for, the others come too."""
     await bench.commit(exchanges(3), "w0")

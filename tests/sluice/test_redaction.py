@@ -148,7 +148,7 @@ def test_no_value_of_a_credential_parameter_survives(pairs: list[tuple[str, str]
         ("https://host/path", "https://host/path"),
         (f"https://user:{SECRET}@host", f"https://{MASK}@host"),
         (f"//{SECRET}@host/a@b", f"//{MASK}@host/a@b"),
-        (f"/relative?token={SECRET}#end", f"/relative?token={MASK}"),
+        (f"/relative?token={SECRET}#end", f"/relative?token={MASK}#end"),
         ("https://host/a@b?q=c@d", "https://host/a@b?q=c@d"),
         ("", ""),
     ],
@@ -158,14 +158,12 @@ def test_urls_lose_user_part_and_credential_parameters(url: str, shown: str) -> 
     assert mask_url(url) == shown
 
 
-@pytest.mark.xfail(reason="mask_url does not look behind the #")
 @pytest.mark.parametrize("url", [f"https://host/#access_token={SECRET}", f"https://host/?a=1#id_token={SECRET}"])
 def test_a_fragment_loses_its_credentials(url: str) -> None:
     """OAuth's implicit grant puts the token behind the ``#``."""
     assert SECRET not in mask_url(url)
 
 
-@pytest.mark.xfail(reason="only what stands before the first @ is masked")
 @pytest.mark.parametrize("url", [f"https://me:p@{SECRET}@host", f"https://@{SECRET}@host/p"])
 def test_a_user_part_ends_at_its_last_at_sign(url: str) -> None:
     """As every client reads it: a password may hold an ``@`` that nobody encoded."""
@@ -199,7 +197,6 @@ def test_bytes_that_are_no_text_are_cut_within_the_bound_too(raw: bytes, max_byt
     assert not is_cut or max(max_bytes, 0) - len(kept) <= 3
 
 
-@pytest.mark.xfail(reason="an index beyond the end", raises=IndexError)
 def test_nothing_is_cut_to_less_than_nothing() -> None:
     """A bound below zero is one of zero, for no bytes too."""
     assert cut_text(b"", -1)[0] == b""

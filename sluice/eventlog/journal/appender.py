@@ -168,10 +168,10 @@ class Appender:
         before = sequences.copy()
         try:
             payloads = [encode_events(append.events, sequences, first, appended_at_ms)] if append.events else []
-            for at, record in enumerate(append.records, first):
+            for at, record in enumerate(append.records, first + len(append.events)):
                 payloads.append(encode_record(record, at, appended_at_ms))
             _check_sizes(payloads)
-        except (struct.error, ValueError, OverflowError) as error:
+        except (struct.error, ValueError, TypeError, OverflowError) as error:
             sequences.update(before)
             group.ends.append(CommitFailedError(f"cannot be written to the journal: {error}"))
             return first

@@ -30,6 +30,8 @@ _SIDE = 255
 _NONE = 0xFFFFFFFF
 _KIND_INDEX: dict[Kind, int] = {kind: index for index, kind in enumerate(KINDS)}
 _SUFFIX_BYTES: dict[Kind, bytes] = {kind: SUFFIXES[kind].encode() for kind in KINDS}
+_SIDE_EXTRA = msgspec.json.Decoder(tuple[str, tuple[tuple[str, str], ...]])
+"""Topic and headers of a side record: anything else is a ValueError."""
 
 
 class DamagedEntryError(Exception):
@@ -85,8 +87,12 @@ def encode_record(record: Record, first_record: int, appended_at_ms: int) -> byt
 
 
 def entry_head(payload: bytes) -> tuple[int, int, int]:
-    """Number of the first record, how many there are, and when they were appended (milliseconds)."""
-    _, count, first_record, appended_at_ms = ENTRY.unpack_from(payload)
+    """Number of the first record, how many there are, and when they were appended (milliseconds); raises
+    DamagedEntryError."""
+    try:
+        _, count, first_record, appended_at_ms = ENTRY.unpack_from(payload)
+    except struct.error as error:
+        raise DamagedEntryError(str(error)) from error
     return first_record, count, appended_at_ms
 
 
@@ -127,7 +133,7 @@ def _side_record(
     payload: bytes, at: int, lengths: tuple[int, int, int], offset: int, appended_at_ms: int
 ) -> tuple[WrittenRecord, int]:
     key_bytes, extra_bytes, value_bytes = lengths
-    topic, headers = orjson.loads(payload[at : at + extra_bytes])
+    topic, headers = _SIDE_EXTRA.decode(payload[at : at + extra_bytes])
     at += extra_bytes
     key = payload[at : at + key_bytes]
     at += key_bytes

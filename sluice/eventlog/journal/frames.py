@@ -6,6 +6,7 @@ nor bytes that a client sent in a body can pass for a frame, and a reader that h
 
 from __future__ import annotations
 
+import re
 import struct
 
 from google_crc32c import extend
@@ -19,8 +20,11 @@ ENTRY_MARK = b"\xe5JE1"
 SCHEMA_MARK = b"\xe5JS1"
 SEAL_MARK = b"\xe5JZ1"
 """The first bytes of a payload say what it is; 0xE5 is no byte of ASCII and begins no Avro frame."""
-MAX_CANDIDATES = 1_000
-"""How many places that look like a frame are checked after damage: bodies may be full of look-alikes."""
+MAX_CHECKED_BYTES = 1 << 30
+"""How much is checksummed in one search after damage (0.3 s), for a client may send bodies full of frames with long
+lengths. A mark without a possible length costs nothing, so a body full of marks hides no entry behind it."""
+_POSSIBLE_MARK = re.compile(rb"\xe5JE1(?<=[\0-\x02][\0-\xff]{4}\xe5JE1)")
+"""An entry's mark behind a length whose highest byte is none above that of ``MAX_PAYLOAD_BYTES``."""
 
 
 def seed_of(segment_id: bytes) -> int:
@@ -51,13 +55,24 @@ def payload_at(data: bytes, at: int, seed: int) -> bytes | None:
 
 
 def find_frame(data: bytes, at: int, seed: int) -> int | None:
-    """Where the next sound frame begins, searched from ``at`` by the mark of an entry; ``None`` where none is found."""
-    for _ in range(MAX_CANDIDATES):
-        mark = data.find(ENTRY_MARK, at + FRAME_BYTES)
-        if mark < 0:
-            return None
-        at = mark - FRAME_BYTES
-        if payload_at(data, at, seed) is not None:
+    """Where the next sound frame begins, searched from ``at`` by the mark of an entry; ``None`` where none is found.
+
+    Where look-alikes use up the search, it goes to the end that the damaged frame at ``at`` names for itself.
+    """
+    start, unchecked = at, MAX_CHECKED_BYTES
+    for mark in _POSSIBLE_MARK.finditer(data, at + FRAME_BYTES):
+        at = mark.start() - FRAME_BYTES
+        length = _length_at(data, at)
+        unchecked -= length
+        if unchecked < 0:
+            behind = start + FRAME_BYTES + _length_at(data, start)
+            return behind if payload_at(data, behind, seed) is not None else None
+        if length and payload_at(data, at, seed) is not None:
             return at
-        at += 1
     return None
+
+
+def _length_at(data: bytes, at: int) -> int:
+    """The length that the frame at ``at`` says; 0 where that is none, or more than there is."""
+    length: int = FRAME.unpack_from(data, at)[0]
+    return length if MARK_BYTES <= length <= min(MAX_PAYLOAD_BYTES, len(data) - at - FRAME_BYTES) else 0

@@ -63,9 +63,17 @@ def load_offset(path: Path) -> CommittedOffset | None:
     """What the file says; ``None`` where it is missing or damaged (a rename that power loss left without content)."""
     try:
         document = orjson.loads(path.read_bytes())
-        return CommittedOffset(document["segment"], document["record"], bytes.fromhex(document["segment_id"]))
+        segment, record = _checked(document["segment"]), _checked(document["record"])
+        return CommittedOffset(segment, record, bytes.fromhex(document["segment_id"]))
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+
+
+def _checked(number: object) -> int:
+    if type(number) is not int or number < 0:
+        message = f"{number!r} where a number from 0 on should be"
+        raise ValueError(message)
+    return number
 
 
 def store_offset(path: Path, committed: CommittedOffset) -> None:

@@ -84,9 +84,9 @@ def _scan(segment: SegmentReader, found: Recovered) -> None:
     header = segment.header
     found.boot, found.sequences, found.total_records = header.boot, dict(header.sequences), header.records_before
     while (payload := segment.next_entry(final=False)) is not None:
-        first, count, _ = entry_head(payload)
-        found.total_records = header.records_before + first + count
         try:
+            first, count, _ = entry_head(payload)
+            found.total_records = header.records_before + first + count
             found.sequences.update(last_sequences(payload))
         except DamagedEntryError:
             found.damaged += 1

@@ -18,7 +18,7 @@ from sluice.eventlog.journal.frames import (
     find_frame,
     payload_at,
 )
-from sluice.eventlog.journal.header import HEADER_BYTES, BadHeaderError, SegmentHeader, parse_header
+from sluice.eventlog.journal.header import HEADER_BYTES, SegmentHeader, parse_header
 
 SUFFIX = ".seg"
 _NAME = re.compile(r"(\d{8,10})\.seg")
@@ -55,7 +55,7 @@ class SegmentReader:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self.header = parse_header(os.pread(self._descriptor, HEADER_BYTES, 0))
-        except BadHeaderError:
+        except BaseException:
             os.close(self._descriptor)
             raise
         self._seed = self.header.seed
@@ -144,6 +144,7 @@ class SegmentReader:
     def seek(self, position: int) -> None:
         """Go on at the frame that begins at ``position``."""
         self.position = max(position, HEADER_BYTES)
+        self._data, self._data_at = b"", self.position
 
     def close(self) -> None:
         """Close the file."""

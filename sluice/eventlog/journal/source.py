@@ -73,6 +73,7 @@ class JournalSource:
         self._lock: FileLock | None = None
         self._listener: RebalanceListener | None = None
         self._discover_at = 0.0
+        self._turn = 0
         self.listener_failures = 0
 
     async def start(self, listener: RebalanceListener) -> None:
@@ -97,7 +98,10 @@ class JournalSource:
 
     def _read(self, max_records: int) -> dict[Partition, list[PolledRecord]]:
         found: dict[Partition, list[PolledRecord]] = {}
-        for partition, lane in self._lanes.items():
+        lanes = list(self._lanes.items())
+        self._turn += 1  # another begins each time: one that always fills the bound must not starve those behind it
+        for at in range(len(lanes)):
+            partition, lane = lanes[(self._turn + at) % len(lanes)]
             if max_records <= 0:
                 break
             if partition in self._paused:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sluice.eventlog.journal.entries import entry_head
-from sluice.eventlog.journal.header import BadHeaderError
+from sluice.eventlog.journal.entries import DamagedEntryError, entry_head
+from sluice.eventlog.journal.header import BadHeaderError, SegmentHeader
 from sluice.eventlog.journal.offsets import CommittedOffset
 from sluice.eventlog.journal.segment import SegmentReader, read_header, segment_numbers, segment_path
 
@@ -21,40 +21,53 @@ class JournalTail:
 
     def total_records(self) -> int:
         """Records ever written to the journal."""
-        numbers = segment_numbers(self._directory)
-        if numbers and numbers[-1] != self._number:
-            self._open(numbers[-1])
+        for number in reversed(segment_numbers(self._directory)):
+            if number <= self._number or self._open(number):
+                break
         segment = self._segment
         if segment is not None:
             while (payload := segment.next_entry(final=False)) is not None:
-                first, count, _ = entry_head(payload)
-                self._total = segment.header.records_before + first + count
+                self._count(segment.header, payload)
         return self._total
+
+    def _count(self, header: SegmentHeader, payload: bytes) -> None:
+        try:
+            first, count, _ = entry_head(payload)
+        except DamagedEntryError:
+            return
+        self._total = header.records_before + first + count
 
     def lag_records(self, committed: CommittedOffset | None) -> int:
         """Records behind a committed offset; all that are still there where nothing is committed."""
         return max(0, self.total_records() - self._records_before(committed))
 
     def _records_before(self, committed: CommittedOffset | None) -> int:
+        """Records in front of the place where a ``JournalReader`` with this offset begins."""
         numbers = segment_numbers(self._directory)
-        if not numbers:
-            return self._total
-        number = committed.segment if committed is not None and committed.segment in numbers else numbers[0]
-        try:
-            header = read_header(segment_path(self._directory, number))
-        except (BadHeaderError, FileNotFoundError):
-            return self._total
-        is_theirs = committed is not None and header.id == committed.segment_id
-        return header.records_before + (committed.record if committed is not None and is_theirs else 0)
+        if committed is not None and committed.segment in numbers:
+            header = self._header(committed.segment)
+            if header is None:
+                numbers = [number for number in numbers if number > committed.segment]
+            elif committed.segment_id in {b"", header.id}:
+                return header.records_before + committed.record
+        readable = (header for header in map(self._header, numbers) if header is not None)
+        return next((header.records_before for header in readable), self._total)
 
-    def _open(self, number: int) -> None:
+    def _header(self, number: int) -> SegmentHeader | None:
+        try:
+            return read_header(segment_path(self._directory, number))
+        except (BadHeaderError, FileNotFoundError):
+            return None
+
+    def _open(self, number: int) -> bool:
         try:
             segment = SegmentReader(segment_path(self._directory, number))
         except (BadHeaderError, FileNotFoundError):
-            return
+            return False
         self.close()
         self._segment, self._number = segment, number
         self._total = max(self._total, segment.header.records_before)
+        return True
 
     def close(self) -> None:
         """Close the file."""

@@ -2,12 +2,17 @@
 
 No order is promised for events (ids dedupe, sums commute), so each batch of a topic goes to the next partition: batches
 stay large, where hashing the keys would cut each into a dozen small ones.
+
+A batch that the broker refuses is sent again in halves until the record that is at fault is alone. The refused batch
+has used up its sequence numbers all the same, so what comes next in its partition is out of order: the halves go
+through a fresh producer, once everything else is acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
 from typing import Any
@@ -18,12 +23,14 @@ from aiokafka.errors import (
     InvalidRequestError,
     KafkaError,
     MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
     RecordListTooLargeError,
 )
 
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
 from schemas.codec import published_schemas
 from schemas.topics import Topics
+from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.entries import WrittenRecord
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import producer_arguments, translate
@@ -33,10 +40,23 @@ from sluice.eventlog.settings import LogSettings
 Refused = Callable[[WrittenRecord, str], None]
 """Told of a record that the broker refuses for good, and why."""
 
-_REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, CorruptRecordException, InvalidRequestError)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_REFUSALS = (*_TOO_LARGE, CorruptRecordException, InvalidRequestError)
 _RECORD_OVERHEAD_BYTES = 512
 """Headers, lengths and the batch's own head."""
 _CLOSE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A batch under way."""
+
+    records: list[WrittenRecord]
+    size: int
+    """Bytes, before compression."""
+    future: asyncio.Future[Any]
+    error: KafkaError | None = None
+    """Why it is not in the log, where sending it again in another way helps."""
 
 
 class BatchProducer:
@@ -48,28 +68,36 @@ class BatchProducer:
         self._refused = refused
         self._max_record_bytes = {topic.name: topic.max_message_bytes for topic in topics.all()}
         self._largest = max(self._max_record_bytes.values())
+        self._max_batch_bytes: dict[str, int] = {}
+        """Of topics that refused a batch for its size: never less than half of what they take (see ``_split``)."""
         self._source = gateway_id
         self._rotation = count()
         self._producer: AIOKafkaProducer | None = None
 
     async def start(self) -> None:
         """Connect, make topics, publish the schemas of what is going to be written. Raises EventLogError."""
-        settings = self._settings
-        producer = AIOKafkaProducer(
-            **producer_arguments(settings.kafka, settings.relay.max_batch_bytes, self._largest + (64 << 10))
-        )
         try:
-            await ensure_topics(settings, self._topics)
-            await producer.start()
+            await ensure_topics(self._settings, self._topics)
+            self._producer = await self._connected()
             topic = self._topics.schema.name
             for fingerprint, text in published_schemas():
-                await producer.send_and_wait(topic, text, key=fingerprint)
+                await self._producer.send_and_wait(topic, text, key=fingerprint)
         except BaseException as error:
-            await stop_within(producer, _CLOSE_SECONDS)
+            await self.close()
             if isinstance(error, KafkaError | OSError | TimeoutError):
-                raise translate(error, settings.kafka) from error
+                raise translate(error, self._settings.kafka) from error
             raise
-        self._producer = producer
+
+    async def _connected(self) -> AIOKafkaProducer:
+        """A new producer, with a producer id of its own."""
+        kafka, max_batch_bytes = self._settings.kafka, self._settings.relay.max_batch_bytes
+        producer = AIOKafkaProducer(**producer_arguments(kafka, max_batch_bytes, self._largest + (64 << 10)))
+        try:
+            await producer.start()
+        except BaseException:
+            await stop_within(producer, _CLOSE_SECONDS)
+            raise
+        return producer
 
     async def send(self, records: Sequence[WrittenRecord]) -> None:
         """Return when every record is acknowledged or refused for good; raises EventLogError."""
@@ -77,25 +105,50 @@ class BatchProducer:
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
         try:
-            async with asyncio.TaskGroup() as sending:
-                for topic, own in by_topic.items():
-                    sending.create_task(self._send_topic(topic, own))
+            waiting = [self._fitting(topic, own) for topic, own in by_topic.items()]
+            while waiting:  # ends: each time a record is refused for good, or a refused batch is in halves
+                waiting = await self._send_chunks(waiting)
         except ExceptionGroup as group:
             raise translate(_first(group), self._settings.kafka) from group
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise translate(error, self._settings.kafka) from error
 
-    async def _send_topic(self, topic: str, records: list[WrittenRecord]) -> None:
-        fitting = self._fitting(topic, records)
-        sent: list[tuple[asyncio.Future[Any], list[WrittenRecord]]] = []
+    async def _send_chunks(self, chunks: Sequence[list[WrittenRecord]]) -> list[list[WrittenRecord]]:
+        """Send chunks, each of one topic; returns what must be sent again, in smaller ones."""
+        async with asyncio.TaskGroup() as sending:
+            tasks = [sending.create_task(self._send_chunk(chunk)) for chunk in chunks]
+        failed = [sent for task in tasks for sent in task.result()]
+        if not failed:
+            return []
+        if all(isinstance(sent.error, OutOfOrderSequenceNumber) for sent in failed):
+            message = "Kafka refused: sequence numbers are out of order though nothing was refused before"
+            raise EventLogError(message)
+        again = [chunk for sent in failed for chunk in self._split(sent)]
+        spent, self._producer = self._open, await self._connected()  # nothing is under way now
+        await stop_within(spent, _CLOSE_SECONDS)
+        return again
+
+    async def _send_chunk(self, chunk: list[WrittenRecord]) -> list[_Sent]:
+        """Send records of one topic; returns the batches that were refused or stand behind a refused one."""
+        sent: list[_Sent] = []
         start = 0
-        while start < len(fitting):
-            batch = self._open.create_batch()
-            end = start
-            while end < len(fitting) and self._append(batch, fitting[end]):
-                end += 1
-            sent.append((await self._submit(topic, batch), fitting[start:end]))
+        while start < len(chunk):
+            batch, end = self._filled(chunk, start)
+            size = batch.size()
+            sent.append(_Sent(chunk[start:end], size, await self._submit(chunk[0].topic, batch)))
             start = end
-        for future, batch_records in sent:
-            await self._acknowledged(topic, future, batch_records)
+        return [one for one in sent if not await self._is_acknowledged(one)]
+
+    def _filled(self, chunk: list[WrittenRecord], start: int) -> tuple[Any, int]:
+        """A batch of the records from ``start`` on, one at least, and the place behind them."""
+        batch = self._open.create_batch()
+        limit = self._max_batch_bytes.get(chunk[0].topic)
+        end = start
+        while end < len(chunk) and self._append(batch, chunk[end]):
+            end += 1
+            if limit and end < len(chunk) and batch.size() + len(chunk[end].value or b"") > limit:
+                break
+        return batch, end
 
     def _fitting(self, topic: str, records: list[WrittenRecord]) -> list[WrittenRecord]:
         """Those that the topic takes; the others are refused here, before the broker does it for a whole batch."""
@@ -121,16 +174,26 @@ class BatchProducer:
         future: asyncio.Future[Any] = await producer.send_batch(batch, topic, partition=partition)
         return future
 
-    async def _acknowledged(self, topic: str, future: asyncio.Future[Any], records: list[WrittenRecord]) -> None:
+    async def _is_acknowledged(self, sent: _Sent) -> bool:
         try:
-            await future
-        except _REFUSALS as error:
-            if len(records) == 1:
-                self._refused(records[0], f"the broker refuses it: {type(error).__name__}")
-                return
-            middle = len(records) // 2  # one of them is too much, or all together are
-            await self._send_topic(topic, records[:middle])
-            await self._send_topic(topic, records[middle:])
+            await sent.future
+        except (*_REFUSALS, OutOfOrderSequenceNumber) as error:
+            sent.error = error
+        return sent.error is None
+
+    def _split(self, sent: _Sent) -> list[list[WrittenRecord]]:
+        """What of a failed batch is sent again."""
+        records, error = sent.records, sent.error
+        if isinstance(error, OutOfOrderSequenceNumber):
+            return [records]  # only its place was wrong, behind a refused one
+        if len(records) == 1:
+            self._refused(records[0], f"the broker refuses it: {type(error).__name__}")
+            return []
+        if isinstance(error, _TOO_LARGE):
+            topic = records[0].topic
+            self._max_batch_bytes[topic] = min(sent.size // 2, self._max_batch_bytes.get(topic, sent.size))
+        middle = len(records) // 2  # one of them is too much, or all together are
+        return [records[:middle], records[middle:]]
 
     @property
     def _open(self) -> AIOKafkaProducer:

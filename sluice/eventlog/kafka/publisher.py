@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from schemas.topics import Topics
-from sluice.eventlog.interface import Record
+from sluice.eventlog.interface import CommitFailedError, Record
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import producer_arguments, translate
 from sluice.eventlog.settings import LogSettings
@@ -41,6 +41,9 @@ class KafkaPublisher:
         except (KafkaError, OSError, TimeoutError) as error:
             await self._disconnect()
             raise translate(error, self._settings.kafka) from error
+        except (TypeError, ValueError) as error:  # no bytes, a header name that is no text: ours to have seen before
+            message = f"a record cannot be sent as it is: {error}"
+            raise CommitFailedError(message) from error
 
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:

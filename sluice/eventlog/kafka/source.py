@@ -60,6 +60,8 @@ class KafkaSource:
         self._consumer: AIOKafkaConsumer | None = None
         self._paused: set[Partition] = set()
         self._committed: dict[Partition, int] = {}
+        self._next: dict[Partition, int] = {}
+        """The offset behind what was polled, or where a partition was assigned at."""
         self._lost: dict[Partition, str] = {}
         self._progress_at = 0.0
         self.listener_failures = 0
@@ -107,6 +109,7 @@ class KafkaSource:
             if self._consumer is None:
                 await self._connect()
             found = await self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
+            await self._see_jumps(found)
             self._raise_lost()
             now = asyncio.get_running_loop().time()
             if found:
@@ -117,6 +120,25 @@ class KafkaSource:
             await self._disconnect()
             raise translate(error, self._settings.kafka) from error
         return {Partition(*partition): records for partition, records in found.items()}
+
+    async def _see_jumps(self, found: Mapping[TopicPartition, Sequence[PolledRecord]]) -> None:
+        """Where retention passed us aiokafka goes on at the oldest record and says nothing. A gap alone is none: there
+        are transaction markers and compacted records."""
+        for partition, records in found.items():
+            name = Partition(*partition)
+            expected = self._next.get(name)
+            if expected is not None and records[0].offset > expected:
+                start = (await self._open.beginning_offsets([partition]))[partition]
+                self._see_lost(name, expected, start)
+            self._next[name] = records[-1].offset + 1
+
+    def _see_lost(self, name: Partition, expected: int, start: int) -> None:
+        if start <= expected:
+            return
+        lost = f"offsets {expected} to {start - 1} are gone"
+        logger.error("offset lost", topic=name.topic, partition=name.partition, lost=lost)
+        if self._settings.kafka.on_offset_lost == "halt":
+            self._lost[name] = lost
 
     def _raise_lost(self) -> None:
         if self._lost:
@@ -236,8 +258,8 @@ class KafkaSource:
         """These will be another's: tell, then forget."""
         await self._tell("on_revoked", partitions)
         for partition in partitions:
-            self._committed.pop(Partition(*partition), None)
-            self._lost.pop(Partition(*partition), None)
+            for known in (self._committed, self._next, self._lost):
+                known.pop(Partition(*partition), None)
 
     async def _check(self, partitions: list[TopicPartition]) -> None:
         """A log that starts behind a committed offset has lost what lay between; one that ends before it was made
@@ -245,16 +267,13 @@ class KafkaSource:
         consumer = self._open
         starts = await consumer.beginning_offsets(partitions) if partitions else {}
         for partition in partitions:
+            name = Partition(*partition)
             committed = await consumer.committed(partition)
             if committed is None:
+                self._next[name] = starts[partition]
                 continue
-            name = Partition(*partition)
-            self._committed[name] = committed
-            if starts[partition] > committed:
-                lost = f"offsets {committed} to {starts[partition] - 1} are gone"
-                logger.error("offset lost", topic=partition.topic, partition=partition.partition, lost=lost)
-                if self._settings.kafka.on_offset_lost == "halt":
-                    self._lost[name] = lost
+            self._committed[name] = self._next[name] = committed
+            self._see_lost(name, committed, starts[partition])
 
     async def _tell(self, what: str, partitions: list[TopicPartition]) -> None:
         if self._listener is None or not partitions:

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import random
 from collections import Counter
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.codec import SchemaBook, published_schemas
 from schemas.topics import Topics
 from sluice.dev.servers.ports import free_port
-from sluice.eventlog.interface import Record
+from sluice.eventlog.interface import EventLogError, Record
+from sluice.eventlog.journal.entries import WrittenRecord
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.offsets import RELAY_GROUP, load_offset, offset_path
+from sluice.eventlog.kafka.batches import BatchProducer
 from sluice.eventlog.relay import REFUSED_FILE, Relay
 from sluice.eventlog.settings import JournalSettings, LogSettings
 from tests.servers import Kafka
 from tests.sluice.eventlog.journal.making import BOOT, exchange, ids_of
+from tests.sluice.eventlog.kafka.reading import make_topic
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
 SECONDS = 40.0
 
@@ -196,5 +202,129 @@ async def test_what_kafka_refuses_for_good_is_set_aside(kafka_server: Kafka, uni
     found = await everything(settings)
     assert [record.key for record in found[alert]] == [b"small"]
     assert event_ids(found, settings) == Counter(ids_of([events]))
-    (line,) = (tmp_path / REFUSED_FILE).read_bytes().splitlines()
-    assert orjson.loads(line)["topic"] == alert
+    (line,) = refused_lines(tmp_path)
+    assert line["topic"] == alert
+
+
+def refused_lines(directory: Path) -> list[dict[str, Any]]:
+    """What was set aside."""
+    return [orjson.loads(line) for line in (directory / REFUSED_FILE).read_bytes().splitlines()]
+
+
+def noisy(topic: str, key: str, size: int) -> Record:
+    """Of bytes that do not compress."""
+    return Record(topic, key.encode(), random.Random(key).randbytes(size))
+
+
+async def small_alerts(kafka: Kafka, namespace: str) -> LogSettings:
+    """A namespace whose alerts somebody else made smaller than we know."""
+    settings = settings_for(kafka.bootstrap_servers, namespace)
+    await make_topic(
+        kafka, topics_of(settings).alert.name, topics_of(settings).alert.partitions, max_message_bytes="6000"
+    )
+    return settings
+
+
+async def test_one_refused_among_many_holds_nobody_up(kafka_server: Kafka, unique_name: str, tmp_path: Path) -> None:
+    """The topic takes less than we know: each time the others arrive exactly once, without a failure."""
+    settings = await small_alerts(kafka_server, unique_name)
+    alert = topics_of(settings).alert.name
+    journal = journal_at(tmp_path, settings)
+    expected = []
+    async with running(tmp_path, settings, journal) as relay:
+        for turn in range(3):
+            sizes = {f"{turn}-{at}": 20_000 if at == 13 else 100 for at in range(21)}
+            await journal.append_records([noisy(alert, key, size) for key, size in sizes.items()])
+            await journal.append(exchange())
+            assert await relay.drain(SECONDS)
+            assert relay.counters.refused == turn + 1
+            expected += [key.encode() for key, size in sizes.items() if size == 100]
+        assert (relay.counters.failures, relay.lag_records) == (0, 0)
+    await journal.close()
+    found = await everything(settings)
+    assert sorted(record.key for record in found[alert]) == sorted(expected)
+    assert set(event_ids(found, settings).values()) == {1}
+    keys = [base64.b64decode(line["key"]) for line in refused_lines(tmp_path)]
+    assert keys == [b"0-13", b"1-13", b"2-13"]
+
+
+async def test_a_round_sent_again_sets_nothing_aside_twice(
+    kafka_server: Kafka, unique_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed behind the refusal, three times: one line and one count; all others arrive."""
+    settings = await small_alerts(kafka_server, unique_name)
+    alert = topics_of(settings).alert.name
+    journal = journal_at(tmp_path, settings)
+    await journal.append_records([noisy(alert, str(at), 20_000 if at == 13 else 100) for at in range(21)])
+    rounds = []
+    send = BatchProducer.send
+
+    async def failing_at_first(self: BatchProducer, records: Sequence[WrittenRecord]) -> None:
+        await send(self, records)
+        rounds.append(len(records))
+        if len(rounds) <= 3:
+            message = "the answer was lost"
+            raise EventLogError(message)
+
+    monkeypatch.setattr(BatchProducer, "send", failing_at_first)
+    async with running(tmp_path, settings, journal) as relay:
+        assert await relay.drain(SECONDS)
+        assert (relay.counters.failures, relay.counters.refused) == (3, 1)
+    await journal.close()
+    assert [base64.b64decode(line["key"]) for line in refused_lines(tmp_path)] == [b"13"]
+    assert {record.key for record in (await everything(settings))[alert]} == {
+        b"%d" % at for at in range(21) if at != 13
+    }
+
+
+async def test_what_cannot_be_set_aside_is_not_passed_over(
+    kafka_server: Kafka, unique_name: str, tmp_path: Path
+) -> None:
+    """A full disk: the round waits until the refused record is written down, and is not counted before."""
+    settings = settings_for(kafka_server.bootstrap_servers, unique_name)
+    journal = journal_at(tmp_path, settings)
+    (tmp_path / REFUSED_FILE).mkdir()
+    async with running(tmp_path, settings, journal) as relay:
+        await journal.append_records([Record(topics_of(settings).alert.name, b"big", b"x" * (2 << 20))])
+        assert not await relay.drain(1)
+        assert (relay.counters.refused, relay.lag_records) == (0, 1)
+        (tmp_path / REFUSED_FILE).rmdir()
+        assert await relay.drain(SECONDS)
+        assert relay.counters.refused == len(refused_lines(tmp_path)) == 1
+    await journal.close()
+
+
+async def test_pauses_grow_until_a_round_is_acknowledged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broker that lets us connect and takes nothing is not asked for ever in a hurry; one round makes it well."""
+    settings = settings_for("nobody:1", "nobody")
+    journal = journal_at(tmp_path, settings)
+    await journal.append(exchange())
+    answers = iter([False] * 6 + [True] + [False] * 3)
+    pauses: list[float] = []
+    ended = asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def start(_: BatchProducer) -> None:
+        """Connects."""
+
+    async def send(_: BatchProducer, records: Sequence[WrittenRecord]) -> None:
+        if not next(answers, False):
+            message = "not now"
+            raise EventLogError(message)
+        await journal.append(exchange())
+
+    async def passed(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 9:
+            ended.set()
+        await sleep(0)
+
+    monkeypatch.setattr(BatchProducer, "start", start)
+    monkeypatch.setattr(BatchProducer, "send", send)
+    monkeypatch.setattr(asyncio, "sleep", passed)
+    monkeypatch.setattr(random, "random", lambda: 1.0)
+    async with running(tmp_path, settings):
+        async with asyncio.timeout(SECONDS):
+            await ended.wait()
+    assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.2, 0.4, 0.8]
+    await journal.close()

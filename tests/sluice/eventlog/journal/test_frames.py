@@ -6,12 +6,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from sluice.eventlog.journal import frames
 from sluice.eventlog.journal.frames import (
     ENTRY_MARK,
     FRAME,
     FRAME_BYTES,
     MARK_BYTES,
-    MAX_CANDIDATES,
     MAX_PAYLOAD_BYTES,
     SCHEMA_MARK,
     SEAL_MARK,
@@ -82,6 +82,7 @@ def test_the_bounds_of_a_length_are_taken() -> None:
     """A mark alone (the seal) and the largest payload are frames."""
     for payload in (SEAL_MARK, ENTRY_MARK + bytes(MAX_PAYLOAD_BYTES - MARK_BYTES)):
         assert payload_at(frame(9, payload), 0, 9) == payload
+    assert find_frame(b"damage" + frame(9, payload), 0, 9) == len(b"damage")
 
 
 def test_marks_cannot_be_taken_for_one_another_or_for_text() -> None:
@@ -120,12 +121,50 @@ def test_a_look_alike_in_a_body_is_not_found() -> None:
     assert find_frame(data, len(b"damage") + 1, 42) is None
 
 
-def test_only_so_many_look_alikes_are_checked() -> None:
-    """The search ends: what lies behind one candidate less than the bound is found, behind more of them it is not."""
+def look_alikes(count: int, length: int) -> bytes:
+    """So many heads of frames with this length, each with the mark of an entry behind it."""
+    return (FRAME.pack(length, 0) + ENTRY_MARK) * count
+
+
+@pytest.mark.parametrize("length", [0, MARK_BYTES - 1, MAX_PAYLOAD_BYTES, MAX_PAYLOAD_BYTES + 1, 2**32 - 1])
+def test_marks_without_a_possible_length_cost_nothing(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """Not one byte need be checksummed for them, so however many there are, what lies behind is found."""
     real = frame(42, ENTRY_MARK + b"real")
-    for look_alikes, is_found in ((MAX_CANDIDATES - 1, True), (MAX_CANDIDATES, False)):
-        noise = bytes(FRAME_BYTES) + ENTRY_MARK * look_alikes
+    monkeypatch.setattr(frames, "MAX_CHECKED_BYTES", len(real) - FRAME_BYTES)
+    for noise in (look_alikes(10_000, length), bytes(FRAME_BYTES) + ENTRY_MARK * 30_000):
+        assert find_frame(noise + real, 0, 42) == len(noise)
+
+
+def test_only_so_much_is_checksummed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search ends: what lies behind as many bytes as may be checked is found, behind more of them it is not."""
+    real = frame(42, ENTRY_MARK + b"real")
+    noise = look_alikes(10, 5)
+    for spare, is_found in ((0, True), (-1, False)):
+        monkeypatch.setattr(frames, "MAX_CHECKED_BYTES", 10 * 5 + len(real) - FRAME_BYTES + spare)
         assert find_frame(noise + real, 0, 42) == (len(noise) if is_found else None)
+
+
+@given(seeds, st.integers(1, 200), entries, st.data())
+@settings(deadline=None)
+def test_where_the_search_ends_the_damaged_frame_says_where_the_next_one_is(
+    seed: int, count: int, behind: bytes, data: st.DataObject
+) -> None:
+    """A body of look-alikes hides no entry behind its own, unless the length itself was hit; never is anything made."""
+    damaged = bytearray(frame(seed, ENTRY_MARK + look_alikes(count, MARK_BYTES)))
+    damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
+    whole = bytes(damaged) + frame(seed, behind)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "MAX_CHECKED_BYTES", 0)
+        found = find_frame(whole, 0, seed)
+    if damaged[:4] == frame(seed, ENTRY_MARK + look_alikes(count, MARK_BYTES))[:4]:
+        assert found == len(damaged)
+    else:
+        assert found is None or payload_at(whole, found, seed) is not None
+
+
+def test_the_bound_lets_every_ordinary_search_end_by_itself() -> None:
+    """Several of the largest entries in a row may be damaged."""
+    assert frames.MAX_CHECKED_BYTES >= 16 * MAX_PAYLOAD_BYTES
 
 
 def test_a_mark_too_near_to_the_beginning_has_no_frame_around_it() -> None:

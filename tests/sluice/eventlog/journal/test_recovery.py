@@ -14,6 +14,7 @@ from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.offsets import CommittedOffset, offset_path, store_offset
 from sluice.eventlog.journal.recovery import Recovered, event_ids_since, no_sequences, recover_journal
 from sluice.eventlog.journal.segment import read_header, segment_numbers, segment_path
+from sluice.eventlog.journal.tail import JournalTail
 from tests.sluice.eventlog.journal.making import BOOT, begun, exchange, ids_of
 
 SIDE = Record("sluice.alert.v1", b"k", b"v")
@@ -107,6 +108,34 @@ def test_an_entry_with_a_strange_inside_is_counted_by_its_head(tmp_path: Path) -
     append_raw(path, frame(read_header(path).seed, strange))
     found = recover_journal(tmp_path)
     assert (found.total_records, found.sequences, found.damaged, found.cut_bytes) == (8, same(1), 1, 0)
+
+
+def test_an_entry_that_is_no_more_than_its_mark_keeps_nothing_from_opening(tmp_path: Path) -> None:
+    """It is damage, before sound entries and behind them, and no number is taken from it."""
+    journal = killed(tmp_path, 1)
+    path = segment_path(tmp_path, 1)
+    seed = read_header(path).seed
+    append_raw(path, frame(seed, ENTRY_MARK))
+    assert recover_journal(tmp_path) == Recovered(BOOT, same(1), 1, 3, damaged=1)
+    journal.write_now(exchange())
+    append_raw(path, frame(seed, ENTRY_MARK + bytes(5)))
+    assert recover_journal(tmp_path) == Recovered(BOOT, same(2), 1, 6, damaged=2)
+    assert JournalTail(tmp_path).total_records() == 6
+
+
+@pytest.mark.parametrize("body", [ENTRY_MARK * 50_000, b"\xff\x3f\0\0crc!" + ENTRY_MARK * 50_000], ids=["marks", "one"])
+def test_entries_behind_a_damaged_body_full_of_marks_are_not_cut(tmp_path: Path, body: bytes) -> None:
+    """They were acknowledged: what a client sent in front of them must not throw them away."""
+    journal = killed(tmp_path, 1)
+    path = segment_path(tmp_path, 1)
+    hit = path.stat().st_size + 100
+    journal.write_records_now([Record("sluice.alert.v1", b"k", body)])
+    journal.write_now(exchange())
+    data = bytearray(path.read_bytes())
+    data[hit] ^= 1
+    path.write_bytes(data)
+    assert recover_journal(tmp_path) == Recovered(BOOT, same(2), 1, 7, damaged=1)
+    assert path.stat().st_size == len(data)
 
 
 @pytest.mark.parametrize("lost", [b"", b"garbage", bytes(9000)])

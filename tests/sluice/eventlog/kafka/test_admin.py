@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from sluice.eventlog.kafka.admin import _problems, ensure_topics, find_problems
 from sluice.eventlog.kafka.config import KafkaUnreachableError
 from sluice.eventlog.settings import LogSettings
 from tests.servers import Kafka
-from tests.sluice.eventlog.kafka.reading import make_topic, settings_for, topics_of
+from tests.sluice.eventlog.kafka.reading import SECONDS, make_topic, settings_for, topics_of
 
 
 async def described(kafka: Kafka, topics: list[str]) -> tuple[dict[str, int], dict[str, dict[str, str]]]:
@@ -30,6 +31,16 @@ async def described(kafka: Kafka, topics: list[str]) -> tuple[dict[str, int], di
     return partitions, settings
 
 
+async def until_listed(kafka: Kafka, names: set[str]) -> None:
+    """A broker answers that topics are made a moment before it lists them."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    async with asyncio.timeout(SECONDS):
+        while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - a broker tells nobody
+            await asyncio.sleep(0.01)
+    await admin.close()
+
+
 async def test_every_topic_is_made_with_every_setting(kafka_server: Kafka, unique_name: str) -> None:
     """Partitions and settings as they are written down; a second call changes nothing, and nothing is to be said."""
     settings = settings_for(kafka_server, unique_name)
@@ -38,6 +49,7 @@ async def test_every_topic_is_made_with_every_setting(kafka_server: Kafka, uniqu
     assert missing == [f"topic {topic.name} is missing: the next gateway makes it" for topic in topics.all()]
     await ensure_topics(settings, topics)
     await ensure_topics(settings, topics)
+    await until_listed(kafka_server, {topic.name for topic in topics.all()})
     assert await find_problems(settings, topics) == []
     partitions, found = await described(kafka_server, [topic.name for topic in topics.all()])
     for topic in topics.all():
@@ -53,6 +65,7 @@ async def test_what_somebody_else_made_is_left_and_said(kafka_server: Kafka, uni
     name = topics.event("budget").name
     await make_topic(kafka_server, name, partitions=3, message_timestamp_type="CreateTime", max_message_bytes="1000")
     await ensure_topics(settings, topics)
+    await until_listed(kafka_server, {topic.name for topic in topics.all()})
     assert await find_problems(settings, topics) == [
         f"topic {name}: message.timestamp.type should be LogAppendTime, or late records vanish",
         f"topic {name}: max.message.bytes should be at least 1048576",

@@ -1,0 +1,254 @@
+"""The call to the vendor: retried only while nothing was sent, every attempt kept, given up when nobody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
+from gateway.exchange import Exchange
+from gateway.outcomes import ClientGone, Overloaded, UpstreamFailed
+from gateway.settings import UpstreamSettings
+from gateway.upstreams.caller import Caller, fault_outcome, target_of
+from gateway.upstreams.client import Timeouts, UpstreamRequest, UpstreamResponse
+from gateway.usage import price_exchange
+from tests.contracts.scripted_upstream import SECONDS
+from tests.gateway.recording.test_recorder import APP, LLM, Bench
+from tests.gateway.test_exchange import Upstream, an_exchange
+
+FAULTS: list[Any] = [
+    (UpstreamTimeout("first_byte", 3), 504, "upstream_timeout", "timeout_first_byte"),
+    (UpstreamTimeout("total", 3), 504, "upstream_timeout", "timeout_total"),
+    (UpstreamProtocolError("no HTTP"), 502, "upstream_error", "protocol"),
+    (UpstreamUnreachable("refused"), 502, "upstream_unreachable", "unreachable"),
+]
+
+
+class Vendor:
+    """A client of vendors whose calls end as they are told, the last one again and again; it keeps what it sends."""
+
+    def __init__(self, *ends: Exception | None, before: Callable[[], None] = lambda: None) -> None:
+        self.sent: list[UpstreamRequest] = []
+        self.waiting = asyncio.Event()
+        self.hangs = False
+        self.answer = Upstream()
+        self._ends = ends or (None,)
+        self._before = before
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """The next end."""
+        self.sent.append(request)
+        self._before()
+        if self.hangs:
+            self.waiting.set()
+            await asyncio.Event().wait()
+        end = self._ends[min(len(self.sent), len(self._ends)) - 1]
+        if end is not None:
+            raise end
+        self.answer.headers = []
+        return self.answer
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+class Desk:
+    """A caller, its vendor, and an exchange that has come so far."""
+
+    def __init__(self, folder: Path, vendor: Vendor, *, slots: int = 1, **settings: Any) -> None:
+        self.vendor = vendor
+        self.bench = Bench(folder, slots=slots)
+        self.caller = Caller(vendor, self.bench.recorder, UpstreamSettings(**settings))
+        self.exchange = an_exchange(app=APP, llm=LLM, model="gpt-4o", body=b"{}", headers=[(b"x-mine", b"1")])
+
+    async def call(self) -> UpstreamResponse:
+        """Step 6."""
+        return await self.caller.call(self.exchange, LLM)
+
+    @property
+    def kinds(self) -> list[str]:
+        """How each attempt ended."""
+        return [attempt["error_kind"] for attempt in self.exchange.attempts]
+
+
+async def test_an_answer_is_the_exchange_s_as_soon_as_its_head_is_here(tmp_path: Path) -> None:
+    """With its status, its moment, and one attempt that may be billed; a slot is held for it."""
+    desk = Desk(tmp_path, Vendor())
+    assert await desk.call() is desk.vendor.answer
+    exchange = desk.exchange
+    assert (exchange.upstream, exchange.upstream_status, exchange.upstream_ended_ns) == (desk.vendor.answer, 200, 0)
+    assert 0 < exchange.upstream_started_ns <= exchange.first_byte_ns
+    (attempt,) = exchange.attempts
+    assert attempt["micros"] >= 0
+    assert attempt | {"micros": 0} == {
+        "llm_id": 1, "llm_slug": "demo", "status": 200, "error_kind": "", "may_be_billed": True, "micros": 0,
+    }  # fmt: skip
+    assert len(list(desk.bench.inflight.open_slots())) == 1
+    assert exchange.task is None
+
+
+async def test_what_is_sent_is_the_vendor_s(tmp_path: Path) -> None:
+    """Its origin, host, base path and key; the client's query, body and own headers; the configured deadlines."""
+    desk = Desk(tmp_path, Vendor(), connect_timeout_seconds=1, first_byte_timeout_seconds=2, idle_timeout_seconds=3,
+                total_timeout_seconds=4)  # fmt: skip
+    desk.exchange.query = b"a=%20"
+    await desk.call()
+    (sent,) = desk.vendor.sent
+    assert (sent.origin, sent.method, sent.target) == (LLM.origin, b"POST", b"/v1/chat/completions?a=%20")
+    assert (sent.body, sent.timeouts) == (b"{}", Timeouts(1, 2, 3, 4))
+    headers = dict(sent.headers)
+    assert len(headers) == len(sent.headers)
+    assert (headers[b"host"], headers[b"authorization"]) == (LLM.host, b"Bearer vendor-key")
+    assert headers[b"x-mine"] == b"1"
+    assert b"content-length" not in headers
+
+
+@pytest.mark.parametrize("retries", [0, 1, 3])
+async def test_an_unreachable_vendor_is_tried_again_so_often(tmp_path: Path, retries: int) -> None:
+    """Nothing was sent, so nothing is billed; every attempt is kept, under one slot."""
+    desk = Desk(tmp_path, Vendor(UpstreamUnreachable("refused")), retries=retries)
+    with pytest.raises(UpstreamFailed, match="refused"):
+        await desk.call()
+    assert desk.kinds == ["unreachable"] * (retries + 1)
+    assert not any(attempt["may_be_billed"] for attempt in desk.exchange.attempts)
+    assert len(list(desk.bench.inflight.open_slots())) == 1
+
+
+async def test_a_retry_that_succeeds_is_an_answer(tmp_path: Path) -> None:
+    """Both attempts are kept, in order, the same request sent twice."""
+    desk = Desk(tmp_path, Vendor(UpstreamUnreachable("refused"), None))
+    await desk.call()
+    assert desk.kinds == ["unreachable", ""]
+    assert desk.vendor.sent[0] == desk.vendor.sent[1]
+    assert desk.exchange.error_kind == ""
+
+
+@pytest.mark.parametrize(("fault", "status", "outcome", "kind"), FAULTS)
+async def test_a_fault_is_an_outcome_and_is_not_repeated_where_it_may_be_billed(
+    tmp_path: Path, fault: UpstreamFault, status: int, outcome: str, kind: str
+) -> None:
+    """The client is told which; a request that may have arrived is never sent twice."""
+    desk = Desk(tmp_path, Vendor(fault), retries=5)
+    with pytest.raises(UpstreamFailed) as caught:
+        await desk.call()
+    assert (caught.value.status, caught.value.outcome) == (status, outcome)
+    assert fault_outcome(fault) == (status, outcome)
+    assert (desk.exchange.error_kind, set(desk.kinds)) == (kind, {kind})
+    assert len(desk.vendor.sent) == (1 if fault.may_be_billed else 6)
+    assert desk.exchange.upstream is None
+
+
+async def test_nobody_retries_for_a_client_that_left(tmp_path: Path) -> None:
+    """One attempt, whatever is configured."""
+    desk = Desk(tmp_path, Vendor(UpstreamUnreachable("refused"), before=lambda: leave(desk.exchange)), retries=5)
+    with pytest.raises(UpstreamFailed):
+        await desk.call()
+    assert desk.kinds == ["unreachable"]
+
+
+def leave(exchange: Exchange) -> None:
+    """What the server does when the connection is lost."""
+    exchange.client_left = True
+
+
+async def test_without_a_slot_the_vendor_is_not_called(tmp_path: Path) -> None:
+    """A kill would lose the exchange; 503, and nothing to bill."""
+    desk = Desk(tmp_path, Vendor())
+    desk.bench.begun()
+    with pytest.raises(Overloaded):
+        await desk.call()
+    assert (desk.vendor.sent, desk.exchange.attempts, desk.exchange.upstream_started_ns) == ([], [], 0)
+
+
+async def test_a_wait_that_is_given_up_is_the_client_s_leaving(tmp_path: Path) -> None:
+    """Only the wait ends: the task goes on to record what was cut, which may be billed."""
+    desk = Desk(tmp_path, Vendor())
+    desk.vendor.hangs = True
+
+    async def calling() -> None:
+        with pytest.raises(ClientGone):
+            await desk.call()
+        await asyncio.sleep(0)  # a cancellation that was left would strike here
+
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(SECONDS):
+        task = tasks.create_task(calling())
+        await desk.vendor.waiting.wait()
+        assert desk.exchange.task is task
+        desk.exchange.stop_draining()
+    assert not task.cancelled()
+    assert (desk.kinds, desk.exchange.partial) == (["cancelled"], True)
+    assert desk.exchange.attempts[0]["may_be_billed"]
+
+
+async def test_a_worker_that_stops_is_obeyed(tmp_path: Path) -> None:
+    """A cancellation that is not the sweep's passes, and is no retry; its slot stays for the next boot."""
+    desk = Desk(tmp_path, Vendor(), retries=5)
+    desk.vendor.hangs = True
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(SECONDS):
+        task = tasks.create_task(desk.call())
+        await desk.vendor.waiting.wait()
+        task.cancel()
+    assert task.cancelled()
+    assert desk.kinds == ["cancelled"]
+    assert len(list(desk.bench.inflight.open_slots())) == 1
+
+
+@pytest.mark.xfail(reason="an attempt that was refused before anything was sent is kept as one that may be billed")
+async def test_a_request_that_cannot_be_sent_costs_nothing(tmp_path: Path) -> None:
+    """The client says ValueError before it sends anything: an api key with a line end in it charges nobody."""
+    desk = Desk(tmp_path, Vendor(ValueError("a header value holds CR, LF or NUL")), retries=5)
+    with pytest.raises(ValueError, match="CR"):
+        await desk.call()
+    price_exchange(desk.exchange)
+    assert len(desk.vendor.sent) == 1
+    assert (desk.exchange.cost_nanos, desk.exchange.usage) == (None, None)
+
+
+async def test_an_answer_is_let_go_where_it_was_not_read_to_its_end(tmp_path: Path) -> None:
+    """Its connection is used again; one that was read to its end, or never came, needs nothing."""
+    desk, released = Desk(tmp_path, Vendor()), []
+    desk.caller.release(desk.exchange)
+    answer = await desk.call()
+    answer.release = lambda: released.append(1)  # type: ignore[method-assign]
+    desk.exchange.upstream_ended_ns = 1
+    desk.caller.release(desk.exchange)
+    assert released == []
+    desk.exchange.upstream_ended_ns = 0
+    desk.caller.release(desk.exchange)
+    assert released == [1]
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "query", "target"),
+    [
+        ("/v1", "/chat/completions", b"", b"/v1/chat/completions"),
+        ("/v1", "/v1/chat/completions", b"", b"/v1/chat/completions"),
+        ("/v1", "/v1", b"", b"/v1"),
+        ("/v1", "/v1beta/x", b"", b"/v1/v1beta/x"),
+        ("/v1", "/", b"", b"/v1/"),
+        ("", "/v1/x", b"", b"/v1/x"),
+        ("", "/", b"a=b", b"/?a=b"),
+        ("/a/b", "/a/x", b"", b"/a/b/a/x"),
+        ("/v1", "/a%2Fb", b"c=%2F&d", b"/v1/a%2Fb?c=%2F&d"),
+    ],
+)
+def test_the_base_path_stands_before_the_client_s_once(base: str, path: str, query: bytes, target: bytes) -> None:
+    """Clients that say it themselves are understood; what only looks like it is not it."""
+    assert target_of(base, path, query) == target
+
+
+PATHS = st.lists(st.sampled_from(["v1", "v1x", "a", "%2F", ""]), max_size=4).map(lambda parts: "/" + "/".join(parts))
+
+
+@given(st.sampled_from(["", "/v1", "/a/v1"]), PATHS)
+def test_no_path_leaves_the_base_path(base: str, path: str) -> None:
+    """Whatever the client asks for is below it; and what is below stays as it is."""
+    target = target_of(base, path, b"")
+    assert target == base.encode() or target.startswith(base.encode() + b"/")
+    assert target_of(base, target.decode(), b"") == target
