@@ -94,16 +94,17 @@ class Acceptor:
         declared = header(exchange.headers, b"content-length")
         if declared is not None and int(declared) > limit:
             raise _too_large(limit)
+        exchange.deadline = time.monotonic() + self._settings.client_read_timeout_seconds
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
-            exchange.body = bytes(message.get("body", b""))
+            exchange.deadline = 0.0
+            exchange.body = message.get("body", b"")
             if len(exchange.body) > limit:
                 raise _too_large(limit)
             return
         await self._read_rest(exchange, receive, message.get("body", b""), limit)
 
     async def _read_rest(self, exchange: Exchange, receive: Receive, first: bytes, limit: int) -> None:
-        exchange.deadline = time.monotonic() + self._settings.client_read_timeout_seconds
         parts, size, more = [first], len(first), True
         while more:
             if exchange.client_left:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 def make_application(ready: Callable[[], list[str]], metrics: Callable[[], str]) -> FastAPI:
     """The FastAPI application; ``ready`` lists what is wrong, ``metrics`` renders all live workers."""
-    application = FastAPI(title="Sluice gateway", openapi_url=None)
+    application = FastAPI(title="Sluice gateway", openapi_url=None, redirect_slashes=False)
 
     @application.get("/health")
     async def health() -> dict[str, str]:

@@ -1,46 +1,90 @@
-"""The HTTP server: uvicorn on httptools, with what a gateway needs below ASGI.
+"""The HTTP server's protocol: httptools over one client connection, below ASGI; uvicorn's server runs it.
 
-uvicorn's protocol answers what its parser refuses, but tells nobody; and ASGI has no word for a client that leaves
-while nothing is being received, for closing a connection without its last byte, or for writing without a coroutine.
-``ConnectionProtocol`` adds the four, and leaves out what a gateway pays for and does not use: WebSockets, a timer for
-each idle connection, two regular expressions for each header of each answer.
+uvicorn's own protocol answers what its parser refuses, but tells nobody; ASGI has no word for a client that leaves
+while nothing is being received, for closing a connection without its last byte, or for writing without a coroutine; and
+a gateway would pay for WebSockets, a timer for each idle connection and two regular expressions for each header.
+
+Requests of one connection are answered one after the other. While one waits behind another nothing more is read. An
+``Upgrade`` is never taken up (RFC 9110, 7.8): the request goes on as the ordinary one that it also is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION
+from gateway.cycle import Cycle, refusal
 
 if TYPE_CHECKING:
+    from uvicorn import Config
+    from uvicorn.server import ServerState
+
     from gateway.exchange import Exchange
     from gateway.telemetry import GatewayMetrics
 
-_BODILESS = frozenset((204, 304))
+MAX_PIPELINED = 64
+"""Requests that may wait behind the one that is being answered; they came in one piece."""
+_FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
-class ConnectionProtocol(HttpToolsProtocol):
+class ConnectionProtocol(asyncio.Protocol):
     """One client connection. ``metrics`` and ``max_header_bytes`` are set on the subclass that a worker makes."""
 
     metrics: GatewayMetrics
     max_header_bytes: int
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],  # noqa: ARG002 - uvicorn's signature
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        if not config.loaded:
+            config.load()
+        self._app = config.loaded_app
+        self._loop = _loop or asyncio.get_running_loop()
+        self._state = server_state
+        self._parser = _new_parser(self)
+        self.transport: asyncio.Transport
+        self.flow: FlowControl
+        self._client: tuple[str, int] | None = None
+        self._server: tuple[str, int] | None = None
         self._exchange: Exchange | None = None
-        self._head_bytes = 0
-        """What came while a head was being received: never less than the head."""
+        self._active: Cycle | None = None
+        """The one that is being answered."""
+        self._queue: deque[Cycle] = deque()
+        self._receiving: Cycle | None = None
+        """The one whose body comes, or came last."""
+        self._url = b""
+        self._headers: list[tuple[bytes, bytes]] = []
+        self._expects_continue = False
         self._in_head = False
+        self._goes_on = False
+        """The parser reads a head of ours, made to go on behind an ``Upgrade``."""
+        self._head_bytes = 0
+        """Of the pieces that came while a head was incomplete."""
+        self._piece_bytes = 0
         self._head_too_large = False
-        self._waiting_since = self.loop.time()
-        """Since when a request head is awaited or incomplete; 0 while there is one."""
-        self._idle_since = 0.0
-        """Since when the client has its answer and asks nothing; 0 while it does."""
-        self._refused = False
+        self._is_refused = False
+        self._refusal = b""
+        """What is to be said when the answers before it are out."""
+        self._since = self._loop.time()
+        """When the connection was made, a head began or an answer ended."""
+        self._was_answered = False
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """uvicorn's: the date, made anew each second."""
+        return self._state.default_headers
+
+    # what the flow calls
 
     def serve(self, exchange: Exchange) -> None:
         """Tell this exchange when the connection is lost."""
@@ -53,196 +97,242 @@ class ConnectionProtocol(HttpToolsProtocol):
         self.transport.abort()
 
     def write_body(self, piece: bytes) -> bool:
-        """Write a piece of a body whose head was sent, at once; whether the client takes more for now, else ``drain``.
-
-        What ``send`` of uvicorn's cycle does, for callers that are no coroutine.
-        """
-        cycle = self.cycle
-        if cycle.disconnected or cycle.scope["method"] == "HEAD":
-            return True
-        if cycle.chunked_encoding:
-            self.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        else:
-            cycle.expected_content_length -= len(piece)
-            self.transport.write(piece)
-        return not self.flow.write_paused
+        """Write a piece of a body whose head was sent; whether the client takes more for now, else ``drain``."""
+        return self._active is None or self._active.write_body(piece)
 
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
         await self.flow.drain()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    # what the event loop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client came."""
+        self._state.connections.add(self)  # type: ignore[arg-type]
+        self.transport = cast("asyncio.Transport", transport)
+        self.flow = FlowControl(self.transport)
+        self._client, self._server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client left, or we closed."""
+        self._state.connections.discard(self)
         if self._exchange is not None:
             self._exchange.client_left = True
-        super().connection_lost(exc)
+        if self._active is not None:
+            self._active.lose()
+        self._queue.clear()
+        self.flow.resume_writing()
 
-    def on_response_complete(self) -> None:
-        """The exchange's last byte is out: what happens to the connection is no longer its business."""
-        self._exchange = None
-        self.server_state.total_requests += 1
-        if self.transport.is_closing():
+    def pause_writing(self) -> None:
+        """The client takes no more for the moment."""
+        self.flow.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It takes more."""
+        self.flow.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser, unless this connection has been refused, or its head grows without an end."""
+        if self._is_refused:
             return
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-        else:
-            self._idle_since = self.loop.time()
+        self._piece_bytes = len(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+        self._feed(data)
+        if self._in_head and self._head_bytes > 2 * self.max_header_bytes and not self._is_refused:
+            self._head_too_large = True
+            self._refuse()
+
+    def _feed(self, data: bytes) -> None:
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._go_on(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse()
+
+    def _go_on(self, rest: bytes) -> None:
+        """llhttp takes what follows an ``Upgrade`` for another protocol: a new parser, told of the body, reads it."""
+        framing = b"".join([b"%b: %b\r\n" % pair for pair in self._headers if pair[0] in _FRAMING])
+        self._parser = _new_parser(self)
+        self._goes_on = True
+        self._feed(b"POST / HTTP/1.1\r\n" + framing + b"\r\n" + rest)
+
+    # what the parser calls
 
     def on_message_begin(self) -> None:
         """A new request head begins."""
-        super().on_message_begin()
-        self._in_head = True
-        self._idle_since = 0.0
-        self._waiting_since = self.loop.time()
-        self.scope[CONNECTION] = self  # type: ignore[literal-required]
+        if self._goes_on:
+            return
+        self._url, self._headers, self._expects_continue = b"", [], False
+        self._in_head, self._head_bytes = True, 0
+        if self._active is None:
+            self._since = self._loop.time()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the request target."""
+        if not self._goes_on:
+            self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; a trailer is dropped, for what a request is was decided before its body."""
+        if not self._in_head:
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects_continue = True
+        self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The head is complete. Raises where it is larger than its limit; what came with it was bounded before."""
+        """The head is complete: start the application, or queue behind the answers before. Raises what refuses it."""
+        if self._goes_on:
+            self._goes_on = False
+            return
         self._in_head = False
-        self._waiting_since = 0.0
-        if self._head_bytes > self.max_header_bytes:
-            size = len(self.url) + sum([len(name) + len(value) for name, value in self.headers])
-            if size > self.max_header_bytes:
-                self._head_too_large = True
-                raise _HeadTooLarge
-        self._begin_cycle()
-
-    def _begin_cycle(self) -> None:
-        """Fill the scope and start the application, or queue it behind the answer to the request before."""
-        scope, parser = self.scope, self.parser
-        version = parser.get_http_version()
-        scope["method"] = parser.get_method().decode("ascii")
-        scope["http_version"] = version
-        raw_path, scope["query_string"] = _split_target(self.url)
+        if self._head_bytes + self._piece_bytes > self.max_header_bytes:
+            self._check_size()
+        parser = self._parser
+        method, version = parser.get_method(), parser.get_http_version()
+        if len(self._queue) >= MAX_PIPELINED or method == b"CONNECT":
+            raise _Refused
+        raw_path, query = _split_target(self._url)
         path = raw_path.decode("ascii", "replace")
-        scope["raw_path"], scope["path"] = raw_path, unquote(path) if "%" in path else path
-        before: RequestResponseCycle | None = self.cycle
-        cycle = self.cycle = Cycle(
-            scope=scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=version != "1.0" and parser.should_keep_alive(),
-            on_response=self.on_response_complete,
+        cycle = self._receiving = Cycle(
+            self,
+            {
+                "type": "http",
+                "asgi": {"version": "3.0", "spec_version": "2.3"},
+                "http_version": version,
+                "server": self._server,
+                "client": self._client,
+                "scheme": "http",
+                "root_path": "",
+                "headers": self._headers,
+                "method": method.decode("ascii"),
+                "path": unquote(path) if "%" in path else path,
+                "raw_path": raw_path,
+                "query_string": query,
+                CONNECTION: self,
+            },
+            keep_alive=version != "1.0" and (parser.should_keep_alive() or parser.should_upgrade()),
+            expects_continue=self._expects_continue,
         )
-        if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+        if self._active is None:
+            self._start(cycle)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self._queue.append(cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of the body."""
+        if self._receiving is not None:
+            self._receiving.take(body)
+
+    def on_message_complete(self) -> None:
+        """The request is complete; where an upgrade was asked for only its head is."""
+        cycle = self._receiving
+        if cycle is None or self._parser.should_upgrade():
+            return
+        cycle.end_body()
+        if cycle is self._active:
+            self.flow.resume_reading()  # or a client that leaves now would not be seen
+
+    def _check_size(self) -> None:
+        size = len(self._url) + sum([len(name) + len(value) for name, value in self._headers])
+        if size > self.max_header_bytes:
+            self._head_too_large = True
+            raise _Refused
+
+    def _start(self, cycle: Cycle) -> None:
+        self._active = cycle
+        task = self._loop.create_task(cycle.run(self._app))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._state.tasks.discard)
+
+    # what cycles and the server call
+
+    def finished(self, cycle: Cycle) -> None:
+        """An answer is out: close, or turn to the next request; the exchange is no longer told of the connection."""
+        self._exchange, self._active = None, None
+        self._state.total_requests += 1
+        self._was_answered, self._since = True, self._loop.time()
+        if self.transport.is_closing():
+            return
+        if not cycle.keep_alive:
+            self.transport.close()
+        elif self._queue:
+            self._start(self._queue.popleft())
+        elif self._refusal:
+            self._say(self._refusal)
+        else:
+            self.flow.resume_reading()
+
+    def shutdown(self) -> None:
+        """uvicorn's graceful end: behind the answer that is under way, or now."""
+        if self._active is None:
+            self.transport.close()
+        else:
+            self._active.keep_alive = False
 
     def expire(self, now: float, head_seconds: float, idle_seconds: float) -> None:
         """Close a connection that has not completed a request head, or asked again, in time (housekeeping calls it)."""
-        is_late = self._waiting_since and now - self._waiting_since > head_seconds
-        is_idle = self._idle_since and now - self._idle_since > idle_seconds
-        if (is_late or is_idle) and not self.transport.is_closing():
+        if self._active is not None or self.transport.is_closing():
+            return
+        allowed = idle_seconds if self._was_answered and not self._in_head else head_seconds
+        if now - self._since > allowed:
             self.transport.close()
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the parser, unless this connection has been refused, or its head grows without an end of line."""
-        if self._refused:
-            return
-        if not self._in_head:
-            self._head_bytes = len(data)  # a head may begin in it
-        else:
-            self._head_bytes += len(data)
-            if self._head_bytes > 2 * self.max_header_bytes:
-                self._head_too_large = True
-                self.send_400_response("")
-                return
-        super().data_received(data)
+    def _refuse(self) -> None:
+        """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted.
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted."""
-        self._refused = True
+        In its turn: behind the answers to what came before, or instead of the one whose own body it broke.
+        """
+        self._is_refused = True
         status, code = (431, "request_head_too_large") if self._head_too_large else (400, "request_malformed")
         self.metrics.parser_refusals.add(1, str(status))
-        body = b'{"status":%d,"message":"the request head was refused","code":"%s"}' % (status, code.encode())
-        head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-        self.transport.write(STATUS_LINE[status] + head + body)
+        text = refusal(status, code)
+        broken = self._receiving if self._receiving is not None and self._receiving.more_body else None
+        if broken is not None and broken in self._queue:
+            self._queue.remove(broken)
+        active = self._active
+        if active is None:
+            self._say(text)
+        elif active is not broken:
+            self._refusal = text
+            self.flow.pause_reading()
+        elif active.has_started:
+            self.transport.abort()
+        else:
+            active.lose()
+            self._say(text)
+
+    def _say(self, text: bytes) -> None:
+        self.transport.write(text)
         self.transport.close()
 
 
-class Cycle(RequestResponseCycle):
-    """uvicorn's, with a ``send`` for headers that are lower-case and were parsed or checked before they come here."""
+class _Refused(Exception):  # noqa: N818 - raised into the C parser, which turns it into its own error
+    """Stops the parser."""
 
-    async def send(self, message: Any) -> None:
-        """ASGI's ``send``; raises RuntimeError for messages out of turn and for what would split the answer."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if not self.response_started:
-            self._send_head(message)
-        elif self.response_complete:
-            error = f"unexpected ASGI message {message['type']!r} behind the end of the answer"
-            raise RuntimeError(error)
-        else:
-            self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
 
-    def _send_head(self, message: Any) -> None:
-        status: int = message["status"]
-        headers = list(message.get("headers", ()))
-        has_date = False
-        for name, value in headers:
-            if name == b"content-length":
-                self.expected_content_length, self.chunked_encoding = int(value), False
-            elif name == b"date":
-                has_date = True
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
-        if not has_date:
-            headers += self.default_headers  # uvicorn's date; the vendor's own says when the answer was made
-        if not self.keep_alive:
-            headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
-        if self.chunked_encoding is None and status not in _BODILESS and self.scope["method"] != "HEAD":
-            self.chunked_encoding = True
-            headers.append((b"transfer-encoding", b"chunked"))
-        head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in headers]) + b"\r\n"
-        if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
-            error = "a header of the answer has a line end in it"
-            raise RuntimeError(error)
-        self.response_started, self.waiting_for_100_continue = True, False
-        self.transport.write(head)
-
-    def _send_body(self, body: bytes, *, is_last: bool) -> None:
-        if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-        elif self.chunked_encoding:
-            data = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            self.transport.write(data + b"0\r\n\r\n" if is_last else data)
-        else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (is_last and self.expected_content_length):
-                error = "the body of the answer is not as long as its content-length says"
-                raise RuntimeError(error)
-            self.transport.write(body)
-        if is_last:
-            self.response_complete = True
-            self.message_event.set()
-            if not self.keep_alive:
-                self.transport.close()
-            self.on_response()
+def _new_parser(protocol: ConnectionProtocol) -> Any:
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows the last request is not looked at
+    return parser
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:
     """Path and query of a request target; of one in absolute form (as to a proxy) those within it."""
+    target = target.partition(b"#")[0]
     if target[:1] != b"/":
         _, scheme, rest = target.partition(b"://")
-        target = b"/" + rest.partition(b"/")[2] if scheme else b"/"
-    path, _, query = target.partition(b"#")[0].partition(b"?")
-    return path, query
-
-
-class _HeadTooLarge(Exception):  # noqa: N818 - raised into the C parser, which turns it into its own error
-    """Stops the parser."""
+        authority, slash, path = rest.partition(b"/")
+        query = authority.partition(b"?")[2]
+        target = b"/" + path if slash else b"/?" + query
+        if not scheme:
+            target = b"/"
+    raw_path, _, query_string = target.partition(b"?")
+    return raw_path, query_string
 
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:

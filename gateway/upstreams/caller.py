@@ -66,6 +66,9 @@ class Caller:
         except UpstreamFault as fault:
             error_kind, may_be_billed = _kind(fault), fault.may_be_billed
             raise
+        except ValueError:  # the client refuses to write such a request
+            error_kind, may_be_billed = "unsendable", False
+            raise
         except asyncio.CancelledError:
             error_kind = "cancelled"
             if not exchange.drain_expired or exchange.task is None:

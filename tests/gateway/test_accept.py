@@ -198,7 +198,6 @@ async def test_who_is_slow_has_a_deadline(tmp_path: Path) -> None:
     assert (exchange.deadline, exchange.body) == (0.0, b"ab")
 
 
-@pytest.mark.xfail(reason="the deadline is set when the first piece is here: a head without its body stays for ever")
 async def test_who_sends_no_body_has_a_deadline_too(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """A head that announces a body holds room in the event log and a place among those in flight."""
     head, end, _ = chat_request().partition(b"\r\n\r\n")

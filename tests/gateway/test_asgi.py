@@ -378,7 +378,6 @@ async def test_an_abort_is_seen_as_one(length: int | None) -> None:
         await held.end(b"def")
 
 
-@pytest.mark.xfail(reason="an empty piece is written as the chunk that ends the coding")
 async def test_an_empty_piece_is_nothing() -> None:
     """It is not the last byte, which waits for the record."""
     held = Held()

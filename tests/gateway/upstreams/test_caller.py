@@ -199,7 +199,6 @@ async def test_a_worker_that_stops_is_obeyed(tmp_path: Path) -> None:
     assert len(list(desk.bench.inflight.open_slots())) == 1
 
 
-@pytest.mark.xfail(reason="an attempt that was refused before anything was sent is kept as one that may be billed")
 async def test_a_request_that_cannot_be_sent_costs_nothing(tmp_path: Path) -> None:
     """The client says ValueError before it sends anything: an api key with a line end in it charges nobody."""
     desk = Desk(tmp_path, Vendor(ValueError("a header value holds CR, LF or NUL")), retries=5)

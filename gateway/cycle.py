@@ -1,0 +1,225 @@
+"""One request on a client's connection and its answer: ASGI's ``receive`` and ``send`` over plain bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+if TYPE_CHECKING:
+    from uvicorn.protocols.http.flow_control import FlowControl
+
+    from gateway.asgi import Application, Message, Scope
+
+HIGH_WATER_BYTES = 64 << 10
+"""Of a body that nobody has read yet: more is not taken from the socket."""
+_BODILESS = frozenset((204, 304))
+_INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
+
+Framing = Literal["none", "length", "chunked", "close"]
+
+logger = structlog.get_logger(__name__)
+
+
+class CycleConnection(Protocol):
+    """What a cycle needs of its connection."""
+
+    transport: asyncio.Transport
+    flow: FlowControl
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer gets that has none of its own: the date."""
+        ...
+
+    def finished(self, cycle: Cycle) -> None:
+        """The answer's last byte was written."""
+        ...
+
+
+class Cycle:
+    """A request with its answer. Headers of an answer are lower-case and were parsed or checked before they come."""
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_expects_continue",
+        "_framing",
+        "_left",
+        "_news",
+        "disconnected",
+        "has_started",
+        "is_complete",
+        "keep_alive",
+        "more_body",
+        "scope",
+    )
+
+    def __init__(self, connection: CycleConnection, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+        self._connection = connection
+        self.scope = scope
+        self.keep_alive = keep_alive
+        """Whether the connection goes on behind this answer."""
+        self.disconnected = False
+        self.more_body = True
+        """Whether the request's body is not all here yet."""
+        self.has_started = False
+        """The answer's head is out."""
+        self.is_complete = False
+        """The answer's last byte is out."""
+        self._expects_continue = expects_continue
+        self._body = bytearray()
+        self._news = asyncio.Event()
+        self._framing: Framing = "none"
+        self._left = 0
+
+    async def run(self, app: Application) -> None:
+        """Let the application answer. What it leaves open is an error of ours: said, or the connection is cut."""
+        try:
+            await app(self.scope, self.receive, self.send)
+        except asyncio.CancelledError:
+            self._connection.transport.abort()
+            raise
+        except Exception:
+            logger.exception("application failed", path=self.scope["path"])
+        if self.is_complete or self.disconnected or self._connection.transport.is_closing():
+            return
+        if self.has_started:
+            self._connection.transport.abort()
+            return
+        self.keep_alive = False
+        length = str(len(_INTERNAL_ERROR)).encode()
+        self._send_head(500, [(b"content-type", b"application/json"), (b"content-length", length)])
+        self._send_body(_INTERNAL_ERROR, is_last=True)
+
+    # the request
+
+    def take(self, data: bytes) -> None:
+        """Bytes of the body came; what the application does not read in time stays in the socket."""
+        if self.is_complete or self.disconnected:
+            return
+        self._body += data
+        if len(self._body) > HIGH_WATER_BYTES:
+            self._connection.flow.pause_reading()
+        self._news.set()
+
+    def end_body(self) -> None:
+        """The body is complete."""
+        self.more_body = False
+        self._news.set()
+
+    def lose(self) -> None:
+        """The client is gone."""
+        if not self.is_complete:
+            self.disconnected = True
+        self._news.set()
+
+    async def receive(self) -> Message:
+        """ASGI's: the next part of the body, or the disconnect."""
+        connection = self._connection
+        if self._expects_continue and not connection.transport.is_closing():
+            self._expects_continue = False
+            connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if not self.disconnected and not self.is_complete:
+            if self.more_body:
+                connection.flow.resume_reading()
+            await self._news.wait()
+            self._news.clear()
+        if self.disconnected or self.is_complete:
+            return {"type": "http.disconnect"}
+        body, self._body = bytes(self._body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    # the answer
+
+    async def send(self, message: Message) -> None:
+        """ASGI's; raises RuntimeError for messages out of turn and for what would split the answer."""
+        flow = self._connection.flow
+        if flow.write_paused and not self.disconnected:
+            await flow.drain()
+        if self.disconnected:
+            return
+        is_head = message["type"] == "http.response.start"
+        if self.is_complete or is_head == self.has_started:
+            error = f"ASGI message {message['type']!r} out of turn"
+            raise RuntimeError(error)
+        if is_head:
+            self._send_head(message["status"], list(message.get("headers", ())))
+        else:
+            self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
+
+    def write_body(self, piece: bytes) -> bool:
+        """A piece of the body at once, behind a head that was sent; whether the client takes more for now."""
+        if piece and not self.disconnected:
+            self._write(piece)
+        return not self._connection.flow.write_paused
+
+    def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        length, has_date = -1, False
+        for name, value in headers:
+            if name == b"content-length":
+                length = int(value)
+            elif name == b"date":
+                has_date = True
+            elif name == b"connection" and value.lower() == b"close":
+                self.keep_alive = False
+        if not has_date:
+            headers += self._connection.default_headers
+        self._framing, self._left = self._framing_of(status, length), max(length, 0)
+        if self._framing == "chunked":
+            headers.append((b"transfer-encoding", b"chunked"))
+        elif status == 204 and length >= 0:
+            headers = [pair for pair in headers if pair[0] != b"content-length"]  # RFC 9110, 8.6
+        if not self.keep_alive:
+            headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
+        head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in headers]) + b"\r\n"
+        if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+            error = "a header of the answer has a line end in it"
+            raise RuntimeError(error)
+        self.has_started, self._expects_continue = True, False
+        self._connection.transport.write(head)
+
+    def _framing_of(self, status: int, length: int) -> Framing:
+        if status in _BODILESS or self.scope["method"] == "HEAD":
+            return "none"
+        if length >= 0:
+            return "length"
+        if self.scope["http_version"] == "1.0":
+            return "close"
+        return "chunked"
+
+    def _send_body(self, body: bytes, *, is_last: bool) -> None:
+        if self._framing == "length" and is_last and self._left != len(body):
+            error = "the body of the answer is not as long as its content-length says"
+            raise RuntimeError(error)
+        if self._framing == "chunked" and is_last:
+            end = b"0\r\n\r\n"
+            self._connection.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
+        elif body:
+            self._write(body)
+        if is_last:
+            self.is_complete = True
+            self._news.set()
+            self._connection.finished(self)
+
+    def _write(self, body: bytes) -> None:
+        framing = self._framing
+        if framing == "chunked":
+            self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            return
+        if framing == "length":
+            self._left -= len(body)
+            if self._left < 0:
+                error = "the body of the answer is longer than its content-length says"
+                raise RuntimeError(error)
+        if framing != "none":
+            self._connection.transport.write(body)
+
+
+def refusal(status: int, code: str) -> bytes:
+    """A whole answer to what is no request."""
+    body: Any = b'{"status":%d,"message":"the request head was refused","code":"%b"}' % (status, code.encode())
+    head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return STATUS_LINE[status] + head + bytes(body)
