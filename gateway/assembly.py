@@ -12,8 +12,10 @@ from gateway.asgi import Gateway
 from gateway.endpoints import make_application
 from gateway.hooks import Hooks
 from gateway.proxy import Proxy
+from gateway.recording.backlog import Backlog, EventIds, Mark
 from gateway.recording.events import EventBuilder
-from gateway.recording.recorder import Mark, Recorder
+from gateway.recording.recorder import Recorder
+from gateway.recording.recovery import ChargeRule
 from gateway.respond import Responder
 from gateway.snapshot import Snapshot, build_snapshot
 from gateway.sweep import Sweep
@@ -54,6 +56,7 @@ class WorkerParts:
 
     app: Gateway
     sweep: Sweep
+    backlog: Backlog
     client: UpstreamClient
     snapshots: SnapshotHolder
 
@@ -65,6 +68,7 @@ def assemble(
     boot: Boot,
     inflight: InFlightFile,
     mark: Callable[[], Mark],
+    event_ids_since: EventIds,
     plugins: WorkerPlugins,
     metrics: GatewayMetrics,
     ready: Callable[[], list[str]],
@@ -74,10 +78,13 @@ def assemble(
     own = settings.gateway
     snapshots = SnapshotHolder(build_snapshot(settings, plugins.chains()))
     builder = EventBuilder(boot, own.bodies.max_bytes, settings.journal.max_exchange_bytes - _EVENT_OVERHEAD_BYTES)
+    rule = ChargeRule(settings.budget.interrupted, snapshots.get().prices)
+    backlog = Backlog(log, inflight, boot, rule, event_ids_since)
     recorder = Recorder(
         log=log,
         builder=builder,
         inflight=inflight,
+        backlog=backlog,
         mark=mark,
         metrics=metrics,
         unauthenticated_per_second=settings.record.unauthenticated_per_second,
@@ -94,7 +101,7 @@ def assemble(
         recorder=recorder,
         sweep=sweep,
     )
-    return WorkerParts(Gateway(proxy, make_application(ready, render_metrics)), sweep, client, snapshots)
+    return WorkerParts(Gateway(proxy, make_application(ready, render_metrics)), sweep, backlog, client, snapshots)
 
 
 def make_client(settings: UpstreamSettings) -> UpstreamClient:

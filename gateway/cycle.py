@@ -152,9 +152,13 @@ class Cycle:
 
     def write_body(self, piece: bytes) -> bool:
         """A piece of the body at once, behind a head that was sent; whether the client takes more for now."""
-        if piece and not self.disconnected:
+        connection = self._connection
+        if self._framing == "chunked":
+            if piece and not self.disconnected:
+                connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        elif piece and not self.disconnected:
             self._write(piece)
-        return not self._connection.flow.write_paused
+        return not connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         length, has_date = -1, False

@@ -76,7 +76,7 @@ def _vendor(llm: LlmSettings) -> Finding:
     port = url.port or (443 if url.scheme == "https" else 80)
     try:
         socket.create_connection((url.hostname or "", port), _TIMEOUT_SECONDS).close()
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second for names that no resolver is asked for
         what = f"LLM {llm.slug}: {url.hostname}:{port} cannot be reached ({error})"
         return Finding(False, what, f"correct llms.{llm.slug}.base_url, or the network")
     return Finding(True, f"LLM {llm.slug}: {url.hostname}:{port} accepts connections")

@@ -15,6 +15,8 @@ from schemas.events import Attempt, PluginTiming
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.outcomes import Outcome
     from gateway.routes import Route
     from gateway.snapshot import App, Llm
@@ -34,8 +36,8 @@ class ClientConnection(Protocol):
         """Close the connection at once, without the last byte."""
         ...
 
-    def write_body(self, piece: bytes) -> bool:
-        """Write a piece of the body behind a head that was sent; whether the client takes more for now."""
+    def body_writer(self) -> Callable[[bytes], bool]:
+        """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...
 
     async def drain(self) -> None:

@@ -19,6 +19,9 @@ _NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
      b"x-real-ip", b"x-sluice-exchange-id")
 )  # fmt: skip
 _NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset((b"x-request-id", b"x-sluice-exchange-id", b"alt-svc", b"set-cookie"))
+_NAMES_NONE = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
+"""The usual values of ``Connection``."""
+_NOTHING: frozenset[bytes] = frozenset()
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 
@@ -32,10 +35,8 @@ def header(headers: Headers, name: bytes) -> bytes | None:
 
 def connection_names(headers: Headers) -> frozenset[bytes]:
     """Headers that ``Connection`` names: they too belong to one connection only (RFC 9110, 7.6.1)."""
-    value = header(headers, b"connection")
-    if value is None or value in {b"keep-alive", b"close", b"Keep-Alive"}:
-        return frozenset()
-    return frozenset(name.strip().lower() for name in value.split(b","))
+    named = [value for key, value in headers if key == b"connection" and value not in _NAMES_NONE]
+    return frozenset([name.strip().lower() for value in named for name in value.split(b",")]) if named else _NOTHING
 
 
 def upstream_headers(exchange: Exchange, authorization: Headers) -> Headers:

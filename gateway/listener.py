@@ -27,7 +27,8 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket, made before any worker starts and shared by all of them: a killed worker then takes only the
     connections it had accepted, not those that wait. Raises PortTakenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # with the protocol named, asyncio too knows that it is TCP and sets TCP_NODELAY, as uvloop does
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

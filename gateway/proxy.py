@@ -5,7 +5,8 @@
 
 Every way out of 1-7 ends in 8 and 9: one terminal outcome, always counted. A kill between 6 and 9 leaves a slot in the
 in-flight file, from which the next boot writes an ``interrupted`` exchange. A client that leaves is drained in 6 and 7
-(``ClientGone``). A full journal refuses in 1; a commit that fails in 9 closes the connection without the last byte.
+(``ClientGone``). A full journal refuses in 1; a commit that fails in 9 closes the connection without the last byte,
+and so does a fault of ours there: what is owed to the record then is the recorder's.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class Proxy:
             last = await self._serve(exchange, receive, send)
             await self._finish(exchange, last, send)
             self._recorder.close(exchange)
+        except Exception:
+            logger.exception("exchange not finished", exchange_id=exchange.exchange_id)
+            exchange.abort_connection()
+            self._recorder.close(exchange)
         finally:
             # A cancellation passes (the worker stops): its slot stays open, and the next boot records what was cut.
             self._sweep.forget(exchange)
@@ -86,26 +91,37 @@ class Proxy:
             finally:
                 price_exchange(exchange)  # 8
                 self._admission.settle(exchange)
-        except Refusal as refusal:
-            return refuse(exchange, refusal)
-        except (PluginBlocked, PluginFailed) as verdict:
-            return refuse(exchange, plugin_refusal(exchange, verdict))
         except ClientGone:
             exchange.outcome = "client_closed"
             return []
-        except Exception as error:
-            logger.exception("exchange failed", exchange_id=exchange.exchange_id)
-            return refuse(exchange, _fault(error))
+        except Exception as error:  # noqa: BLE001 - logged there, where it is none of ours
+            return self._refused(exchange, error)
+
+    def _refused(self, exchange: Exchange, error: Exception) -> list[Message]:
+        """The answer instead; none where even that fails: then the connection is closed."""
+        try:
+            if isinstance(error, PluginBlocked | PluginFailed):
+                error = plugin_refusal(exchange, error)
+            if not isinstance(error, Refusal):
+                logger.error("exchange failed", exchange_id=exchange.exchange_id, exc_info=error)
+                error = _fault(error)
+            return refuse(exchange, error)
+        except Exception:
+            logger.exception("exchange not refused", exchange_id=exchange.exchange_id)
+            exchange.outcome = exchange.outcome or "gateway_error"
+            return []
 
     async def _finish(self, exchange: Exchange, last: list[Message], send: Send) -> None:
         """Step 9: the record, then the last byte."""
-        durable = await self._recorder.record(exchange)
-        if not (durable and last):
-            exchange.abort_connection()
-        else:
-            for message in last:
-                await send(message)
-        self._caller.release(exchange)
+        try:
+            durable = await self._recorder.record(exchange)
+            if not (durable and last):
+                exchange.abort_connection()
+            else:
+                for message in last:
+                    await send(message)
+        finally:
+            self._caller.release(exchange)
 
 
 def _fault(error: Exception) -> Refusal:

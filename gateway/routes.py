@@ -11,6 +11,8 @@ Intent = Literal["rest", "stream", "call"]
 _INTENTS: dict[str, Intent] = {"rest": "rest", "stream": "stream", "call": "call"}
 _BY_ID_PREFIX = "/api/v1/llms/"
 _BY_ID_MARK = "proxy"
+_MAX_ID_DIGITS = 18
+"""What 64 bits hold; Python refuses to read some thousands of digits."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -50,12 +52,16 @@ def _by_id(path: str) -> Route | None:
     parts = path.split("/", 6)
     if len(parts) < 6 or parts[5] != _BY_ID_MARK or not parts[4].isascii() or not parts[4].isdigit():
         return None
+    if len(parts[4]) > _MAX_ID_DIGITS:
+        return None
     return _checked(Route("call", parts[4], parts[6] if len(parts) > 6 else "", by_id=True))
 
 
 def _checked(route: Route) -> Route:
-    """A path that climbs could leave the vendor's base path."""
-    lowered = route.rest.lower()
-    if ".." in lowered.replace("%2e", ".").split("/"):
+    """A path that climbs could leave the vendor's base path, also where a server decodes it before it resolves it."""
+    rest = route.rest
+    if "%" in rest or "\\" in rest:
+        rest = rest.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("\\", "/")
+    if ".." in rest and ".." in rest.split("/"):
         return Route(route.intent, route.slug, "", route.by_id, problem="the path climbs with '..'")
     return route

@@ -22,6 +22,8 @@ from gateway.asgi import CONNECTION
 from gateway.cycle import Cycle, refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from uvicorn import Config
     from uvicorn.server import ServerState
 
@@ -96,9 +98,12 @@ class ConnectionProtocol(asyncio.Protocol):
         """Close the connection at once; what is buffered is not sent."""
         self.transport.abort()
 
-    def write_body(self, piece: bytes) -> bool:
-        """Write a piece of a body whose head was sent; whether the client takes more for now, else ``drain``."""
-        return self._active is None or self._active.write_body(piece)
+    def body_writer(self) -> Callable[[bytes], bool]:
+        """Writes pieces of the body whose head was sent; returns whether the client takes more now, else ``drain``."""
+        if self._active is None:
+            message = "no answer is under way"
+            raise RuntimeError(message)
+        return self._active.write_body
 
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""

@@ -4,18 +4,44 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
+from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
+from sluice.money.nanos import parse_nanos
 from sluice.plugin_host.registration import PluginRegistration
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MAX_HOST_BYTES = 253  # RFC 1035, 2.3.4, without the dot at the end
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        message = "is no moment that UTC has a year for; write another"
+        raise ValueError(message) from None
+
+
+def _is_price(amount: str) -> str:
+    if parse_nanos(amount) < 0:
+        message = "is below zero; a price is zero or more"
+        raise ValueError(message)
+    return amount
+
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Id = Annotated[int, Field(ge=1)]
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+"""Without a zone it is UTC, wherever the gateway runs."""
+Amount = Annotated[str, AfterValidator(_is_price)]
+"""Money for a million tokens, as decimal text."""
 
 
 class UpstreamSettings(Section):
@@ -61,6 +87,15 @@ class GatewaySettings(Section):
     upstream: UpstreamSettings = UpstreamSettings()
     bodies: BodySettings = BodySettings()
 
+    @field_validator("id")
+    @classmethod
+    def id_is_free(cls, value: str) -> str:
+        """Journals lie in a folder of this name, beside the one of the collectors."""
+        if value == COLLECTORS_FOLDER:
+            message = f"{value!r} is where collectors keep their journals; choose another name"
+            raise ValueError(message)
+        return value
+
 
 class RecordSettings(Section):
     """What is recorded of exchanges refused before an app was known."""
@@ -93,12 +128,28 @@ class LlmSettings(Section):
     @field_validator("base_url")
     @classmethod
     def base_url_is_http(cls, value: str) -> str:
-        """An absolute http(s) URL without query."""
+        """An absolute http(s) URL without query, that can be called as it is."""
+        if not value.isascii() and not urlsplit(value).path.isascii():
+            message = "has a path that is not ASCII; percent-encode it"
+            raise ValueError(message)
+        if " " in value or _CONTROLS.search(value):
+            message = "has a space or a control character; remove it, or percent-encode it"
+            raise ValueError(message)
         parts = urlsplit(value)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
             message = "must be an absolute http:// or https:// URL without a query, e.g. https://api.openai.com/v1"
             raise ValueError(message)
+        _check_address(parts)
         return value.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def key_fits_a_header(cls, value: SecretStr) -> SecretStr:
+        """Every call would fail."""
+        if _CONTROLS.search(value.get_secret_value()):
+            message = "has a control character, such as the line's end of the file it was read from; remove it"
+            raise ValueError(message)
+        return value
 
     @field_validator("allowed_models")
     @classmethod
@@ -120,7 +171,16 @@ class AppSettings(Section):
     name: str
     user_id: Id | None = None
     llms: tuple[Slug, ...] = ()
-    bodies: Literal["full", "redacted", "metadata", "none"] = "full"
+    bodies: Literal["full", "metadata", "none"] = "full"
+
+    @field_validator("bodies", mode="before")
+    @classmethod
+    def bodies_are_in_this_version(cls, value: Any) -> Any:
+        """What is not redacted yet must not be believed to be."""
+        if value == "redacted":
+            message = "is not in this version; use metadata, which keeps sizes and no bodies, or full"
+            raise ValueError(message)
+        return value
 
 
 class TokenSettings(Section):
@@ -129,7 +189,7 @@ class TokenSettings(Section):
     app: Id
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     prefix: Annotated[str, Field(max_length=8)] = ""
-    expires_at: datetime | None = None
+    expires_at: Moment | None = None
 
 
 class PriceSettings(Section):
@@ -139,11 +199,16 @@ class PriceSettings(Section):
     vendor: str = "openai"
     model: str
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    prompt: str
-    response: str
-    cache_read: str | None = None
-    cache_write: str | None = None
-    valid_from: datetime | None = None
+    prompt: Amount
+    response: Amount
+    cache_read: Amount | None = None
+    cache_write: Amount | None = None
+    valid_from: Moment | None = None
+
+    @property
+    def starts(self) -> str:
+        """What no two prices may have in common."""
+        return f"{self.vendor}/{self.model} from {(self.valid_from or _EPOCH).isoformat()}"
 
 
 class Settings(LogSettings):
@@ -168,7 +233,9 @@ class Settings(LogSettings):
         _unique("llms.id", [llm.id for llm in self.llms])
         _unique("apps.id", [app.id for app in self.apps])
         _unique("tokens.sha256", [token.sha256 for token in self.tokens])
+        _unique("plugins.id", [plugin.id for plugin in self.plugins])
         _unique("plugins.name", [plugin.name for plugin in self.plugins])
+        _unique("prices.valid_from", [price.starts for price in self.prices])
         for llm in self.llms:
             _known(f"llms.{llm.slug}.plugins", llm.plugins, [plugin.name for plugin in self.plugins])
         for app in self.apps:
@@ -176,6 +243,19 @@ class Settings(LogSettings):
         for token in self.tokens:
             _known("tokens.app", (token.app,), [app.id for app in self.apps])
         return self
+
+
+def _check_address(parts: SplitResult) -> None:
+    """What no resolver and no socket takes."""
+    try:
+        port = parts.port
+        size = len((parts.hostname or "").encode("idna"))
+    except ValueError as error:  # UnicodeError is one
+        message = f"has no usable address ({error}); write a host name, and a port from 1 to 65535 if any"
+        raise ValueError(message) from error
+    if port == 0 or size > _MAX_HOST_BYTES:
+        message = f"has no usable address; write a host name of at most {_MAX_HOST_BYTES} bytes, and no port 0"
+        raise ValueError(message)
 
 
 def _unique(key: str, values: Sequence[str | int]) -> None:

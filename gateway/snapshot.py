@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from gateway.settings import LlmSettings, PriceSettings, Settings
     from sluice.plugin_host.chain import Chain
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 DIALECTS: dict[str, Dialect] = {"openai": OpenAi()}
 
@@ -145,4 +148,7 @@ def _price(price: PriceSettings, version: str) -> Price:
 
 
 def _micros(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1_000_000)
+    """Exactly: a float would lose some of them. Without a zone it is UTC."""
+    if at is None:
+        return None
+    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND

@@ -103,6 +103,11 @@ class GatewayMetrics:
             "undurable": int(gauges["undurable_exchanges"].value() or 0),
         }
 
+    def count_unrecorded(self, outcome: str, network: str) -> None:
+        """Count an exchange that leaves no event."""
+        self.totals.unrecorded += 1
+        self.unrecorded.add(1, outcome, network)
+
     def count(self, exchange: Exchange) -> None:
         """Count an exchange whose outcome is known."""
         self.totals.add(exchange)

@@ -62,17 +62,21 @@ class Transfer:
         after each. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
+        feed, write, copy_bytes = scanner.feed, connection.body_writer(), self._copy_bytes
 
         def take(chunk: bytes) -> bool:
             exchange.chunk_count += 1
-            exchange.keep_copy(chunk, self._copy_bytes)
-            out = scanner.feed(chunk)
+            if exchange.response_copy_bytes < copy_bytes:
+                exchange.keep_copy(chunk, copy_bytes)
+            else:
+                exchange.response_bytes += len(chunk)
+            out = feed(chunk)
             exchange.sse_frames = scanner.sse_frames
             passed(exchange)
             if exchange.client_left:
                 self._missed = self._missed or bool(out)
                 return self._drain(chunk) or scanner.ended
-            return (bool(out) and not connection.write_body(out)) or scanner.ended
+            return (bool(out) and not write(out)) or scanner.ended
 
         while not scanner.ended:
             if await self._pumped(response, take):

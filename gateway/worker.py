@@ -86,6 +86,7 @@ class Worker:
                 boot=boot,
                 inflight=inflight,
                 mark=journal.mark,
+                event_ids_since=journal.event_ids_since,
                 plugins=plugins,
                 metrics=self._metrics,
                 ready=lambda: self._problems(journal, relay),
@@ -161,7 +162,8 @@ class Worker:
         async def keep_house() -> None:
             journal.housekeep()
             self._metrics.observe_log(journal, relay)
-            folder.write(self._name, self._metrics.registry.families())
+            with contextlib.suppress(OSError):  # a full disk, of which the journal's metrics tell: not ours to end for
+                folder.write(self._name, self._metrics.registry.families())
 
         async def write_report() -> None:
             await self._report(journal, boot, closing=False)
@@ -170,6 +172,7 @@ class Worker:
             running = [
                 tasks.create_task(_each(INTERVAL_SECONDS, sweep)),
                 tasks.create_task(_each(HOUSEKEEPING_SECONDS, keep_house)),
+                tasks.create_task(_each(HOUSEKEEPING_SECONDS, parts.backlog.settle)),
                 tasks.create_task(_each(REPORT_SECONDS, write_report)),
                 tasks.create_task(adopter.run()),
             ]

@@ -28,7 +28,8 @@ _URL_HEADERS = frozenset(
     (b"content-location", b"location", b"origin", b"referer", b"x-forwarded-uri", b"x-original-uri", b"x-original-url",
      b"x-rewrite-url")
 )  # fmt: skip
-_USER_INFO = re.compile(r"(//)[^/?#@\s]*@")
+_USER_INFO = re.compile(r"(//)[^/?#\s]*@")
+"""Up to the last ``@`` of the authority, as clients read it."""
 
 _UNIQUE = (
     b"cf-ray", b"content-length", b"date", b"traceparent", b"tracestate", b"x-request-id", b"x-sluice-exchange-id",
@@ -125,16 +126,17 @@ def _masked_parameter(match: re.Match[str]) -> str:
 
 def mask_url(url: str) -> str:
     """A URL without the credentials in its user part, query and fragment."""
-    head, mark, query = url.partition("?")
+    head, mark, fragment = url.partition("#")
+    head, question, query = head.partition("?")
     head = _USER_INFO.sub(rf"\1{MASK}@", head)
-    return f"{head}?{mask_query(query)}" if mark else head
+    return f"{head}{question}{mask_query(query)}{mark}{mask_query(fragment)}"
 
 
 def cut_text(raw: bytes, max_bytes: int) -> tuple[bytes, bool]:
     """The first bytes, cut between UTF-8 characters where it is text; and whether any are missing."""
-    if len(raw) <= max_bytes:
-        return raw, False
     end = max(max_bytes, 0)
+    if len(raw) <= end:
+        return raw, False
     for start in range(end, max(end - 4, -1), -1):  # a character has at most four bytes
         if raw[start] & 0xC0 != 0x80:
             return raw[:start], True

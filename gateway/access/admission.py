@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from gateway.snapshot import Llm, Snapshot
 
 
+_MAX_NANOS = (1 << 63) - 1
+"""Slots and events carry money as a 64-bit integer."""
+
+
 class Admission(Protocol):
     """Models, rate limits and budgets, between authentication and the upstream call."""
 
@@ -44,7 +48,7 @@ class OpenAdmission:
             limit = exchange.max_response_tokens
             output = (self._default_output_tokens if limit is None else max(limit, 0)) * max(exchange.choices, 1)
             worst = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=output)
-            exchange.reserved_nanos = cost_nanos(exchange.price, worst)
+            exchange.reserved_nanos = min(cost_nanos(exchange.price, worst), _MAX_NANOS)
 
     def settle(self, exchange: Exchange) -> None:
         """Nothing was held."""

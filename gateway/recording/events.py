@@ -132,14 +132,14 @@ class EventBuilder:
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
-    """Make a proxy log fit its topic: bodies are cut by what is too much, flagged, their true size kept."""
+    """Make a proxy log fit its topic: bodies are cut by what is too much, those flagged, their true size kept."""
     response, request = proxy_log["response_body"] or b"", proxy_log["request_body"] or b""
     keep_response = max(0, len(response) - excess)
     keep_request = max(0, len(request) - max(0, excess - len(response)))
-    proxy_log["response_body"] = cut_text(response, keep_response)[0]
-    proxy_log["request_body"] = cut_text(request, keep_request)[0]
-    proxy_log["response_body_truncated"] = True
-    proxy_log["request_body_truncated"] |= keep_request < len(request)
+    if keep_response < len(response):
+        proxy_log["response_body"], proxy_log["response_body_truncated"] = cut_text(response, keep_response)
+    if keep_request < len(request):
+        proxy_log["request_body"], proxy_log["request_body_truncated"] = cut_text(request, keep_request)
 
 
 def _analytics(exchange: Exchange, total_micros: int) -> AnalyticsFields:

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import msgspec
 
+from sluice.redaction import cut_text
+
 FILE_NAME = "inflight"
 _MAGIC = b"SLIF0001"
 _HEADER_BYTES = 64
 _SLOT_BYTES = 512
-_TEXT_BYTES = 320
+_TEXT_BYTES = 412
 
 # state, exchange id, occurred_at, app, user, llm, stream, reserved nanos, segment, segment bytes, body bytes
 _FIXED = struct.Struct("<B16sqqqqBqqqq")
@@ -30,6 +32,8 @@ _PROGRESS_AT = _FIXED.size
 _TEXT_AT = _PROGRESS_AT + _PROGRESS.size
 _FREE, _OPEN = 0, 1
 _SEPARATOR = "\x1f"
+_SHARES = (63, 16, 96, 128, 40, 64)
+"""Bytes of each text where not all of them fit: with five separators as many as there are."""
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -79,11 +83,13 @@ class InFlightFile:
         """Take a free slot; -1 where none is left. The state byte goes last, so a half-filled slot stays free."""
         if not self._free:
             return -1
-        slot = self._free.pop()
+        slot = self._free[-1]  # taken when it is filled: what cannot be packed costs none
         at = self._at(slot)
         texts = (exchange.llm_slug, exchange.vendor, exchange.model, exchange.request_id, exchange.price_id,
                  exchange.method_path)  # fmt: skip
-        raw = _SEPARATOR.join(texts).encode("utf-8", "replace")[:_TEXT_BYTES]
+        raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
+        if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != len(texts) - 1:
+            raw = _bounded(texts)
         _FIXED.pack_into(
             self._map, at, _FREE, bytes.fromhex(exchange.exchange_id.replace("-", "")), exchange.occurred_at,
             exchange.app_id, exchange.user_id, exchange.llm_id, exchange.is_stream, exchange.reserved_nanos,
@@ -94,7 +100,7 @@ class InFlightFile:
         start = at + _TEXT_AT + _TEXT.size
         self._map[start : start + len(raw)] = raw
         self._map[at] = _OPEN
-        return slot
+        return self._free.pop()
 
     def progress(self, slot: int, response_bytes: int, sse_frames: int) -> None:
         """What has passed so far."""
@@ -111,11 +117,12 @@ class InFlightFile:
             if self._state(slot) != _OPEN:
                 continue
             try:
-                yield slot, self._read(slot)
+                yield slot, self.read(slot)
             except (ValueError, struct.error):
                 self.clear(slot)
 
-    def _read(self, slot: int) -> InFlight:
+    def read(self, slot: int) -> InFlight:
+        """What is kept of an open slot's exchange; raises ValueError where that does not parse."""
         at = self._at(slot)
         (_, raw_id, occurred_at, app, user, llm, stream, reserved, segment, length, body) = _FIXED.unpack_from(
             self._map, at
@@ -134,3 +141,12 @@ class InFlightFile:
         """Unmap; what is open stays open in the file."""
         self._map.close()
         os.close(self._descriptor)
+
+
+def _bounded(texts: tuple[str, ...]) -> bytes:
+    """Each text within its share and without the separator: a client names models, and may neither push out nor forge
+    what stands behind them."""
+    parts = []
+    for text, share in zip(texts, _SHARES, strict=True):
+        parts.append(cut_text(text.replace(_SEPARATOR, "?").encode("utf-8", "replace"), share)[0])
+    return _SEPARATOR.encode().join(parts)

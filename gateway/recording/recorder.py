@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
+from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlight, InFlightFile
 from sluice.eventlog.interface import EventLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.exchange import Exchange
     from gateway.snapshot import Llm
     from gateway.telemetry import GatewayMetrics
+    from schemas.codec import EncodedEvent
     from sluice.eventlog.interface import EventLog
-
-Mark = tuple[int, int]
-"""A place in the journal: segment number, bytes in it."""
 
 
 class TokenBucket:
@@ -50,6 +51,7 @@ class Recorder:
         log: EventLog,
         builder: EventBuilder,
         inflight: InFlightFile,
+        backlog: Backlog,
         mark: Callable[[], Mark],
         metrics: GatewayMetrics,
         unauthenticated_per_second: int,
@@ -57,6 +59,7 @@ class Recorder:
         self._log = log
         self._builder = builder
         self._inflight = inflight
+        self._backlog = backlog
         self._mark = mark
         self._metrics = metrics
         self._unauthenticated = TokenBucket(unauthenticated_per_second)
@@ -100,18 +103,30 @@ class Recorder:
     async def record(self, exchange: Exchange) -> bool:
         """Make the exchange's events durable; ``False`` where that failed and the last byte must not go out.
 
-        Every outcome is counted. Not recorded: what had no room, and refusals without an app beyond their cap.
+        Every outcome is counted. Not recorded: what had no room, and refusals without an app beyond their cap. Where
+        recording fails, by the log or (raised) by a fault of ours, an exchange whose vendor was called keeps its slot,
+        which is the backlog's from then on: it writes the exchange when the log recovers, else the next boot does.
         """
-        self._metrics.count(exchange)
-        if not self._is_recorded(exchange):
-            return True
+        events: Sequence[EncodedEvent] = ()
         try:
-            await self._log.commit(self._builder.build(exchange))
+            self._metrics.count(exchange)
+            if not self._is_recorded(exchange):
+                return True
+            events = self._builder.build(exchange)
+            await self._log.commit(events)
         except EventLogError as error:
-            self._metrics.commit_failures.add(1, type(error).__name__)
-            exchange.slot = -1  # the slot stays open in the file: the next boot records what this one could not
+            self._owe(exchange, events, error)
             return False
+        except Exception as error:
+            self._owe(exchange, (), error)
+            raise
         return True
+
+    def _owe(self, exchange: Exchange, events: Sequence[EncodedEvent], error: Exception) -> None:
+        self._metrics.commit_failures.add(1, type(error).__name__)
+        slot, exchange.slot = exchange.slot, -1
+        if slot >= 0:
+            self._backlog.keep(slot, events)
 
     def close(self, exchange: Exchange) -> None:
         """Give back the exchange's room and its slot; called once, when nothing more will be recorded of it."""
@@ -129,12 +144,24 @@ class Recorder:
             return True
         if self._log.has_room_for_refusals() and self._unauthenticated.take():
             return True
-        self._metrics.unrecorded.add(1, exchange.outcome or "gateway_error", network_of(exchange.remote_addr))
+        self._metrics.count_unrecorded(exchange.outcome or "gateway_error", network_of(exchange.remote_addr))
         return False
 
 
 def network_of(address: str) -> str:
     """The /16 (IPv4) or /32 (IPv6) of an address: enough to find a flood, too little to fill the metrics."""
     if ":" in address:
-        return ":".join(address.split(":")[:2]) + "::/32"
+        return _network_of_ipv6(address)
     return ".".join(address.split(".")[:2]) + ".0.0/16"
+
+
+@lru_cache(maxsize=1024)
+def _network_of_ipv6(address: str) -> str:
+    """However it was written; of one that carries an IPv4 address, that one's."""
+    try:
+        parsed = IPv6Address(address)
+    except ValueError:
+        return "unknown"
+    if parsed.ipv4_mapped is not None:
+        return network_of(str(parsed.ipv4_mapped))
+    return str(IPv6Network((int(parsed), 32), strict=False))

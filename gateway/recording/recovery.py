@@ -21,6 +21,7 @@ from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from schemas.topics import Topics
@@ -50,7 +51,7 @@ def recover(journal: Journal, directory: Path, rule: ChargeRule, topics: Topics)
         if not open_slots and journal.closed_cleanly:
             return 0
         journal.begin(boot)
-        recorded = _recorded_since(journal, [exchange for _, exchange in open_slots])
+        recorded = recorded_since(journal.event_ids_since, [exchange for _, exchange in open_slots])
         cut = [exchange for _, exchange in open_slots if exchange.exchange_id not in recorded]
         for exchange in cut:
             journal.write_now(interrupted_events(exchange, boot, rule))
@@ -62,12 +63,14 @@ def recover(journal: Journal, directory: Path, rule: ChargeRule, topics: Topics)
     return len(cut)
 
 
-def _recorded_since(journal: Journal, exchanges: list[InFlight]) -> set[str]:
+def recorded_since(
+    event_ids_since: Callable[[tuple[int, int]], Iterable[str]], exchanges: Sequence[InFlight]
+) -> set[str]:
     """The exchanges that did reach the journal: searched from the earliest place a slot remembers."""
     if not exchanges:
         return set()
     mark = min((exchange.segment, exchange.segment_bytes) for exchange in exchanges)
-    return {exchange_id_of(event_id) for event_id in journal.event_ids_since(mark)}
+    return {exchange_id_of(event_id) for event_id in event_ids_since(mark)}
 
 
 def interrupted_events(exchange: InFlight, boot: Boot, rule: ChargeRule) -> list[EncodedEvent]:

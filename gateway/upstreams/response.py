@@ -105,8 +105,12 @@ class LeanResponse:
 
     def give(self, take: Callable[[bytes], bool]) -> None:
         """Pieces came for ``take``; wakes its caller when it has enough, and with what it raises."""
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered_bytes = 0  # nothing is ever paused while pieces are taken as they come
         try:
-            enough = take(self._take())
+            enough = take(data)
         except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
             waiter, self.waiter = self.waiter, None
             if waiter is not None and not waiter.done():

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from schemas.events import PluginTiming
 from sluice.plugin_host.answers import AnswerError, Limits, MessageT, apply_to_request, apply_to_response, blocked
 from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, Waiting, begin_within
-from sluice.plugin_host.errors import PluginBlocked, PluginFailed, described
+from sluice.plugin_host.errors import PluginFailed, described
 from sluice.sdk.capabilities import Hook
 from sluice.sdk.context import Context, ExchangeFacts, Runtime
 from sluice.sdk.messages import PluginResponse, ResponseWriteResponse
@@ -77,6 +77,7 @@ class Chain:
         for link in self.links:
             started = time.perf_counter_ns()
             decision = "failed"
+            block = None
             try:
                 handling = link.handler(Context(facts, link.services, link.runtime), message)
                 answer = begin_within(handling, link.timeout_seconds)
@@ -87,25 +88,25 @@ class Chain:
                 decision = answer.decision
                 if decision != "allow":
                     decision = "failed"
-                    message = self._apply(link, answer, facts, message)
+                    if answer.decision == "block":
+                        block = blocked(link.plugin, link.hook, answer, self._limits)
+                    else:
+                        message = self._apply(answer, facts, message)
                     decision = answer.decision
-            except PluginBlocked:
-                decision = "block"
-                raise
             except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its failure, and stays with it
                 self._failed(link, error)
             finally:
                 micros = (time.perf_counter_ns() - started) // 1000
                 timings.append({"plugin": link.plugin, "hook": link.hook, "micros": micros, "decision": decision})
+            if block is not None:
+                raise block
         return message
 
     def _refuse(self, answer: Any) -> None:
         message = f"answered {type(answer).__name__}, not {self._answer_type.__name__}"
         raise AnswerError(message)
 
-    def _apply(self, link: Link, answer: Any, facts: ExchangeFacts, message: Any) -> Any:
-        if answer.decision == "block":
-            raise blocked(link.plugin, link.hook, answer, self._limits)
+    def _apply(self, answer: Any, facts: ExchangeFacts, message: Any) -> Any:
         if answer.decision != "modify":
             text = f"decided {answer.decision!r:.40}, not allow, modify or block"
             raise AnswerError(text)

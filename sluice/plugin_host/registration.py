@@ -53,7 +53,8 @@ class PluginRegistration(BaseModel):
     @classmethod
     def hook_types_exist(cls, value: Any) -> Any:
         """A hook of a later version is refused by name, not taken for a misspelling."""
-        later = [kind for kind in value if kind in _NOT_IN_THIS_VERSION] if isinstance(value, list | tuple) else []
+        kinds = [kind for kind in value if isinstance(kind, str)] if isinstance(value, list | tuple) else []
+        later = [kind for kind in kinds if kind in _NOT_IN_THIS_VERSION]
         if later:
             message = f"{', '.join(later)} is not in this version; known: {', '.join(_HOOKS_OF_TYPE)}"
             raise ValueError(message)

@@ -99,6 +99,7 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
         boot=Boot("gateway-1", "w0", "boot-1"),
         inflight=inflight,
         mark=lambda: (1, 0),
+        event_ids_since=lambda _: (),
         plugins=plugins,
         metrics=metrics,
         ready=list,

@@ -292,7 +292,7 @@ async def test_a_client_that_leaves_is_told_to_its_exchange(ending: str) -> None
         else:
             client.writer.transport.abort()
         await until(lambda: held.exchange.client_left)
-        assert held.connection.write_body(b"nobody reads this")
+        assert held.connection.body_writer()(b"nobody reads this")
         await held.connection.drain()
         late = an_exchange()
         held.connection.serve(late)
@@ -323,8 +323,8 @@ async def test_pieces_are_written_without_a_coroutine(request_head: bytes, lengt
     async with serving(held) as house:
         client = await house.connect(request_head)
         await held.begun.wait()
-        assert held.connection.write_body(b"abc")
-        assert held.connection.write_body(b"de")
+        assert held.connection.body_writer()(b"abc")
+        assert held.connection.body_writer()(b"de")
         await held.end()
         await client.head()
         assert await client.reader.readexactly(len(expected)) == expected
@@ -332,12 +332,12 @@ async def test_pieces_are_written_without_a_coroutine(request_head: bytes, lengt
 
 
 async def test_a_slow_client_is_waited_for() -> None:
-    """``write_body`` says when it is enough, ``drain`` when there is room again; not a byte is lost."""
+    """A body writer says when it is enough, ``drain`` when there is room again; not a byte is lost."""
     held, piece, count = Held(), b"x" * 65_536, 0
     async with serving(held) as house:
         client = await house.connect(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n")
         await held.begun.wait()
-        while held.connection.write_body(piece):
+        while held.connection.body_writer()(piece):
             count += 1
             assert count < 1_000, "a client that does not read holds no more than buffers do"
         async with asyncio.TaskGroup() as tasks:
@@ -354,7 +354,7 @@ async def test_who_drains_for_a_client_that_leaves_is_released() -> None:
     async with serving(held) as house:
         client = await house.connect(GET)
         await held.begun.wait()
-        while held.connection.write_body(b"x" * 65_536):
+        while held.connection.body_writer()(b"x" * 65_536):
             pass
         client.writer.transport.abort()
         await asyncio.wait_for(held.connection.drain(), SECONDS)
@@ -369,7 +369,7 @@ async def test_an_abort_is_seen_as_one(length: int | None) -> None:
     async with serving(held) as house:
         client = await house.connect(GET)
         await held.begun.wait()
-        held.connection.write_body(b"abc")
+        held.connection.body_writer()(b"abc")
         await client.read(b"abc")
         held.connection.abort()
         with contextlib.suppress(ConnectionError):
@@ -386,6 +386,6 @@ async def test_an_empty_piece_is_nothing() -> None:
         await held.begun.wait()
         await client.head()
         for piece in (b"", b"a"):
-            held.connection.write_body(piece)
+            held.connection.body_writer()(piece)
         assert await client.reader.readexactly(6) == b"1\r\na\r\n"
         await held.end()

@@ -32,6 +32,10 @@ class Connection:
         """Remember."""
         self.aborted += 1
 
+    def body_writer(self) -> Callable[[bytes], bool]:
+        """Writes to what is remembered."""
+        return self.write_body
+
     def write_body(self, piece: bytes) -> bool:
         """Keep it."""
         self.written.append(piece)

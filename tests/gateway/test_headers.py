@@ -120,7 +120,6 @@ def test_what_connection_names_is_the_connection_s() -> None:
         assert header(left, b"x-kept") == b"1"
 
 
-@pytest.mark.xfail(reason="only the first Connection line is read")
 def test_several_connection_lines_are_one_list() -> None:
     """RFC 9110, 5.2: the same names in two lines or in one mean the same."""
     headers: Headers = [(b"connection", b"keep-alive"), (b"connection", b"x-hop"), (b"x-hop", b"1")]

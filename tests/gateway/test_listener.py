@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from gateway.errors import PortTakenError
@@ -26,3 +28,12 @@ def test_ipv6_is_listened_on() -> None:
     """An address with colons is IPv6."""
     with listen("::1", 0) as listener:
         assert listener.getsockname()[0] == "::1"
+
+
+def test_what_is_accepted_is_known_as_tcp() -> None:
+    """By this asyncio decides whether to set TCP_NODELAY: without it small writes wait for acknowledgements."""
+    with listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()), listener.dup() as worker:
+        worker.settimeout(5.0)
+        accepted, _ = worker.accept()
+        with accepted:
+            assert accepted.proto == socket.IPPROTO_TCP

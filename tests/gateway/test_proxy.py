@@ -9,6 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.asgi import Message
+from gateway.exchange import Exchange
+from gateway.recording.events import EventBuilder
+from schemas.codec import EncodedEvent
 from schemas.events import KINDS, Kind
 from sluice.dev.vendor import MockVendor
 from sluice.eventlog.interface import CommitFailedError
@@ -217,6 +221,44 @@ async def test_a_failed_commit_closes_without_the_last_byte(
         assert flow.log.reserved == 0
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_fault_of_ours_at_the_record_is_as_a_failed_commit(
+    mock_vendor: MockVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    """Counted, no last byte, its room given back; then the log has it all the same, and the next exchange is served."""
+
+    def build(_: EventBuilder, exchange: Exchange) -> list[EncodedEvent]:
+        raise OverflowError(exchange.exchange_id)
+
+    async with running(tmp_path, mock_vendor.url) as flow:
+        with monkeypatch.context() as faulty:
+            faulty.setattr(EventBuilder, "build", build)
+            with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+                await flow.post(body={"model": "gpt-4o-mini", "stream": stream, "messages": []})
+        assert flow.metrics.exchanges.value("ok") == 1
+        assert flow.metrics.commit_failures.value("OverflowError") == 1
+        assert flow.log.reserved == 0
+        await flow.parts.backlog.settle()
+        assert (await flow.recorded())["proxy_log"]["outcome"] == "interrupted"
+        assert (await flow.post()).status_code == 200
+
+
+async def test_a_refusal_that_fails_too_is_counted(
+    mock_vendor: MockVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There is no answer left to give: the connection is closed, the exchange recorded by what it was."""
+
+    def refuse(*_: object) -> list[Message]:
+        raise RuntimeError
+
+    monkeypatch.setattr("gateway.proxy.refuse", refuse)
+    async with running(tmp_path, mock_vendor.url) as flow:
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
+            await flow.post(headers=BAD_TOKEN)
+        assert (await flow.recorded())["proxy_log"]["outcome"] == "gateway_error"
+        assert flow.metrics.exchanges.value("gateway_error") == 1
+
+
 async def test_a_client_that_lacked_only_the_end_is_ok(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """It left while the terminal event was held: it has the whole answer, and so it is no ``client_closed``."""
     async with running(tmp_path, mock_vendor.url) as flow:
@@ -320,7 +362,7 @@ async def test_answers_without_a_body_have_their_head_as_the_last_byte(mock_vend
             await _until_waiting(flow)
             assert not asking.done()
             flow.log.released.set()
-        assert asking.result().status_code == 403, "no model, and this LLM has an allow-list"
+        assert asking.result().status_code == 404, "what the vendor says to it"
 
 
 async def _until_waiting(flow: Flow) -> None:

@@ -305,7 +305,7 @@ async def test_a_request_that_waits_does_not_change_the_answer_before_it() -> No
         client = await house.connect(GET)
         await held.begun.wait()
         await client.send(GET, b"")
-        held.connection.write_body(b"abc")
+        held.connection.body_writer()(b"abc")
         await held.end()
         assert (await client.read(b"0\r\n\r\n")).endswith(b"\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
         assert codes(await client.read(b"next")) == [b"200"]
@@ -337,7 +337,7 @@ async def test_a_refusal_does_not_get_into_an_answer() -> None:
     async with serving(held) as house:
         client = await house.connect(GET)
         await held.begun.wait()
-        held.connection.write_body(b"x")
+        held.connection.body_writer()(b"x")
         await client.send(b"garbage\r\n\r\n")
         await until(lambda: house.metrics.parser_refusals.value("400"))
         await held.end(b"x" * 499)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -193,6 +195,27 @@ async def test_a_worker_leaves_nothing_that_its_next_boot_cannot_close(mock_vend
         assert (report["outcomes"], gateway.in_flight()) == ({"ok": 1}, 0)
         assert not is_held(gateway.journal() / LOCK_FILE)
         assert "Traceback" not in gateway.said()
+
+
+async def test_a_worker_outlives_a_disk_that_takes_nothing(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """Nothing is answered to its last byte that is not recorded; then, without a restart, everything is, once."""
+    async with command(tmp_path, mock_vendor) as gateway:
+        gateway.log = Path(os.devnull)  # the limit is on every file of the process
+        process = await gateway.start()
+        assert (await gateway.post()).status_code == 200
+        _, most = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, most))
+        assert [await gateway.fate("") for _ in range(3)] == [0, 0, 0]
+        assert (gateway.in_flight(), gateway.outcomes()) == (3, ["ok"])
+        await asyncio.sleep(2.5)  # real seconds: its housekeeping meets the same disk
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (most, most))
+        await until(lambda: not gateway.in_flight(), SECONDS, "what was owed is recorded")
+        assert gateway.outcomes() == ["ok"] * 4
+        assert (await gateway.post()).status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+        (report,) = reports_in(gateway.journal())
+        assert (report["outcomes"], report["last_sequences"]["proxy_log"]) == ({"ok": 5}, 5)
 
 
 async def test_a_worker_waits_for_its_journal_and_not_for_ever_for_answers(

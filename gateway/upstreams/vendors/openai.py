@@ -115,6 +115,7 @@ class OpenAi:
     def error_body(self, status: int, message: str, code: str) -> bytes:
         """``{"error": {message, type, param, code}, status, message, code}``."""
         kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+        message = message.encode("utf-8", "replace").decode()  # JSON carries no lone surrogate
         error = {"message": message, "type": kind, "param": None, "code": code}
         return orjson.dumps({"error": error, "status": status, "message": message, "code": code})
 

@@ -136,14 +136,12 @@ def test_texts_that_do_not_fit_are_cut(path: Path, file: InFlightFile, model: st
     assert found[following] == in_flight(2)
 
 
-@pytest.mark.xfail(reason="the texts are joined by U+001F, which a client may put into its model's name")
 def test_a_client_cannot_forge_the_texts_behind_its_model(path: Path, file: InFlightFile) -> None:
     """A model's name is the client's; request id, price and path of the event are not."""
     slot = file.fill(in_flight(model="gpt-4o\x1fforged-id\x1fforged-price\x1fGET /forged"))
     assert open_in(path)[slot].request_id == "request-1"
 
 
-@pytest.mark.xfail(reason="96 characters of a model may be more bytes than all texts together have")
 def test_a_long_model_leaves_the_others_their_room(path: Path, file: InFlightFile) -> None:
     """The recorder cuts a model to 96 characters so that they fit; of four bytes each they do not."""
     slot = file.fill(in_flight(model="😀" * 96))
@@ -158,7 +156,6 @@ def test_what_cannot_be_kept_leaves_no_half_slot(path: Path, file: InFlightFile,
     assert open_in(path) == {}
 
 
-@pytest.mark.xfail(reason="the slot was taken before it was filled, and is not given back")
 def test_what_cannot_be_kept_costs_no_slot(file: InFlightFile) -> None:
     """Or a client could use them up."""
     for _ in range(3):

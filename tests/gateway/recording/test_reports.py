@@ -88,11 +88,10 @@ def test_money_and_counts_of_any_size_are_kept() -> None:
     assert clock.iso_micros(1_700_000_000_000_000) == body["reported_at"]
 
 
-@pytest.mark.xfail(reason="it is always 0: nothing counts it; `drops` has the true number")
 def test_unrecorded_exchanges_are_in_the_totals() -> None:
     """A field that is reported is counted."""
     from gateway.telemetry import GatewayMetrics  # noqa: PLC0415
 
     metrics = GatewayMetrics()
-    metrics.unrecorded.add(1, "auth_failed", "192.0.0.0/16")
-    assert metrics.totals.unrecorded == 1
+    metrics.count_unrecorded("auth_failed", "192.0.0.0/16")
+    assert metrics.totals.unrecorded == metrics.unrecorded.value("auth_failed", "192.0.0.0/16") == 1
