@@ -72,7 +72,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """The parser reads a head of ours, made to go on behind an ``Upgrade``."""
         self._head_bytes = 0
         """Of the pieces that came while a head was incomplete."""
-        self._piece_bytes = 0
+        self._piece_bytes = self._body_bytes = 0
         self._head_too_large = False
         self._is_refused = False
         self._refusal = b""
@@ -140,11 +140,18 @@ class ConnectionProtocol(asyncio.Protocol):
         """Feed the parser, unless this connection has been refused, or its head grows without an end."""
         if self._is_refused:
             return
-        self._piece_bytes = len(data)
+        self._piece_bytes, self._body_bytes = len(data), 0
         if self._in_head:
             self._head_bytes += len(data)
         self._feed(data)
-        if self._in_head and self._head_bytes > 2 * self.max_header_bytes and not self._is_refused:
+        if self._in_head and not self._is_refused:
+            self._check_unfinished(data)
+
+    def _check_unfinished(self, data: bytes) -> None:
+        """Refuse a head that grows without an end; of one that began behind another in this piece the rest counts."""
+        if not self._head_bytes and b"\r\n\r\n" not in data:
+            self._head_bytes = len(data) - self._body_bytes
+        if self._head_bytes > 2 * self.max_header_bytes:
             self._head_too_large = True
             self._refuse()
 
@@ -230,6 +237,7 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def on_body(self, body: bytes) -> None:
         """A piece of the body."""
+        self._body_bytes += len(body)
         if self._receiving is not None:
             self._receiving.take(body)
 

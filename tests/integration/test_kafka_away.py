@@ -101,7 +101,7 @@ async def go_through(stack: Stack, kafka: Kafka, outage: Outage, seconds: float)
 
 
 async def test_a_quarter_of_a_minute(kafka_server: Kafka, unique_name: str, tmp_path: Path) -> None:
-    """Kafka is killed and away for 15 s: no error, p99 at most doubled, then every event in the sink and on Kafka once."""
+    """Kafka is killed and away for 15 s: no error, p99 at most doubled, afterwards every event is in the sink once."""
     stack = Stack(tmp_path, unique_name, kafka=kafka_server)
     ledger = await go_through(stack, kafka_server, kafka_killed, 15)
     check_each_is_on_kafka(ledger, at_most=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -16,10 +17,12 @@ import pytest
 from schemas.events import KINDS
 from sluice.dev.vendor import MockVendor
 from tests.integration.accounts import Exchanged, Ledger
-from tests.integration.asks import Ask, Asker, Case
+from tests.integration.asks import PRICE, Ask, Asker, Case
 from tests.integration.clients import chain_of, note_head
+from tests.integration.ledger import violations
 from tests.integration.outages import kafka_killed
 from tests.integration.stack import Stack
+from tests.integration.stores import read_kafka
 from tests.integration.waiting import until, until_found
 from tests.servers import Kafka
 
@@ -115,11 +118,6 @@ class Clients:
         self.sdk_plain, self.raw_plain = ask_for(PLAIN), ask_for(PLAIN)
         self.held = (self.sdk_stream, self.raw_stream, self.sdk_plain, self.raw_plain)
 
-    @property
-    def accounts(self) -> list[Exchanged]:
-        """For the ledger."""
-        return [seen.account for seen in self.held]
-
     def start(self, tasks: asyncio.TaskGroup, url: str) -> None:
         """Send the four."""
         tasks.create_task(asyncio.to_thread(read_with_the_sdk, url, self.sdk_stream))
@@ -172,13 +170,32 @@ async def check_what_was_seen(clients: Clients, vendor: MockVendor) -> None:
         json.loads(clients.raw_plain.raw)
 
 
-def check_what_is_on_kafka(ledger: Ledger, *, ok: Sequence[Seen], interrupted: Sequence[Seen] = ()) -> None:
-    """Every event once, with the outcome that the journal or the in-flight file knew."""
-    assert ledger.records is not None
+async def books_of_kafka(stack: Stack, kafka: Kafka, accounts: list[Exchanged]) -> Ledger:
+    """The ledger with the topics themselves as its sink: whoever reads them then needs no patience of its own."""
+    records = await read_kafka(kafka.address, stack.topics)
+    return Ledger(accounts, await stack.served(), {"kafka": records}, PRICE)
+
+
+async def until_all_is_on_kafka(
+    stack: Stack, kafka: Kafka, *, ok: Sequence[Seen], interrupted: Sequence[Seen] = ()
+) -> None:
+    """Wait for the ledger to hold; then every event is there once, with the outcome that the journal knew."""
+    accounts = [seen.account for seen in (*ok, *interrupted)]
+
+    async def broken_laws() -> list[str]:
+        return violations(await books_of_kafka(stack, kafka, accounts))
+
+    async def holds() -> bool:
+        return not await broken_laws()
+
+    with contextlib.suppress(TimeoutError):
+        await until_found(holds, SETTLE_SECONDS, "the ledger holds", poll_seconds=0.5)
+    await stack.gateway.stop()  # what it still has to say it says now
+    assert await broken_laws() == []
     outcomes = {seen.account.request_id: "ok" for seen in ok}
     outcomes |= {seen.account.request_id: "interrupted" for seen in interrupted}
-    for kind in KINDS:
-        counts = Counter((record["request_id"], record["outcome"]) for record in ledger.records[kind])
+    for kind, records in (await read_kafka(kafka.address, stack.topics)).items():
+        counts = Counter((record["request_id"], record["outcome"]) for record in records)
         assert counts == dict.fromkeys(outcomes.items(), 1), kind
 
 
@@ -208,9 +225,7 @@ async def test_a_kill_at_the_held_last_byte(
         if not stack.gateway.is_running:
             stack.gateway.launch()
         await stack.gateway.wait_until_ready()
-        await stack.collector.start()
-        ledger = await stack.until_the_ledger_holds([*clients.accounts, clients.cut.account], SETTLE_SECONDS)
-        check_what_is_on_kafka(ledger, ok=clients.held, interrupted=(clients.cut,))
+        await until_all_is_on_kafka(stack, kafka_server, ok=clients.held, interrupted=(clients.cut,))
 
 
 async def test_an_acknowledgement_that_does_not_come_in_time(
@@ -232,6 +247,4 @@ async def test_an_acknowledgement_that_does_not_come_in_time(
         await read_raw(stack.url, late)
         assert late.is_complete
         late.account.ending = "complete"
-        await stack.collector.start()
-        ledger = await stack.until_the_ledger_holds([*clients.accounts, late.account], SETTLE_SECONDS)
-        check_what_is_on_kafka(ledger, ok=(*clients.held, late))
+        await until_all_is_on_kafka(stack, kafka_server, ok=(*clients.held, late))

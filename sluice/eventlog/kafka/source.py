@@ -2,7 +2,8 @@
 
 What aiokafka would do by itself and must not: commit positions it has moved (only explicit offsets are committed),
 jump in silence where an offset is gone (the log's start is compared with what was committed), wait for ever for a
-coordinator (every commit and stop has a time limit), sit silent after a broker came back (a watchdog makes it anew).
+coordinator (every commit and stop has a time limit), sit silent after a broker came back (a watchdog makes it anew),
+hand out records of a partition before its owner was told of it (they wait until then).
 """
 
 from __future__ import annotations
@@ -62,6 +63,10 @@ class KafkaSource:
         self._committed: dict[Partition, int] = {}
         self._next: dict[Partition, int] = {}
         """The offset behind what was polled, or where a partition was assigned at."""
+        self._told: set[Partition] = set()
+        """What the listener knows to be ours."""
+        self._early: dict[Partition, list[PolledRecord]] = {}
+        """Records that came before the listener was told of their partition: nobody could have tracked them."""
         self._lost: dict[Partition, str] = {}
         self._progress_at = 0.0
         self.listener_failures = 0
@@ -95,6 +100,8 @@ class KafkaSource:
         )
         consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self))
         self._consumer = consumer
+        for known in (self._told, self._early, self._next):  # of the consumer before: this one is assigned them anew
+            known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
             await consumer.start()
@@ -119,7 +126,19 @@ class KafkaSource:
         except (KafkaError, OSError, TimeoutError) as error:
             await self._disconnect()
             raise translate(error, self._settings.kafka) from error
-        return {Partition(*partition): records for partition, records in found.items()}
+        return self._tellable(found)
+
+    def _tellable(
+        self, found: Mapping[TopicPartition, Sequence[PolledRecord]]
+    ) -> Mapping[Partition, Sequence[PolledRecord]]:
+        """What may be handed out now, with what waited for its listener."""
+        named = {Partition(*partition): records for partition, records in found.items()}
+        if not self._early and named.keys() <= self._told:
+            return named
+        for name, records in named.items():
+            self._early.setdefault(name, []).extend(records)
+        ready = [name for name in self._early if name in self._told and name not in self._paused]
+        return {name: self._early.pop(name) for name in ready}
 
     async def _see_jumps(self, found: Mapping[TopicPartition, Sequence[PolledRecord]]) -> None:
         """Where retention passed us aiokafka goes on at the oldest record and says nothing. A gap alone is none: there
@@ -253,13 +272,16 @@ class KafkaSource:
             logger.warning("committed offsets not checked", error=str(error))
         self._apply_pauses()
         await self._tell("on_assigned", partitions)
+        self._told.update(Partition(*partition) for partition in partitions)
 
     async def revoked(self, partitions: list[TopicPartition]) -> None:
         """These will be another's: tell, then forget."""
         await self._tell("on_revoked", partitions)
         for partition in partitions:
-            for known in (self._committed, self._next, self._lost):
-                known.pop(Partition(*partition), None)
+            name = Partition(*partition)
+            self._told.discard(name)
+            for known in (self._committed, self._next, self._lost, self._early):
+                known.pop(name, None)
 
     async def _check(self, partitions: list[TopicPartition]) -> None:
         """A log that starts behind a committed offset has lost what lay between; one that ends before it was made
@@ -317,3 +339,9 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
             await consumer.stop()
     except (KafkaError, OSError, TimeoutError) as error:
         logger.warning("consumer not stopped in time", error=type(error).__name__)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Fetcher.close lets out the cancellation of its own fetch task where that slept after a failure
+        await consumer._client.close()  # noqa: SLF001 - what stop() would have done next
