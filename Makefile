@@ -21,7 +21,7 @@ run: $(READY) ## set up, then show the whole path (ARGS=--once ends after the de
 	@$(BIN)/sluice up --demo $(ARGS)
 
 test: $(READY) ## set up, then run all tests on a real Kafka and a real Elasticsearch (ARGS are pytest's)
-	@$(BIN)/python -m pytest -m "not long and not chaos" $(ARGS)
+	@$(BIN)/python -m tests $(ARGS)
 
 test-long: $(READY) ## the tests that take minutes
 	@$(BIN)/python -m pytest -m long $(ARGS)

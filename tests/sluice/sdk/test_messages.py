@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
-
 import pytest
 
 from sluice.sdk import Headers, PluginRequest, PluginResponse, ResponseWriteResponse
@@ -38,7 +36,7 @@ def test_allowing_costs_nothing() -> None:
 def test_messages_are_frozen(message: object) -> None:
     """Plugins share them; a change is a new message."""
     name = "body"
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError, match="immutable"):
         setattr(message, name, b"changed")
 
 
