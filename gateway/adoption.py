@@ -59,7 +59,7 @@ class Adopter:
                 continue
             try:
                 adopted += await self._adopt(directory)
-            except (EventLogError, OSError) as error:
+            except (EventLogError, OSError, ExceptionGroup) as error:
                 logger.warning("journal not adopted", directory=str(directory), error=str(error))
         return adopted
 
@@ -83,6 +83,7 @@ class Adopter:
     async def _relay(self, directory: Path) -> None:
         relay = Relay(directory, self._settings, self._topics, self._settings.gateway.id)
         if relay.lag_records == 0:
+            relay.close()
             return
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(relay.run())

@@ -100,6 +100,7 @@ def assemble(
         responder=Responder(own, hooks, recorder),
         recorder=recorder,
         sweep=sweep,
+        write_timeout_seconds=own.client_write_timeout_seconds,
     )
     return WorkerParts(Gateway(proxy, make_application(ready, render_metrics)), sweep, backlog, client, snapshots)
 

@@ -1,8 +1,6 @@
 """What can go wrong with an exchange, by what to do about it.
 
 GatewayError
-├── ClientFault              the client asked for something we refuse; the answer says what
-├── PluginFault              a plugin raised, hung or answered nonsense; named, never a bare 500
 └── UpstreamFault            the vendor's server failed us
     ├── UpstreamUnreachable  no connection: DNS, refused, TLS, pool exhausted; nothing was sent
     ├── UpstreamTimeout      connected, but a deadline ran out; ``phase`` says which
@@ -14,20 +12,6 @@ from __future__ import annotations
 
 class GatewayError(Exception):
     """Anything that ends an exchange before its natural end."""
-
-
-class ClientFault(GatewayError):  # noqa: N818 - named by whose fault it is
-    """The client's request is refused."""
-
-
-class PluginFault(GatewayError):  # noqa: N818 - named by whose fault it is
-    """A plugin failed; ``plugin`` names it and ``hook`` the moment."""
-
-    def __init__(self, plugin: str, hook: str, reason: str) -> None:
-        super().__init__(f"plugin {plugin!r} failed in {hook}: {reason}")
-        self.plugin = plugin
-        self.hook = hook
-        self.reason = reason
 
 
 class UpstreamFault(GatewayError):  # noqa: N818 - named by whose fault it is

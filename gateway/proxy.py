@@ -11,6 +11,7 @@ and so does a fault of ours there: what is owed to the record then is the record
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gateway.outcomes import ClientGone, Refusal
@@ -51,6 +52,7 @@ class Proxy:
         responder: Responder,
         recorder: Recorder,
         sweep: Sweep,
+        write_timeout_seconds: float,
     ) -> None:
         self._acceptor = acceptor
         self._hooks = hooks
@@ -59,6 +61,7 @@ class Proxy:
         self._responder = responder
         self._recorder = recorder
         self._sweep = sweep
+        self._write_timeout_seconds = write_timeout_seconds
 
     async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange, from its head to its last byte."""
@@ -118,6 +121,7 @@ class Proxy:
             if not (durable and last):
                 exchange.abort_connection()
             else:
+                exchange.deadline = time.monotonic() + self._write_timeout_seconds  # a client that takes nothing
                 for message in last:
                     await send(message)
         finally:

@@ -53,6 +53,7 @@ class Responder:
         parts: list[bytes] = []
         held = b""
         while chunk := await transfer.next(response):
+            self._recorder.progress(exchange)
             if exchange.response_bytes <= self._settings.max_response_bytes:
                 parts.append(chunk)
             if exchange.response_bytes == length:
@@ -68,6 +69,7 @@ class Responder:
         transfer = Transfer(self._settings, exchange, None)
         parts: list[bytes] = []
         while chunk := await transfer.next(response):
+            self._recorder.progress(exchange)
             parts.append(chunk)
             if exchange.response_bytes > self._settings.max_response_bytes:
                 response.abort()
@@ -91,8 +93,8 @@ class Responder:
     async def _stream(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """Server-sent events: out as they come in, the terminal event held."""
         exchange.is_stream = True
-        if exchange.asked_for_usage:
-            exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
+        # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
+        exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
         scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
         transfer = Transfer(self._settings, exchange, send)
         await transfer.start()

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_PIPELINED = 64
 """Requests that may wait behind the one that is being answered; they came in one piece."""
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 4 << 20
+"""How long, and how much, a client that is refused while it sends a body may go on sending, unread."""
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
@@ -75,6 +78,8 @@ class ConnectionProtocol(asyncio.Protocol):
         self._piece_bytes = self._body_bytes = 0
         self._head_too_large = False
         self._is_refused = False
+        self._refused_bytes = 0
+        """What came since then, unread."""
         self._refusal = b""
         """What is to be said when the answers before it are out."""
         self._since = self._loop.time()
@@ -139,6 +144,9 @@ class ConnectionProtocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless this connection has been refused, or its head grows without an end."""
         if self._is_refused:
+            self._refused_bytes += len(data)
+            if self._refused_bytes > LINGER_BYTES:
+                self.transport.abort()
             return
         self._piece_bytes, self._body_bytes = len(data), 0
         if self._in_head:
@@ -272,13 +280,26 @@ class ConnectionProtocol(asyncio.Protocol):
         if self.transport.is_closing():
             return
         if not cycle.keep_alive:
-            self.transport.close()
+            self._close_behind(cycle)
         elif self._queue:
             self._start(self._queue.popleft())
+            if not self._queue:
+                self.flow.resume_reading()  # or a client that leaves now would not be seen
         elif self._refusal:
             self._say(self._refusal)
         else:
             self.flow.resume_reading()
+
+    def _close_behind(self, cycle: Cycle) -> None:
+        """Close; while a body is still being sent only our side at first, since a close with bytes unread resets the
+        connection, and the client would never see its answer."""
+        if not cycle.more_body or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self._is_refused = True  # what still comes is not looked at
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def shutdown(self) -> None:
         """uvicorn's graceful end: behind the answer that is under way, or now."""
@@ -289,11 +310,14 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def expire(self, now: float, head_seconds: float, idle_seconds: float) -> None:
         """Close a connection that has not completed a request head, or asked again, in time (housekeeping calls it)."""
-        if self._active is not None or self.transport.is_closing():
+        if self._active is not None:
             return
         allowed = idle_seconds if self._was_answered and not self._in_head else head_seconds
         if now - self._since > allowed:
-            self.transport.close()
+            if self.transport.is_closing():
+                self.transport.abort()  # closing waits for a client that takes nothing
+            else:
+                self.transport.close()
 
     def _refuse(self) -> None:
         """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted.

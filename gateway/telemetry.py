@@ -62,6 +62,10 @@ class GatewayMetrics:
                 ("dropped_exchanges", "Answered without a record, for want of room (journal.on_full: drop).", ""),
                 ("undurable_exchanges", "Answered, and then not written (on_full: drop, or mode fast).", ""),
                 ("degraded_exchanges", "Answered without Kafka's acknowledgement (strict.on_timeout: degrade).", ""),
+                ("cut_bytes", "Torn bytes cut from its end when it was opened.", "bytes"),
+                ("damaged_places", "Damage found in it when it was opened.", ""),
+                ("detached_groups", "Groups too far behind that lost their place, and what lay there.", ""),
+                ("housekeeping_failures", "Times that rolling, retention or measuring failed.", ""),
                 ("unflushed_bytes", "Mode fast: what a crash would lose now.", "bytes"),
             )
         }
@@ -82,6 +86,10 @@ class GatewayMetrics:
             ("dropped_exchanges", counters.exchanges_dropped),
             ("undurable_exchanges", counters.exchanges_undurable),
             ("degraded_exchanges", counters.exchanges_degraded),
+            ("cut_bytes", counters.cut_bytes),
+            ("damaged_places", counters.damaged),
+            ("detached_groups", counters.groups_detached),
+            ("housekeeping_failures", counters.housekeeping_failures),
             ("unflushed_bytes", counters.unflushed_bytes),
         ):
             self._journal_gauges[name].set(value)

@@ -160,7 +160,8 @@ class Worker:
             parts.sweep.run_once()
 
         async def keep_house() -> None:
-            journal.housekeep()
+            for group in journal.housekeep():
+                logger.error("a group that was too far behind lost its place", group=group.group)
             self._metrics.observe_log(journal, relay)
             with contextlib.suppress(OSError):  # a full disk, of which the journal's metrics tell: not ours to end for
                 folder.write(self._name, self._metrics.registry.families())

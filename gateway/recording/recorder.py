@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlight, InFlightFile
-from sluice.eventlog.interface import EventLogError
+from sluice.eventlog.interface import EventLogError, NotAcknowledgedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,13 +114,22 @@ class Recorder:
                 return True
             events = self._builder.build(exchange)
             await self._log.commit(events)
+        except NotAcknowledgedError as error:  # the journal has it, so nothing is owed
+            self._metrics.commit_failures.add(1, type(error).__name__)
+            return False
         except EventLogError as error:
             self._owe(exchange, events, error)
             return False
         except Exception as error:
             self._owe(exchange, (), error)
             raise
+        self._clear_slot(exchange)
         return True
+
+    def _clear_slot(self, exchange: Exchange) -> None:
+        if exchange.slot >= 0:
+            self._inflight.clear(exchange.slot)
+            exchange.slot = -1
 
     def _owe(self, exchange: Exchange, events: Sequence[EncodedEvent], error: Exception) -> None:
         self._metrics.commit_failures.add(1, type(error).__name__)
@@ -130,20 +139,17 @@ class Recorder:
 
     def close(self, exchange: Exchange) -> None:
         """Give back the exchange's room and its slot; called once, when nothing more will be recorded of it."""
-        if exchange.slot >= 0:
-            self._inflight.clear(exchange.slot)
-            exchange.slot = -1
+        self._clear_slot(exchange)
         if exchange.has_room:
             self._log.release()
             exchange.has_room = False
 
     def _is_recorded(self, exchange: Exchange) -> bool:
-        if not exchange.has_room:
-            return False
-        if exchange.app is not None:
-            return True
-        if self._log.has_room_for_refusals() and self._unauthenticated.take():
-            return True
+        if exchange.has_room:
+            if exchange.app is not None:
+                return True
+            if self._log.has_room_for_refusals() and self._unauthenticated.take():
+                return True
         self._metrics.count_unrecorded(exchange.outcome or "gateway_error", network_of(exchange.remote_addr))
         return False
 

@@ -75,7 +75,9 @@ def recorded_since(
 
 def interrupted_events(exchange: InFlight, boot: Boot, rule: ChargeRule) -> list[EncodedEvent]:
     """The events of an exchange of which only its slot is left."""
-    price = rule.prices.find(exchange.vendor, exchange.model, exchange.occurred_at) if exchange.model else None
+    price = rule.prices.by_id(exchange.price_id) if exchange.price_id else None  # the one pinned at admission
+    if price is None and exchange.model:
+        price = rule.prices.find(exchange.vendor, exchange.model, exchange.occurred_at)
     usage = Usage(prompt_tokens=estimate_tokens(exchange.request_bytes), response_tokens=_seen_tokens(exchange))
     cost = _cost(exchange, price, usage, rule.rule)
     budget = _budget(exchange, price, usage, cost) if cost else None
@@ -89,9 +91,11 @@ def _seen_tokens(exchange: InFlight) -> int:
 
 
 def _cost(exchange: InFlight, price: Price | None, usage: Usage, rule: str) -> int | None:
+    if rule == "reserved" and exchange.reserved_nanos:
+        return exchange.reserved_nanos
     if price is None:
         return None
-    return exchange.reserved_nanos if rule == "reserved" else cost_nanos(price, usage)
+    return 0 if rule == "reserved" else cost_nanos(price, usage)
 
 
 def _common(exchange: InFlight, boot: Boot) -> Common:

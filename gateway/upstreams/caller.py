@@ -44,6 +44,8 @@ class Caller:
             raise Overloaded(message)
         exchange.upstream_started_ns = time.monotonic_ns()
         for attempt in range(1, self._attempts + 1):
+            if exchange.client_left:
+                raise ClientGone
             try:
                 response = await self._attempt(exchange, llm, request)
             except UpstreamFault as fault:

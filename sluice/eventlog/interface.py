@@ -26,6 +26,10 @@ class CommitTimeoutError(EventLogError):
     """No answer in time: whether the records are in the log is not known."""
 
 
+class NotAcknowledgedError(CommitTimeoutError):
+    """The records are in the journal, and Kafka's acknowledgement did not come in time (mode ``strict``)."""
+
+
 class OffsetLostError(EventLogError):
     """A committed offset no longer exists (retention, a restored copy); going on anywhere else could lose or repeat."""
 

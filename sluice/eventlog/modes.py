@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from schemas.codec import EncodedEvent
-from sluice.eventlog.interface import CommitFailedError, CommitTimeoutError, EventLog, EventLogError
+from sluice.eventlog.interface import CommitFailedError, EventLog, EventLogError, NotAcknowledgedError
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.settings import LogSettings, StrictSettings
 
@@ -76,14 +76,17 @@ class DurableLog:
         else:
             await self._journal.submit(events)
 
-    async def _commit_or_count(self, events: Sequence[EncodedEvent]) -> None:
+    async def _commit_or_count(self, events: Sequence[EncodedEvent]) -> bool:
+        """Whether they are in the journal; if not, they are counted."""
         if not self._room.fits():
             self._journal.counters.exchanges_dropped += 1
-            return
+            return False
         try:
             await self._journal.append(events)
         except EventLogError:
             self._journal.counters.exchanges_undurable += 1
+            return False
+        return True
 
     async def close(self) -> None:
         """The journal is its owner's to close."""
@@ -104,15 +107,17 @@ class StrictLog(DurableLog):
         return super().reserve()
 
     async def commit(self, events: Sequence[EncodedEvent]) -> None:
-        """Append and wait; raises CommitTimeoutError where Kafka does not answer and the policy is ``refuse``."""
-        offset = await self._journal.append(events)
+        """Append and wait; raises NotAcknowledgedError where Kafka does not answer and the policy is ``refuse``."""
+        if self._drops and not await self._commit_or_count(events):
+            return
+        offset = self._journal.next_offset if self._drops else await self._journal.append(events)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 await self._relay.wait_for(offset)
         except TimeoutError:
             if self._settings.on_timeout == "refuse":
                 message = f"Kafka did not acknowledge within {self._settings.timeout_seconds:g} s"
-                raise CommitTimeoutError(message) from None
+                raise NotAcknowledgedError(message) from None
             self._journal.counters.exchanges_degraded += 1
 
 
@@ -131,7 +136,7 @@ class FastLog(DurableLog):
         """Remember; raises CommitFailedError where memory's bound is reached, unless losses are only counted."""
         size = sum([len(event.tail) for event in events])
         counters = self._journal.counters
-        if counters.unflushed_bytes + size > self._max_bytes:
+        if counters.unflushed_bytes + size > self._max_bytes or (self._drops and not self._room.fits()):
             if not self._drops:
                 message = f"more than {self._max_bytes} bytes wait for the journal (eventlog.fast_max_bytes)"
                 raise CommitFailedError(message)

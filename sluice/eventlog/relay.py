@@ -84,6 +84,7 @@ class Relay:
         self._stored_at = 0.0
         self._is_live = False
         self._from_memory = False
+        self._must_seek = True
         self._memory: deque[WrittenRecord] = deque()
         self._memory_bytes = 0
         self._something = asyncio.Event()
@@ -112,7 +113,8 @@ class Relay:
             self._read_from_file()
 
     def _read_from_file(self) -> None:
-        self._from_memory = False
+        """From behind what is acknowledged: the reader still stands where memory took over from it."""
+        self._from_memory, self._must_seek = False, True
         self._memory.clear()
         self._memory_bytes = 0
 
@@ -171,13 +173,16 @@ class Relay:
                 backoff = min(backoff * 2, _MAX_BACKOFF_SECONDS)
         finally:
             self._store()
-            self._reader.close()
-            self._tail.close()
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the files; ``run`` does so at its end."""
+        self._reader.close()
+        self._tail.close()
 
     async def _carry(self) -> None:
         """Rounds without end; raises EventLogError where one fails."""
         loop = asyncio.get_running_loop()
-        self._reader.seek(self._next)
         while True:
             records = self._collect()
             if not records:
@@ -199,6 +204,9 @@ class Relay:
         """What is sent next. The file is left for memory in the very moment in which it has no more."""
         if self._from_memory:
             return self._collect_memory()
+        if self._must_seek:
+            self._reader.seek(self._next)
+            self._must_seek = False
         self._something.clear()
         records = self._reader.read(_ROUND_RECORDS, _ROUND_BYTES)
         if not records and self._is_live:

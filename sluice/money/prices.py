@@ -48,6 +48,7 @@ class PriceTable:
     def __init__(self, prices: Iterable[Price] = ()) -> None:
         rows = sorted(prices, key=attrgetter("valid_from"), reverse=True)
         _refuse_ambiguous(rows)
+        self._by_id = {row.id: row for row in reversed(rows)}
         self._exact: dict[tuple[str, str], list[Price]] = {}
         globs = [row for row in rows if row.is_glob]
         for row in rows:
@@ -57,6 +58,10 @@ class PriceTable:
         by_length = sorted(globs, key=lambda row: (-len(row.model), row.model))
         self._globs = [(re.compile(translate(row.model)), row) for row in by_length]
         self._remembered: dict[tuple[str, str], tuple[Price, ...]] = {}
+
+    def by_id(self, price_id: str) -> Price | None:
+        """The newest row with this id, whatever models it is for."""
+        return self._by_id.get(price_id)
 
     def find(self, vendor: str, model: str, at_micros: int) -> Price | None:
         """The row that held at ``at_micros``: the exact name before the longest matching glob, the newest of each."""

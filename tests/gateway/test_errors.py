@@ -10,7 +10,6 @@ import pytest
 from gateway import errors
 from gateway.errors import (
     GatewayError,
-    PluginFault,
     PortTakenError,
     UpstreamFault,
     UpstreamProtocolError,
@@ -58,10 +57,3 @@ def test_a_timeout_says_which_and_how_long(seconds: float, text: str) -> None:
     error = UpstreamTimeout("idle", seconds)
     assert str(error) == f"upstream idle timeout after {text} s"
     assert (error.phase, error.seconds) == ("idle", seconds)
-
-
-def test_a_plugin_s_fault_names_it() -> None:
-    """Plugin, hook and reason."""
-    error = PluginFault("limit", "pre_auth", "raised KeyError")
-    assert str(error) == "plugin 'limit' failed in pre_auth: raised KeyError"
-    assert (error.plugin, error.hook, error.reason) == ("limit", "pre_auth", "raised KeyError")

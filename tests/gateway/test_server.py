@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.asgi import Receive, Scope, Send
 from gateway.cycle import HIGH_WATER_BYTES
-from gateway.server import MAX_PIPELINED
+from gateway.server import LINGER_BYTES, MAX_PIPELINED
 from tests.contracts.scripted_upstream import turns, until
 from tests.gateway.test_asgi import (
     GET,
@@ -402,6 +402,22 @@ async def test_more_requests_than_may_wait_are_refused_in_their_turn() -> None:
         got = await house.whole(GET * (MAX_PIPELINED + 20))
     assert codes(got) == [*[b"200"] * (MAX_PIPELINED + 1), b"400"]
     assert len(desk.seen) == MAX_PIPELINED + 1
+
+
+async def test_a_refusal_reaches_a_client_that_is_still_sending() -> None:
+    """Its answer is not lost to a reset; what it goes on to send is dropped, within a bound."""
+
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await answer(send, b"too large", status=413, connection="close")
+
+    async with serving(refuse) as house:
+        client = await house.connect(b"POST / HTTP/1.1\r\ncontent-length: 99999999\r\n\r\n", b"x" * 200_000)
+        got = await client.read()
+        assert codes(got) == [b"413"]
+        assert got.endswith(b"too large")
+        for _ in range(2 * LINGER_BYTES // 65_536):
+            client.writer.write(b"x" * 65_536)
+        await until(lambda: not house.connections)
 
 
 async def test_a_tunnel_is_refused() -> None:

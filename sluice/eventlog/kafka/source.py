@@ -67,6 +67,8 @@ class KafkaSource:
         """What the listener knows to be ours."""
         self._early: dict[Partition, list[PolledRecord]] = {}
         """Records that came before the listener was told of their partition: nobody could have tracked them."""
+        self._unchecked: set[TopicPartition] = set()
+        """Whose committed offsets could not be compared with the log's start yet: nothing of them is polled before."""
         self._lost: dict[Partition, str] = {}
         self._progress_at = 0.0
         self.listener_failures = 0
@@ -100,7 +102,12 @@ class KafkaSource:
         )
         consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self))
         self._consumer = consumer
-        for known in (self._told, self._early, self._next):  # of the consumer before: this one is assigned them anew
+        for known in (
+            self._told,
+            self._early,
+            self._next,
+            self._unchecked,
+        ):  # of the consumer before: this one is assigned them anew
             known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
@@ -115,6 +122,8 @@ class KafkaSource:
         try:
             if self._consumer is None:
                 await self._connect()
+            if self._unchecked:
+                await self._check(list(self._unchecked))
             found = await self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
             await self._see_jumps(found)
             self._raise_lost()
@@ -269,7 +278,8 @@ class KafkaSource:
         try:
             await self._check(partitions)
         except (KafkaError, OSError, TimeoutError) as error:
-            logger.warning("committed offsets not checked", error=str(error))
+            logger.warning("committed offsets not checked yet", error=str(error))
+            self._unchecked.update(partitions)
         self._apply_pauses()
         await self._tell("on_assigned", partitions)
         self._told.update(Partition(*partition) for partition in partitions)
@@ -280,6 +290,7 @@ class KafkaSource:
         for partition in partitions:
             name = Partition(*partition)
             self._told.discard(name)
+            self._unchecked.discard(partition)
             for known in (self._committed, self._next, self._lost, self._early):
                 known.pop(name, None)
 
@@ -287,10 +298,13 @@ class KafkaSource:
         """A log that starts behind a committed offset has lost what lay between; one that ends before it was made
         anew, and is read from its beginning."""
         consumer = self._open
-        starts = await consumer.beginning_offsets(partitions) if partitions else {}
+        async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
+            starts = await consumer.beginning_offsets(partitions) if partitions else {}
+            committed_offsets = {partition: await consumer.committed(partition) for partition in partitions}
+        self._unchecked.difference_update(partitions)
         for partition in partitions:
             name = Partition(*partition)
-            committed = await consumer.committed(partition)
+            committed = committed_offsets[partition]
             if committed is None:
                 self._next[name] = starts[partition]
                 continue

@@ -216,10 +216,23 @@ def test_what_was_seen_is_charged_as_seen(values: dict[str, Any], response_token
 @pytest.mark.parametrize("values", [{"model": ""}, {"model": "unpriced"}])
 def test_without_a_price_nothing_is_charged(values: dict[str, Any]) -> None:
     """Unpriced, and no budget event."""
-    events = decoded(in_flight(1, **values))
+    events = decoded(in_flight(1, price_id="", reserved_nanos=0, **values))
     assert set(events) == {"proxy_log", "analytics"}
     assert events["proxy_log"]["model_name"] == events["analytics"]["model_name"] == (values["model"] or None)
     assert (events["analytics"]["cost_nanos"], events["analytics"]["cost_status"]) == (None, "unpriced")
+
+
+def test_a_price_that_was_removed_since_still_charges_what_was_reserved() -> None:
+    """The rule that the operator chose holds for what was admitted under it; ``seen`` needs a price to multiply."""
+    cut = in_flight(1, model="renamed", price_id="gone")
+    assert decoded(cut, RESERVED)["budget"]["cost_nanos"] == cut.reserved_nanos
+    assert "budget" not in decoded(cut, SEEN)
+
+
+def test_the_price_is_the_one_pinned_at_admission() -> None:
+    """By its id, also where the model has another by now."""
+    cut = in_flight(1, model="renamed")
+    assert decoded(cut, SEEN)["analytics"]["price_id"] == "gpt"
 
 
 def test_what_never_passed_was_not_cut() -> None:

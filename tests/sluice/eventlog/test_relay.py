@@ -152,6 +152,24 @@ async def test_a_killed_broker_loses_nothing(kafka_server: Kafka, unique_name: s
     assert set(found) == set(ids_of(sent))
 
 
+async def test_what_memory_may_not_hold_is_not_sent_again(
+    kafka_server: Kafka, unique_name: str, tmp_path: Path
+) -> None:
+    """Falling back to the file begins behind what was acknowledged: each event lies on its topic once."""
+    settings = settings_for(kafka_server.bootstrap_servers, unique_name, max_memory_bytes=20_000)
+    journal = journal_at(tmp_path, settings)
+    sent = []
+    async with running(tmp_path, settings, journal) as relay:
+        for count in (30, 400, 30, 400):
+            for _ in range(count):
+                sent.append(exchange())
+                await journal.append(sent[-1])
+            assert await relay.drain(SECONDS)
+        assert relay.counters.fell_behind > 0
+    await journal.close()
+    assert sorted(event_ids(await everything(settings), settings)) == sorted(ids_of(sent))
+
+
 async def test_kafka_may_be_away_at_the_start(tmp_path: Path) -> None:
     """The gateway is not held up; the journal has it, and the relay says that it does not acknowledge."""
     settings = settings_for(f"127.0.0.1:{free_port()}", "nobody")
