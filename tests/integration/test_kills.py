@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.servers import Elasticsearch, Kafka
 
 EXCHANGES = 2_000
 SETTLE_SECONDS = 90.0
+CHAOS_KILLS = 15
 
 
 @pytest.fixture(autouse=True)
@@ -88,4 +90,45 @@ async def test_fewer_workers_inherit_a_backlog(kafka_server: Kafka, unique_name:
         stack.gateway = stack.make_gateway(2)
         await asyncio.to_thread(kafka_server.restart)
         await stack.gateway.start()
+        await stack.until_the_ledger_holds(traffic.accounts, SETTLE_SECONDS)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("seed", range(3))
+async def test_chaos(
+    kafka_server: Kafka, elasticsearch_server: Elasticsearch, unique_name: str, tmp_path: Path, seed: int
+) -> None:
+    """Whatever is killed in whatever order, one after the other under traffic: afterwards the ledger holds."""
+    stack = Stack(tmp_path, unique_name, kafka=kafka_server, elasticsearch=elasticsearch_server, workers=2)
+    chance = random.Random(seed)
+
+    async def gateway() -> None:
+        await stack.gateway.kill()
+        await stack.gateway.start()
+
+    async def collector() -> None:
+        await stack.collector.kill()
+        await stack.collector.start()
+
+    async def kafka() -> None:
+        await asyncio.to_thread(kafka_server.kill)
+        await traffic.more(chance.randrange(20, 200), 60)
+        await asyncio.to_thread(kafka_server.restart)
+
+    async def elasticsearch() -> None:
+        await asyncio.to_thread(elasticsearch_server.kill)
+        await traffic.more(chance.randrange(20, 200), 60)
+        await asyncio.to_thread(elasticsearch_server.restart)
+
+    async def worker() -> None:
+        await stack.gateway.kill_worker(chance.choice(("w0", "w1")))
+
+    async with stack.running():
+        traffic = Traffic(stack.url, seed=100 + seed, pause_seconds=0.01)
+        async with traffic.flowing():
+            for _ in range(CHAOS_KILLS):
+                await traffic.more(chance.randrange(50, 300), 60)
+                await chance.choice((worker, worker, gateway, collector, kafka, elasticsearch))()
+            await traffic.more(200, 60)
         await stack.until_the_ledger_holds(traffic.accounts, SETTLE_SECONDS)
