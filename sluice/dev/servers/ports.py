@@ -13,13 +13,17 @@ _FIRST, _LAST = 20_000, 31_999
 connection can be given its port, and no client that retries can connect to itself."""
 
 _ATTEMPTS = 200
+_random = random.SystemRandom()  # not the process's own: tests set that to the same seed again and again
+_given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
+    """A port of the loopback interface that nobody listens on now, and that this process was not given before: whoever
+    has it may not listen yet."""
     for _ in range(_ATTEMPTS):
-        port = random.randint(_FIRST, _LAST)
-        if is_free(port):
+        port = _random.randint(_FIRST, _LAST)
+        if port not in _given and is_free(port):
+            _given.add(port)
             return port
     raise OSError(f"no free port between {_FIRST} and {_LAST} on {LOOPBACK}: end some servers")
 
