@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from gateway.asgi import Message
+from gateway.asgi import CONNECTION, Message
 from gateway.exchange import Exchange
 from gateway.recording.events import EventBuilder
 from schemas.codec import EncodedEvent
@@ -17,6 +18,7 @@ from schemas.events import KINDS, Kind
 from sluice.dev.vendor import MockVendor
 from sluice.eventlog.interface import CommitFailedError
 from tests.gateway.flow import SECONDS, STRANGER, Flow, chat_request, raw, running
+from tests.gateway.test_exchange import Connection
 
 ALL: tuple[Kind, ...] = KINDS
 KNOWN: tuple[Kind, ...] = ("proxy_log", "analytics")
@@ -369,3 +371,29 @@ async def _until_waiting(flow: Flow) -> None:
     async with asyncio.timeout(SECONDS):
         while not flow.log.waiting:  # noqa: ASYNC110 - the exchange is another task's
             await asyncio.sleep(0.002)
+
+
+async def test_a_client_that_does_not_take_its_last_byte_is_given_up(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """It would hold its place in flight, its room and its slot for as long as it likes."""
+    connection, stuck = Connection(), asyncio.Event()
+    head, _, body = chat_request().partition(b"\r\n\r\n")
+    headers = [tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[1:]]
+    scope = {
+        "type": "http", "method": "POST", "raw_path": b"/llm/call/demo/chat/completions", "query_string": b"",
+        "headers": headers, "client": ("127.0.0.1", 1), CONNECTION: connection,
+    }  # fmt: skip
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(_: Message) -> None:
+        stuck.set()
+        await asyncio.Event().wait()
+
+    async with running(tmp_path, mock_vendor.url) as flow, asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(flow.parts.app(scope, receive, send))
+        async with asyncio.timeout(SECONDS):
+            await stuck.wait()
+        flow.parts.sweep.run_once(time.monotonic() + 3_600)
+        assert connection.aborted == 1
+        serving.cancel()

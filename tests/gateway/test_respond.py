@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from sluice.dev.vendor import MockVendor
+from sluice.eventlog.interface import CommitFailedError
 from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
 from tests.contracts.scripted_upstream import Peer, ScriptedUpstream
 from tests.gateway.flow import Flow, running
@@ -229,3 +230,22 @@ async def test_a_refusal_that_cannot_be_encoded_is_still_one(mock_vendor: MockVe
         assert answer.status_code == 403
         assert flow.metrics.exchanges.value("blocked_post_auth") == 1
         assert flow.log.reserved == 0
+
+
+async def test_a_stream_never_ends_by_its_length(tmp_path: Path) -> None:
+    """A vendor that gives one: its last byte would be the answer's end, before the record; and what comes behind the
+    terminal event is no contradiction."""
+    event_stream = "content-type: text/event-stream"
+    async with serving(tmp_path) as (flow, vendor):
+        for body, shown in ((FRAMES, FRAMES), (FRAMES + DONE + b": bye\n\n", FRAMES + DONE)):
+            vendor.answer(body, event_stream, framing="length", cuts=20)
+            payload = {"model": "gpt-4o", "messages": [], "stream": True, "stream_options": {"include_usage": True}}
+            async with flow.client.stream("POST", "/llm/call/demo/chat/completions", json=payload) as answer:
+                assert "content-length" not in answer.headers
+                assert (await answer.aread()).startswith(shown)
+            assert (await flow.recorded(len(flow.log.exchanges) or 1))["proxy_log"]["outcome"] == "ok"
+            vendor.answer(FRAMES, event_stream, framing="length")
+        flow.log.error = CommitFailedError("disk full")
+        with pytest.raises(BROKEN):
+            await flow.client.post("/llm/call/demo/chat/completions", json={"model": "gpt-4o", "stream": True})
+        flow.log.error = None
