@@ -1,7 +1,7 @@
 """``make test``: all tests, in two halves side by side: those on real servers, and all others.
 
 Most tests wait for something, so two halves take little more than the longer one. What is said goes out as it comes for
-the half on real servers; the other half's report follows in one piece. Arguments are pytest's and go to both.
+the half on real servers, which goes first where both want a core; the other half's report follows in one piece. Arguments are pytest's and go to both.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def main() -> int:
         with (
             report.open("wb") as output,
             subprocess.Popen(
-                pytest(f"not {ON_SERVERS}"), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+                ["nice", "-n", "5", *pytest(f"not {ON_SERVERS}")],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             ) as others,
         ):
             on_servers = subprocess.run(pytest(ON_SERVERS), check=False).returncode

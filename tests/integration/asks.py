@@ -49,7 +49,8 @@ class Case:
 
 
 _BROKEN: dict[str, Any] = {"outcomes": ("upstream_error",), "ends": ("broken",)}
-_LEFT: dict[str, Any] = {"outcomes": (), "ends": ("left",), "weight": 2, "ways": ("async_sdk", "http")}
+# On a busy machine a client that means to leave is too late at times, and has a whole answer.
+_LEFT: dict[str, Any] = {"outcomes": ("ok",), "ends": ("left",), "weight": 2, "ways": ("async_sdk", "http")}
 _NOBODY: dict[str, Any] = {"knows_app": False, "weight": 1}
 
 CASES: tuple[Case, ...] = (
