@@ -1,7 +1,8 @@
 """``make test``: all tests, in two halves side by side: those on real servers, and all others.
 
-Most tests wait for something, so two halves take little more than the longer one. What is said goes out as it comes for
-the half on real servers, which goes first where both want a core; the other half's report follows in one piece. Arguments are pytest's and go to both.
+Most tests wait for something, so two halves take little more than the longer one. The half on real servers goes first
+where both want a core, and says what it has to say as it comes; the other half's report follows in one piece.
+Arguments are pytest's and go to both.
 """
 
 from __future__ import annotations
