@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -152,13 +152,9 @@ class Cycle:
 
     def write_body(self, piece: bytes) -> bool:
         """A piece of the body at once, behind a head that was sent; whether the client takes more for now."""
-        connection = self._connection
-        if self._framing == "chunked":
-            if piece and not self.disconnected:
-                connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
-        elif piece and not self.disconnected:
+        if piece and not self.disconnected:
             self._write(piece)
-        return not connection.flow.write_paused
+        return not self._connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         length, has_date = -1, False
@@ -224,6 +220,6 @@ class Cycle:
 
 def refusal(status: int, code: str) -> bytes:
     """A whole answer to what is no request."""
-    body: Any = b'{"status":%d,"message":"the request head was refused","code":"%b"}' % (status, code.encode())
+    body = b'{"status":%d,"message":"the request head was refused","code":"%b"}' % (status, code.encode())
     head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    return STATUS_LINE[status] + head + bytes(body)
+    return STATUS_LINE[status] + head + body

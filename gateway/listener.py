@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from gateway.errors import PortTakenError
-from gateway.server import make_protocol
+from gateway.server import ConnectionProtocol, make_protocol
 
 if TYPE_CHECKING:
     from gateway.asgi import Application
@@ -94,6 +94,5 @@ class WorkerServer:
         while True:
             await asyncio.sleep(_EXPIRE_SECONDS)
             for connection in list(self._server.server_state.connections):
-                expire = getattr(connection, "expire", None)
-                if expire is not None:
-                    expire(loop.time(), settings.client_read_timeout_seconds, settings.keep_alive_seconds)
+                if isinstance(connection, ConnectionProtocol):
+                    connection.expire(loop.time(), settings.client_read_timeout_seconds, settings.keep_alive_seconds)

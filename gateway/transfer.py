@@ -66,10 +66,7 @@ class Transfer:
 
         def take(chunk: bytes) -> bool:
             exchange.chunk_count += 1
-            if exchange.response_copy_bytes < copy_bytes:
-                exchange.keep_copy(chunk, copy_bytes)
-            else:
-                exchange.response_bytes += len(chunk)
+            exchange.keep_copy(chunk, copy_bytes)
             out = feed(chunk)
             exchange.sse_frames = scanner.sse_frames
             passed(exchange)

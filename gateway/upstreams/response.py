@@ -64,13 +64,7 @@ class LeanResponse:
         while not self.status:
             if self.fault is not None:
                 raise self.fault
-            waiter = self.waiter = self.loop.create_future()
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                self.waiter = None
-                self.abort()
-                raise
+            await self._wait()
 
     async def read(self) -> bytes:
         """The next bytes, or ``b""`` at the end, when the connection goes back to its pool."""
@@ -105,12 +99,8 @@ class LeanResponse:
 
     def give(self, take: Callable[[bytes], bool]) -> None:
         """Pieces came for ``take``; wakes its caller when it has enough, and with what it raises."""
-        chunks = self.chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.buffered_bytes = 0  # nothing is ever paused while pieces are taken as they come
         try:
-            enough = take(data)
+            enough = take(self._take())
         except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
             waiter, self.waiter = self.waiter, None
             if waiter is not None and not waiter.done():

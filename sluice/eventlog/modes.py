@@ -72,21 +72,20 @@ class DurableLog:
     async def commit(self, events: Sequence[EncodedEvent]) -> None:
         """Append; raises CommitFailedError, CommitTimeoutError."""
         if self._drops:
-            await self._commit_or_count(events)
+            await self._append_or_count(events)
         else:
             await self._journal.submit(events)
 
-    async def _commit_or_count(self, events: Sequence[EncodedEvent]) -> bool:
-        """Whether they are in the journal; if not, they are counted."""
+    async def _append_or_count(self, events: Sequence[EncodedEvent]) -> int | None:
+        """The next offset behind them; ``None`` where they are not in the journal, which is counted."""
         if not self._room.fits():
             self._journal.counters.exchanges_dropped += 1
-            return False
+            return None
         try:
-            await self._journal.append(events)
+            return await self._journal.append(events)
         except EventLogError:
             self._journal.counters.exchanges_undurable += 1
-            return False
-        return True
+            return None
 
     async def close(self) -> None:
         """The journal is its owner's to close."""
@@ -108,9 +107,9 @@ class StrictLog(DurableLog):
 
     async def commit(self, events: Sequence[EncodedEvent]) -> None:
         """Append and wait; raises NotAcknowledgedError where Kafka does not answer and the policy is ``refuse``."""
-        if self._drops and not await self._commit_or_count(events):
+        offset = await (self._append_or_count(events) if self._drops else self._journal.append(events))
+        if offset is None:
             return
-        offset = self._journal.next_offset if self._drops else await self._journal.append(events)
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
                 await self._relay.wait_for(offset)
