@@ -20,7 +20,7 @@ setup: $(READY) ## make the environment in .venv (quick where nothing changed)
 run: $(READY) ## set up, then show the whole path (ARGS=--once ends after the demo, ARGS=--real runs on Kafka and Elasticsearch)
 	@$(BIN)/sluice up --demo $(ARGS)
 
-test: $(READY) ## set up, then run all tests on a real Kafka and a real Elasticsearch (ARGS are pytest's)
+test: $(READY) ## set up, then run all tests on a real Kafka, Elasticsearch and PostgreSQL (ARGS are pytest's)
 	@$(BIN)/python -m tests $(ARGS)
 
 test-long: $(READY) ## the tests that take minutes

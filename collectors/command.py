@@ -63,5 +63,5 @@ def collect(
         code = asyncio.run(run())
     except PortTakenError as error:
         typer.echo(str(error), err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(2) from error
     raise typer.Exit(code)

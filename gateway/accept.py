@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from gateway.access.addresses import client_of, parse_network
 from gateway.asgi import CONNECTION
 from gateway.exchange import Exchange
 from gateway.headers import header, parse_traceparent
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from gateway.snapshot import Llm, Snapshot
     from gateway.sweep import Sweep
+    from gateway.upstreams.client import Headers
 
 
 class Acceptor:
@@ -37,6 +39,7 @@ class Acceptor:
         self, settings: GatewaySettings, snapshot: Callable[[], Snapshot], recorder: Recorder, sweep: Sweep
     ) -> None:
         self._settings = settings
+        self._proxies = tuple(parse_network(block) for block in settings.trusted_proxies)
         self._snapshot = snapshot
         self._recorder = recorder
         self._sweep = sweep
@@ -66,6 +69,8 @@ class Acceptor:
                     exchange.request_id = request_id
             elif name == b"traceparent":
                 exchange.traceparent, exchange.trace_id = parse_traceparent(value)
+        if self._proxies:
+            exchange.remote_addr = client_of(exchange.remote_addr, _forwarded_for(headers), self._proxies)
         exchange.connection.serve(exchange)
         return exchange
 
@@ -86,21 +91,23 @@ class Acceptor:
             message = f"no LLM {route.slug[:64]!r} is configured"
             raise LlmUnknown(message)
         exchange.llm = llm
-        await self._read_body(exchange, receive)
+        await self._read_body(exchange, llm, receive)
         return llm, snapshot
 
-    async def _read_body(self, exchange: Exchange, receive: Receive) -> None:
+    async def _read_body(self, exchange: Exchange, llm: Llm, receive: Receive) -> None:
         limit = self._settings.max_request_bytes
+        if llm.max_request_bytes:
+            limit = min(limit, llm.max_request_bytes)
         declared = header(exchange.headers, b"content-length")
         if declared is not None and int(declared) > limit:
-            raise _too_large(limit)
+            raise _too_large(exchange, limit)
         exchange.deadline = time.monotonic() + self._settings.client_read_timeout_seconds
         message = await receive()
         if message["type"] == "http.request" and not message.get("more_body"):
             exchange.deadline = 0.0
             exchange.body = message.get("body", b"")
             if len(exchange.body) > limit:
-                raise _too_large(limit)
+                raise _too_large(exchange, limit)
             return
         await self._read_rest(exchange, receive, message.get("body", b""), limit)
 
@@ -110,7 +117,7 @@ class Acceptor:
             if exchange.client_left:
                 raise ClientGone
             if size > limit:
-                raise _too_large(limit)
+                raise _too_large(exchange, limit)
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
@@ -120,10 +127,10 @@ class Acceptor:
         exchange.deadline = 0.0
         exchange.body = b"".join(parts)
         if size > limit:
-            raise _too_large(limit)
+            raise _too_large(exchange, limit)
 
     def understand(self, exchange: Exchange, llm: Llm) -> None:
-        """Read the fields of the body that matter, and make the edits that are ours. Raises ``RequestInvalid``."""
+        """Read the fields of the body that matter, and make the edits that are ours. Raises ``Refusal``."""
         try:
             asked = llm.dialect.ask(exchange.body, exchange.path)
         except ValueError as error:
@@ -143,6 +150,11 @@ class Acceptor:
                 exchange.body, exchange.asked_for_usage = body, True
 
 
+def _forwarded_for(headers: Headers) -> str:
+    """All of them in their order: a proxy may append a line of its own."""
+    return ",".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
+
+
 def _check_intent(exchange: Exchange) -> None:
     intent = exchange.route.intent
     if intent == "rest" and exchange.is_stream:
@@ -153,5 +165,7 @@ def _check_intent(exchange: Exchange) -> None:
         raise RequestInvalid(message, "stream_mismatch")
 
 
-def _too_large(limit: int) -> RequestTooLarge:
-    return RequestTooLarge(f"the request body is larger than {limit} bytes (gateway.max_request_bytes)")
+def _too_large(exchange: Exchange, limit: int) -> RequestTooLarge:
+    is_own = exchange.llm is not None and exchange.llm.max_request_bytes == limit
+    key = "the LLM's max_request_bytes" if is_own else "gateway.max_request_bytes"
+    return RequestTooLarge(f"the request body is larger than {limit} bytes ({key})")

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from gateway.recording.recovery import ChargeRule, recover
-from gateway.snapshot import price_table
+from gateway.access.budget_rows import BudgetRows
+from gateway.access.ledger import LedgerUnavailableError
+from gateway.access.shared_table import SharedTable, TableFullError, table_folder
+from gateway.access.slice_keeper import SliceKeeper
+from gateway.access.slices import Slices
+from gateway.recording.recovery import recover
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import JournalBusyError
@@ -21,6 +25,8 @@ from sluice.eventlog.places import COLLECTORS_FOLDER, all_journals, gateway_jour
 from sluice.eventlog.relay import Relay
 
 if TYPE_CHECKING:
+    from gateway.access.ledger import Ledger
+    from gateway.recording.recovery import ChargeRule
     from gateway.settings import Settings
     from gateway.telemetry import GatewayMetrics
     from schemas.topics import Topics
@@ -35,11 +41,21 @@ logger = structlog.get_logger(__name__)
 class Adopter:
     """Looks after the orphans of one data directory; ``own`` is the journal of the worker that it runs in."""
 
-    def __init__(self, settings: Settings, topics: Topics, own: Path, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topics: Topics,
+        own: Path,
+        metrics: GatewayMetrics,
+        rule: ChargeRule,
+        ledger: Ledger | None = None,
+    ) -> None:
         self._settings = settings
         self._topics = topics
         self._metrics = metrics
-        self._rule = ChargeRule(settings.budget.interrupted, price_table(settings))
+        self._rule = rule
+        self._own = own
+        self._ledger = ledger
         gateway = settings.gateway
         names = (worker_name(index) for index in range(gateway.workers))
         self._others = {own, *(gateway_journal(settings.data_dir, gateway.id, name) for name in names)}
@@ -71,7 +87,9 @@ class Adopter:
         except JournalBusyError:
             return False
         try:
-            cut = await asyncio.to_thread(recover, journal, directory, self._rule, self._topics)
+            cut = await asyncio.to_thread(self._recover, journal, directory)
+            if directory.parent != self._own.parent:
+                await self._return_slices(directory)
             self._metrics.interrupted.add(cut)
             if not embedded:
                 await self._relay(directory)
@@ -79,6 +97,27 @@ class Adopter:
         finally:
             await journal.close()
         return True
+
+    def _recover(self, journal: Journal, directory: Path) -> int:
+        table = SharedTable(table_folder(directory), directory.name)
+        try:
+            return recover(journal, directory, self._rule, self._topics, table)
+        finally:
+            table.close()
+
+    async def _return_slices(self, directory: Path) -> None:
+        """The budgets' parts that another gateway's host held, where that gateway is no more."""
+        if self._ledger is None or not (folder := table_folder(directory)).exists():
+            return
+        table = SharedTable(folder, directory.name)
+        keeper = SliceKeeper(Slices(BudgetRows(table), self._ledger, 0.0), self._ledger, 0.0)
+        try:
+            await keeper.return_all()
+        except (LedgerUnavailableError, TableFullError) as error:
+            logger.warning("budget slices of an orphan not returned", directory=str(directory), error=str(error))
+        finally:
+            await keeper.close()
+            table.close()
 
     async def _relay(self, directory: Path) -> None:
         relay = Relay(directory, self._settings, self._topics, self._settings.gateway.id)

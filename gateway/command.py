@@ -5,7 +5,7 @@ Every ``sluice`` command imports this file, so it is light: the server is import
 
 from __future__ import annotations
 
-import secrets
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +13,22 @@ from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
-from gateway.access.credentials import hash_token
+from gateway.access.credentials import hash_token, new_token, prefix_of
+from gateway.control.admin.budgets import budgets_app
+from gateway.control.admin.commands import admin_app
+from gateway.control.errors import ControlError
+from gateway.control.importing.command import import_
 from gateway.errors import PortTakenError
 from gateway.settings import Settings
 from sluice.commands import Commands, Finding, need
 from sluice.eventlog.interface import EventLogError
 from sluice.logs import configure_logs
 from sluice.plugin_host.errors import PluginLoadError
+from sluice.secrets import SecretError
 from sluice.settings import SettingsError, load_settings
 
-_NEEDED = ("fastapi", "httptools", "httpx", "uvicorn")
-_TOKEN_BYTES = 32
-_EXPECTED = (SettingsError, PortTakenError, PluginLoadError, EventLogError)
+_NEEDED = ("aiosqlite", "alembic", "cryptography", "fastapi", "httptools", "httpx", "sqlalchemy", "uvicorn")
+_EXPECTED = (SettingsError, PortTakenError, ControlError, SecretError, PluginLoadError, EventLogError)
 """What keeps a gateway from starting and is somebody's to mend: a line for each, no traceback."""
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -38,6 +42,9 @@ def register(commands: Commands) -> None:
     need(*_NEEDED)
     commands.add_check("gateway", check)
     commands.app.command("gateway")(gateway)
+    commands.app.add_typer(admin_app())
+    commands.app.add_typer(budgets_app())
+    commands.app.command("import")(import_)
 
 
 def load(path: Path) -> Settings:
@@ -59,13 +66,19 @@ def gateway(
     workers: Annotated[int | None, typer.Option(min=1, max=128, help="Instead of gateway.workers.")] = None,
     log_level: Annotated[LogLevel, typer.Option(case_sensitive=False, help="What is logged.")] = "info",
     worker: Annotated[str, typer.Option(hidden=True)] = "",
+    openapi: Annotated[bool, typer.Option("--openapi", help="Print the control API's OpenAPI, and end.")] = False,
     listener: Annotated[int, typer.Option(hidden=True)] = -1,
+    control_listener: Annotated[int, typer.Option(hidden=True)] = -1,
     parent: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
-    """Run the gateway: the proxy on its port, with /health, /ready and /metrics.
+    """Run the gateway: the proxy on its port, with the control API, /health, /ready and /metrics.
 
     Example: sluice gateway --config sluice.yaml --workers 2
     """
+    if openapi:
+        print_openapi()
+        return
+    from gateway.listener import Listeners  # noqa: PLC0415 - see above
     from gateway.workers import run_gateway, run_worker  # noqa: PLC0415 - see above
 
     configure_logs(log_level)
@@ -75,8 +88,8 @@ def gateway(
         settings = load(config)
         settings = settings.model_copy(update={"gateway": settings.gateway.model_copy(update=given)})
         if worker:
-            with socket.socket(fileno=listener) as shared:
-                run_worker(settings, config, worker, shared, parent)
+            control = socket.socket(fileno=control_listener) if control_listener >= 0 else None
+            run_worker(settings, config, worker, Listeners(socket.socket(fileno=listener), control), parent)
         else:
             options = [f"--log-level={log_level}", *(f"--{key}={value}" for key, value in given.items())]
             run_gateway(settings, config, options)
@@ -87,6 +100,13 @@ def gateway(
         if expected is None:
             raise
         refuse(_first(expected))
+
+
+def print_openapi() -> None:
+    """The document that ``GET /api/v1/openapi.json`` serves, without a gateway."""
+    from gateway.control.api.application import openapi_document  # noqa: PLC0415 - see above
+
+    typer.echo(json.dumps(openapi_document(), indent=2))
 
 
 def refuse(error: BaseException) -> NoReturn:
@@ -109,6 +129,6 @@ def token(
 
     Example: sluice token --app 1
     """
-    made = f"slc_{secrets.token_urlsafe(_TOKEN_BYTES)}"
+    made = new_token()
     typer.echo(f"token (shown once): {made}")
-    typer.echo(f"tokens:\n  - app: {app}\n    prefix: {made[:8]}\n    sha256: {hash_token(made)}")
+    typer.echo(f"tokens:\n  - app: {app}\n    prefix: {prefix_of(made)}\n    sha256: {hash_token(made)}")

@@ -23,7 +23,8 @@ from sluice.eventlog.places import COLLECTORS_FOLDER, all_journals
 from sluice.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
-    from gateway.settings import GatewaySettings, LlmSettings
+    from gateway.entity_settings import LlmSettings
+    from gateway.settings import GatewaySettings
 
 _TIMEOUT_SECONDS = 2.0
 

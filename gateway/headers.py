@@ -18,7 +18,9 @@ _NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
      b"x-request-id", b"traceparent", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
      b"x-real-ip", b"x-sluice-exchange-id")
 )  # fmt: skip
-_NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset((b"x-request-id", b"x-sluice-exchange-id", b"alt-svc", b"set-cookie"))
+_NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
+    (b"x-request-id", b"x-sluice-exchange-id", b"x-sluice-llm", b"alt-svc", b"set-cookie")
+)
 _NAMES_NONE = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
 """The usual values of ``Connection``."""
 _NOTHING: frozenset[bytes] = frozenset()
@@ -70,11 +72,14 @@ def downstream_headers(exchange: Exchange, upstream: Headers) -> Headers:
 
 
 def own_headers(exchange: Exchange) -> Headers:
-    """In every answer."""
-    return [
+    """In every answer; which LLM it comes from where that is not the one that was asked."""
+    headers = [
         (b"x-request-id", exchange.request_id.encode("ascii")),
         (b"x-sluice-exchange-id", exchange.exchange_id.encode("ascii")),
     ]
+    if exchange.served_by is not None:
+        headers.append((b"x-sluice-llm", exchange.served_by.slug.encode("ascii")))
+    return headers
 
 
 def parse_traceparent(value: bytes | None) -> tuple[str, str]:

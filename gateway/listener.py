@@ -1,4 +1,4 @@
-"""The listening socket, and the HTTP server on it."""
+"""The listening sockets, and the HTTP server on each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import contextlib
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -16,14 +17,44 @@ from gateway.server import ConnectionProtocol, make_protocol
 
 if TYPE_CHECKING:
     from gateway.asgi import Application
-    from gateway.settings import GatewaySettings
+    from gateway.settings import GatewaySettings, Settings
     from gateway.telemetry import GatewayMetrics
 
 _BACKLOG = 2048
 _EXPIRE_SECONDS = 1.0
 
 
-def listen(host: str, port: int) -> socket.socket:
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets of a gateway, shared by its workers."""
+
+    gateway: socket.socket
+    control: socket.socket | None = None
+    """Where the control API has an address of its own."""
+
+    def numbers(self) -> tuple[int, ...]:
+        """Their file descriptors, to be inherited."""
+        return tuple(each.fileno() for each in (self.gateway, self.control) if each is not None)
+
+    def options(self) -> list[str]:
+        """What a worker's command line says of them."""
+        options = ["--listener", str(self.gateway.fileno())]
+        return options if self.control is None else [*options, "--control-listener", str(self.control.fileno())]
+
+
+@contextlib.contextmanager
+def listen_for(settings: Settings) -> Iterator[Listeners]:
+    """Every socket that the settings name, closed at the end. Raises PortTakenError."""
+    with listen(settings.gateway.host, settings.gateway.port) as gateway:
+        host, _, port = settings.control.listen.rpartition(":")
+        if not settings.control.enabled or not host:
+            yield Listeners(gateway)
+            return
+        with listen(host.strip("[]"), int(port), "control.listen") as control:
+            yield Listeners(gateway, control)
+
+
+def listen(host: str, port: int, setting: str = "gateway.port (or --port)") -> socket.socket:
     """A listening socket, made before any worker starts and shared by all of them: a killed worker then takes only the
     connections it had accepted, not those that wait. Raises PortTakenError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -35,7 +66,7 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         reason = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be listened on ({error.strerror})"
-        message = f"{host}:{port} {reason}: set gateway.port (or --port), or end what listens there"
+        message = f"{host}:{port} {reason}: set {setting}, or end what listens there"
         raise PortTakenError(message) from error
     listener.listen(_BACKLOG)
     listener.setblocking(False)

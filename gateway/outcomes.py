@@ -7,6 +7,8 @@ Refusal
 ├── AuthFailed          401  auth_failed
 ├── AccessDenied        403  access_denied
 ├── ModelDenied         403  model_denied
+├── BudgetExceeded      403  budget_exceeded
+├── RateLimited         429  rate_limited
 ├── Overloaded          503  overloaded
 ├── EventLogUnavailable 503  eventlog_unavailable
 ├── UpstreamFailed      502  upstream_unreachable, upstream_error · 504 upstream_timeout
@@ -43,7 +45,6 @@ Outcome = Literal[
     "gateway_error",
     "interrupted",
 ]
-"""``rate_limited`` and ``budget_exceeded`` are the admission's to give; this version's admission has no limits."""
 
 
 class Refusal(Exception):  # noqa: N818 - it is an answer, not an error
@@ -108,6 +109,36 @@ class ModelDenied(Refusal):
 
     status = 403
     outcome: Outcome = "model_denied"
+
+
+class BudgetExceeded(Refusal):
+    """What the exchange may cost does not fit a budget of its app or LLM."""
+
+    status = 403
+    outcome: Outcome = "budget_exceeded"
+
+
+class RateLimited(Refusal):
+    """The exchange passes a limit of its app or LLM: requests or tokens a minute, or concurrent exchanges.
+
+    ``reset_seconds`` is when all of the limit is free again, ``retry_after_seconds`` when this exchange would fit.
+    """
+
+    status = 429
+    outcome: Outcome = "rate_limited"
+
+    def __init__(
+        self, message: str, *, limit: int, remaining: int, reset_seconds: int, retry_after_seconds: int
+    ) -> None:
+        super().__init__(
+            message,
+            headers=(
+                (b"retry-after", b"%d" % retry_after_seconds),
+                (b"x-ratelimit-limit", b"%d" % limit),
+                (b"x-ratelimit-remaining", b"%d" % remaining),
+                (b"x-ratelimit-reset", b"%d" % reset_seconds),
+            ),
+        )
 
 
 class Overloaded(Refusal):

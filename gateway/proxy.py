@@ -3,10 +3,11 @@
 1 accept   2 pre-auth   3 authenticate   4 post-auth   5 admit
 6 upstream   7 respond   8 settle   9 record, then the last byte
 
-Every way out of 1-7 ends in 8 and 9: one terminal outcome, always counted. A kill between 6 and 9 leaves a slot in the
-in-flight file, from which the next boot writes an ``interrupted`` exchange. A client that leaves is drained in 6 and 7
-(``ClientGone``). A full journal refuses in 1; a commit that fails in 9 closes the connection without the last byte,
-and so does a fault of ours there: what is owed to the record then is the recorder's.
+Every way out of 1-7 ends in 8 and 9: one terminal outcome, always counted. What 5 held in budgets is settled in 9,
+behind the record. A kill between 6 and 9 leaves a slot in the in-flight file, from which the next boot writes an
+``interrupted`` exchange and charges it. A client that leaves is drained in 6 and 7 (``ClientGone``). A full journal
+refuses in 1; a commit that fails in 9 closes the connection without the last byte, and so does a fault of ours there:
+what is owed to the record then is the recorder's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from gateway.transfer import refuse
 if TYPE_CHECKING:
     from gateway.accept import Acceptor
     from gateway.access.admission import Admission
+    from gateway.access.credentials import Credentials
     from gateway.asgi import Message, Receive, Scope, Send
     from gateway.exchange import Exchange
     from gateway.hooks import Hooks
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
 import structlog
 
-from gateway.access.credentials import authenticate
 from gateway.hooks import plugin_refusal
 from gateway.usage import price_exchange
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed
@@ -47,6 +48,7 @@ class Proxy:
         *,
         acceptor: Acceptor,
         hooks: Hooks,
+        credentials: Credentials,
         admission: Admission,
         caller: Caller,
         responder: Responder,
@@ -56,6 +58,7 @@ class Proxy:
     ) -> None:
         self._acceptor = acceptor
         self._hooks = hooks
+        self._credentials = credentials
         self._admission = admission
         self._caller = caller
         self._responder = responder
@@ -84,10 +87,12 @@ class Proxy:
         try:
             llm, snapshot = await self._acceptor.accept(exchange, receive)  # 1
             await self._hooks.pre_auth(exchange, llm)  # 2
-            authenticate(exchange, llm, snapshot)  # 3
+            app = self._credentials.authenticate(exchange, llm, snapshot)  # 3
+            if llm.by_app:
+                llm = exchange.llm = llm.by_app.get(app.id, llm)
             await self._hooks.post_auth(exchange, llm)  # 4
             self._acceptor.understand(exchange, llm)  # 5
-            self._admission.admit(exchange, llm, snapshot)
+            await self._admission.admit(exchange, llm, snapshot)
             try:
                 response = await self._caller.call(exchange, llm)  # 6
                 return await self._responder.respond(exchange, llm, response, send)  # 7

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.headers import downstream_headers, header
 from gateway.outcomes import ClientGone, ResponseRefused
-from gateway.transfer import Transfer
+from gateway.transfer import Transfer, too_large
 from gateway.usage import take_answer
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from gateway.snapshot import Llm
     from gateway.upstreams.client import Headers, UpstreamResponse
+
+_NOT_MODIFIED = 304
+"""Its ``Content-Length`` is of the body that it does not have, as in an answer to HEAD (RFC 9110, 8.6)."""
 
 
 class Responder:
@@ -38,6 +41,8 @@ class Responder:
         exchange.response_headers = downstream_headers(exchange, response.headers)
         exchange.response_code = response.status
         exchange.outcome = "ok" if response.status < 400 else "upstream_error"
+        if llm.max_response_bytes:
+            _check_length(exchange, response, llm.max_response_bytes)
         if llm.chains.response_headers:
             await self._hooks.response_headers(exchange, llm)
         if llm.chains.response_body:
@@ -48,7 +53,7 @@ class Responder:
 
     async def _plain(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """A body that is not a stream of events: forwarded as it comes; read for its usage when it is complete."""
-        transfer = Transfer(self._settings, exchange, send)
+        transfer = Transfer(self._settings, exchange, send, llm.max_response_bytes)
         length = _content_length(response.headers)
         parts: list[bytes] = []
         held = b""
@@ -66,7 +71,7 @@ class Responder:
 
     async def _whole(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> list[Message]:
         """A body that hooks read: buffered whole, within its bound."""
-        transfer = Transfer(self._settings, exchange, None)
+        transfer = Transfer(self._settings, exchange, None, llm.max_response_bytes)
         parts: list[bytes] = []
         while chunk := await transfer.next(response):
             self._recorder.progress(exchange)
@@ -96,7 +101,7 @@ class Responder:
         # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
         exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
         scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
-        transfer = Transfer(self._settings, exchange, send)
+        transfer = Transfer(self._settings, exchange, send, llm.max_response_bytes)
         await transfer.start()
         try:
             await transfer.pump(response, scanner, self._recorder.progress)
@@ -112,6 +117,15 @@ class Responder:
         if coding in {b"gzip", b"deflate"}:
             body = _inflate(body, self._settings.max_response_bytes)
         take_answer(exchange, llm.dialect.answer(body))
+
+
+def _check_length(exchange: Exchange, response: UpstreamResponse, max_bytes: int) -> None:
+    """Refuse an answer that says itself that it is too large, before any of it goes out."""
+    has_body = exchange.method != "HEAD" and response.status != _NOT_MODIFIED
+    if has_body and _content_length(response.headers) > max_bytes:
+        response.abort()
+        exchange.partial = True
+        raise too_large(max_bytes, started=False)
 
 
 def _is_event_stream(headers: Headers) -> bool:

@@ -2,46 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from gateway.access.addresses import parse_network
+from gateway.entity_settings import Amount, AppSettings, LlmSettings, PriceSettings, TokenSettings
 from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
-from sluice.money.nanos import parse_nanos
 from sluice.plugin_host.registration import PluginRegistration
-
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MAX_HOST_BYTES = 253  # RFC 1035, 2.3.4, without the dot at the end
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        message = "is no moment that UTC has a year for; write another"
-        raise ValueError(message) from None
-
-
-def _is_price(amount: str) -> str:
-    if parse_nanos(amount) < 0:
-        message = "is below zero; a price is zero or more"
-        raise ValueError(message)
-    return amount
-
-
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Id = Annotated[int, Field(ge=1)]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-"""Without a zone it is UTC, wherever the gateway runs."""
-Amount = Annotated[str, AfterValidator(_is_price)]
-"""Money for a million tokens, as decimal text."""
 
 
 class UpstreamSettings(Section):
@@ -78,6 +49,8 @@ class GatewaySettings(Section):
     max_response_bytes: Bytes = 10 << 20
     """Buffered at most where a body hook is attached; also what is read of a response to find its usage."""
     max_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 1024
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDR blocks whose ``X-Forwarded-For`` says who the client is."""
     client_read_timeout_seconds: Seconds = 60.0
     client_write_timeout_seconds: Seconds = 60.0
     keep_alive_seconds: Seconds = 75.0
@@ -86,6 +59,14 @@ class GatewaySettings(Section):
     shutdown_seconds: Seconds = 4.0
     upstream: UpstreamSettings = UpstreamSettings()
     bodies: BodySettings = BodySettings()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def proxies_are_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """A block that cannot be read would trust nobody, in silence."""
+        for block in value:
+            parse_network(block)
+        return value
 
     @field_validator("id")
     @classmethod
@@ -104,111 +85,76 @@ class RecordSettings(Section):
 
 
 class BudgetSettings(Section):
-    """How an exchange that was cut by a kill is charged, and what is held for one without a maximum."""
+    """What is held for an exchange before its vendor is called, and what happens where that cannot be known."""
 
     interrupted: Literal["reserved", "seen"] = "reserved"
+    """What an exchange is charged that was cut by a kill."""
     default_output_tokens: Annotated[int, Field(ge=1)] = 4096
+    """Where neither the request nor its LLM names a maximum."""
+    no_maximum: Literal["default", "cap"] = "default"
+    """``cap`` writes the largest affordable maximum into a request that names none."""
+    unbounded: Literal["deny", "reserve"] = "deny"
+    """A request under a budget whose input cannot be counted: stored files, images by URL, server tools."""
+    unbounded_reserve: Amount = "1"
+    """Held for such a request where ``unbounded: reserve``; money as decimal text."""
+    unpriced: Literal["allow", "deny"] = "allow"
+    """A request under a budget whose model has no price."""
+    ask_timeout_seconds: Seconds = 0.05
+    """How long the ledger is waited for before the app's ``budget_fail`` holds."""
+    report_seconds: Seconds = 1.0
+    """How often a host tells the ledger what was spent."""
+    slice_fraction: Annotated[float, Field(gt=0, le=1)] = 0.125
+    """A grant is at most this part of what is left, unless one request needs more."""
 
 
-class LlmSettings(Section):
-    """One configured LLM."""
+class LimitSettings(Section):
+    """Rate limits."""
 
-    id: Id
-    slug: Slug
-    name: str = ""
-    vendor: Literal["openai"] = "openai"
-    base_url: str
-    api_key: SecretStr = SecretStr("")
-    allowed_models: tuple[str, ...] = ()
-    """Regular expressions; a model must match one of them whole. Empty allows all."""
-    default_model: str = ""
-    plugins: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
+    gateways: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Gateways that share the load: each enforces its part of a limit."""
 
-    @field_validator("base_url")
+
+class ControlEventsSettings(Section):
+    """Where the control API reads events that collectors wrote."""
+
+    elasticsearch_url: str = ""
+    """Empty reads the events database."""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    database_url: str = ""
+    """Empty is ``events.db`` in ``data_dir``."""
+
+
+class ControlSettings(Section):
+    """The control API and its database."""
+
+    enabled: bool = True
+    """Whether ``/api/v1`` is served; entities are kept either way."""
+    listen: str = ""
+    """``host:port`` of its own; empty shares the gateway's port."""
+    database_url: str = ""
+    """``postgresql+asyncpg://…`` or ``sqlite+aiosqlite:///…``; empty is ``control.db`` in ``data_dir``."""
+    dialect: Literal["clean", "reference"] = "clean"
+    """``reference`` answers in the shapes that existing scripts know."""
+    secret_key: SecretStr = SecretStr("")
+    """32 bytes in base64 that vendor keys are encrypted with; empty reads ``secret_key_file``."""
+    secret_key_file: str = ""
+    """Empty is ``secret.key`` in ``data_dir``, made at the first start."""
+    allowed_endpoints: tuple[str, ...] = ()
+    """Host names, or patterns (``*.openai.com``), that LLMs made over the API may have; empty allows public ones."""
+    allow_private_endpoints: bool = False
+    """Whether such LLMs may be at loopback and private addresses."""
+    events: ControlEventsSettings = ControlEventsSettings()
+
+    @field_validator("listen")
     @classmethod
-    def base_url_is_http(cls, value: str) -> str:
-        """An absolute http(s) URL without query, that can be called as it is."""
-        if not value.isascii() and not urlsplit(value).path.isascii():
-            message = "has a path that is not ASCII; percent-encode it"
-            raise ValueError(message)
-        if " " in value or _CONTROLS.search(value):
-            message = "has a space or a control character; remove it, or percent-encode it"
-            raise ValueError(message)
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            message = "must be an absolute http:// or https:// URL without a query, e.g. https://api.openai.com/v1"
-            raise ValueError(message)
-        _check_address(parts)
-        return value.rstrip("/")
-
-    @field_validator("api_key")
-    @classmethod
-    def key_fits_a_header(cls, value: SecretStr) -> SecretStr:
-        """Every call would fail."""
-        if _CONTROLS.search(value.get_secret_value()):
-            message = "has a control character, such as the line's end of the file it was read from; remove it"
+    def listen_is_an_address(cls, value: str) -> str:
+        """``host:port``; an IPv6 address stands in brackets."""
+        host, found, port = value.rpartition(":")
+        if value and not (found and host and port.isascii() and port.isdigit() and int(port) <= 65_535):
+            message = "is no address; write host:port, e.g. 127.0.0.1:8081"
             raise ValueError(message)
         return value
-
-    @field_validator("allowed_models")
-    @classmethod
-    def models_are_patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        """Patterns that do not compile would never match, and so deny in silence."""
-        for pattern in value:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                message = f"{pattern!r} is not a regular expression: {error}"
-                raise ValueError(message) from error
-        return value
-
-
-class AppSettings(Section):
-    """One credentialed caller."""
-
-    id: Id
-    name: str
-    user_id: Id | None = None
-    llms: tuple[Slug, ...] = ()
-    bodies: Literal["full", "metadata", "none"] = "full"
-
-    @field_validator("bodies", mode="before")
-    @classmethod
-    def bodies_are_in_this_version(cls, value: Any) -> Any:
-        """What is not redacted yet must not be believed to be."""
-        if value == "redacted":
-            message = "is not in this version; use metadata, which keeps sizes and no bodies, or full"
-            raise ValueError(message)
-        return value
-
-
-class TokenSettings(Section):
-    """One credential; only its hash is kept."""
-
-    app: Id
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    prefix: Annotated[str, Field(max_length=8)] = ""
-    expires_at: Moment | None = None
-
-
-class PriceSettings(Section):
-    """What a model costs, per million tokens, as decimal text."""
-
-    id: str
-    vendor: str = "openai"
-    model: str
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    prompt: Amount
-    response: Amount
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
-    valid_from: Moment | None = None
-
-    @property
-    def starts(self) -> str:
-        """What no two prices may have in common."""
-        return f"{self.vendor}/{self.model} from {(self.valid_from or _EPOCH).isoformat()}"
 
 
 class Settings(LogSettings):
@@ -219,6 +165,8 @@ class Settings(LogSettings):
     gateway: GatewaySettings = GatewaySettings()
     record: RecordSettings = RecordSettings()
     budget: BudgetSettings = BudgetSettings()
+    limits: LimitSettings = LimitSettings()
+    control: ControlSettings = ControlSettings()
     llms: tuple[LlmSettings, ...] = ()
     apps: tuple[AppSettings, ...] = ()
     tokens: tuple[TokenSettings, ...] = ()
@@ -231,31 +179,21 @@ class Settings(LogSettings):
         """Whatever is named must exist, and names must be unique."""
         _unique("llms.slug", [llm.slug for llm in self.llms])
         _unique("llms.id", [llm.id for llm in self.llms])
+        _unique("llms.name", [llm.name or llm.slug for llm in self.llms])
         _unique("apps.id", [app.id for app in self.apps])
+        _unique("apps.name", [app.name for app in self.apps])
         _unique("tokens.sha256", [token.sha256 for token in self.tokens])
         _unique("plugins.id", [plugin.id for plugin in self.plugins])
         _unique("plugins.name", [plugin.name for plugin in self.plugins])
         _unique("prices.valid_from", [price.starts for price in self.prices])
         for llm in self.llms:
             _known(f"llms.{llm.slug}.plugins", llm.plugins, [plugin.name for plugin in self.plugins])
+            _known(f"llms.{llm.slug}.failover", llm.failover, [other.slug for other in self.llms if other is not llm])
         for app in self.apps:
             _known(f"apps.{app.name}.llms", app.llms, [llm.slug for llm in self.llms])
         for token in self.tokens:
             _known("tokens.app", (token.app,), [app.id for app in self.apps])
         return self
-
-
-def _check_address(parts: SplitResult) -> None:
-    """What no resolver and no socket takes."""
-    try:
-        port = parts.port
-        size = len((parts.hostname or "").encode("idna"))
-    except ValueError as error:  # UnicodeError is one
-        message = f"has no usable address ({error}); write a host name, and a port from 1 to 65535 if any"
-        raise ValueError(message) from error
-    if port == 0 or size > _MAX_HOST_BYTES:
-        message = f"has no usable address; write a host name of at most {_MAX_HOST_BYTES} bytes, and no port 0"
-        raise ValueError(message)
 
 
 def _unique(key: str, values: Sequence[str | int]) -> None:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
+from gateway.sharded_map import ShardedMap
 from gateway.upstreams.client import Headers, Origin
 from gateway.upstreams.vendors.dialect import Dialect
-from gateway.upstreams.vendors.openai import OpenAi
-from sluice.money.nanos import parse_nanos
 from sluice.money.prices import Price, PriceTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from gateway.settings import LlmSettings, PriceSettings, Settings
+    from gateway.access.addresses import Network
     from sluice.plugin_host.chain import Chain
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""The empty mapping that everybody shares."""
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAi()}
+
+def nothing() -> Mapping[Any, Any]:
+    """For fields that are mostly empty."""
+    return NOTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,8 @@ class Chains:
     post_auth: Chain | None = None
     response_headers: Chain | None = None
     response_body: Chain | None = None
+    by_app: Mapping[int, Chains] = field(default_factory=nothing)
+    """Instead of these, for an app that attachments name; its ``pre_auth`` is never run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,29 @@ class Llm:
     default_model: str
     labels: list[str]
     chains: Chains
+    timeout_seconds: float | None = None
+    """Until the first byte; ``None`` is ``gateway.upstream``'s."""
+    retry_count: int | None = None
+    failover_ids: tuple[int, ...] = ()
+    max_tokens: int = 0
+    """Reserved as output where a request names no maximum; 0 is ``budget.default_output_tokens``."""
+    max_request_bytes: int = 0
+    """0 is the gateway's; so of every limit below, where it is none at all."""
+    max_response_bytes: int = 0
+    monthly_budget_nanos: int = 0
+    budget_reset_day: int = 1
+    rate_limit_rpm: int = 0
+    rate_limit_tpm: int = 0
+    problem: str = ""
+    """Why its vendor cannot be called, or empty."""
+    by_app: Mapping[int, Llm] = field(default_factory=nothing)
+    """The same LLM as an app sees it that attachments name: with chains of its own."""
+    is_limited: bool = field(init=False, default=False)
+    """Whether it has a budget or rate limits."""
+
+    def __post_init__(self) -> None:
+        limits = (self.monthly_budget_nanos, self.rate_limit_rpm, self.rate_limit_tpm)
+        object.__setattr__(self, "is_limited", any(limits))
 
     def allows(self, model: str | None) -> bool:
         """Whether the model is on the allow-list; an empty list allows all, a missing model only that one."""
@@ -69,86 +94,81 @@ class App:
     user_id: int | None
     llm_ids: frozenset[int]
     bodies: str
+    is_active: bool = True
+    allowed_ips: tuple[Network, ...] = ()
+    monthly_budget_nanos: int = 0
+    llm_budgets: Mapping[int, int] = field(default_factory=nothing)
+    """LLM id → nanos a month, where the link has a budget of its own."""
+    budget_reset_day: int = 1
+    time_zone: str = "UTC"
+    budget_fail: str = "closed"
+    rate_limit_rpm: int = 0
+    rate_limit_tpm: int = 0
+    max_concurrent: int = 0
+    is_limited: bool = field(init=False, default=False)
+    """Whether it has a budget, also for one LLM alone, or limits."""
+
+    def __post_init__(self) -> None:
+        limits = (self.monthly_budget_nanos, self.rate_limit_rpm, self.rate_limit_tpm, self.max_concurrent)
+        object.__setattr__(self, "is_limited", any(limits) or any(self.llm_budgets.values()))
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """What a credential's hash stands for."""
+    """What a credential's hash stands for; an app that changes leaves it as it is."""
 
-    app: App
-    expires_at: int | None
+    id: int
+    app_id: int
+    scopes: frozenset[str]
+    """``*`` is written out as what it stands for."""
+    expires_at: int | None = None
     """Micros of the epoch."""
+    name: str = ""
+    prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One state of the configuration."""
+    """One state of the configuration. What is not active is not in it, but for apps: they are told so."""
 
-    llms_by_slug: Mapping[str, Llm]
-    llms_by_id: Mapping[int, Llm]
-    tokens: Mapping[str, Token]
+    llms_by_slug: Mapping[str, Llm] = field(default_factory=nothing)
+    llms_by_id: Mapping[int, Llm] = field(default_factory=nothing)
+    tokens: ShardedMap[str, Token] = field(default_factory=ShardedMap)
     """By SHA-256 in hex."""
-    prices: PriceTable
+    prices: PriceTable = field(default_factory=PriceTable)
+    apps: ShardedMap[int, App] = field(default_factory=ShardedMap)
+    token_hashes: ShardedMap[int, str] = field(default_factory=ShardedMap)
+    """Of each token in ``tokens``, by its id."""
+    price_rows: Mapping[int, Price] = field(default_factory=nothing)
+    """What ``prices`` was made of, by the ids of the entities."""
+    generation: int = 0
 
 
-def build_snapshot(settings: Settings, chains: Mapping[str, Chains]) -> Snapshot:
-    """The snapshot of a settings tree; ``chains`` by slug, made by whoever owns the plugins' lives."""
-    llms = [_llm(llm, chains.get(llm.slug, Chains())) for llm in settings.llms]
-    ids = {llm.slug: llm.id for llm in llms}
-    apps = {
-        app.id: App(app.id, app.name, app.user_id, frozenset(ids[slug] for slug in app.llms), app.bodies)
-        for app in settings.apps
-    }
-    return Snapshot(
-        llms_by_slug={llm.slug: llm for llm in llms},
-        llms_by_id={llm.id: llm for llm in llms},
-        tokens={token.sha256: Token(apps[token.app], _micros(token.expires_at)) for token in settings.tokens},
-        prices=price_table(settings),
-    )
+class SnapshotHolder:
+    """The present snapshot; swapped whole."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def get(self) -> Snapshot:
+        """The one that holds now."""
+        return self._snapshot
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """From the next request on."""
+        self._snapshot = snapshot
 
 
-def price_table(settings: Settings) -> PriceTable:
-    """The configured prices."""
-    return PriceTable([_price(price, settings.price_version) for price in settings.prices])
+class PresentPrices:
+    """The price table that holds now, for what outlives a snapshot."""
 
+    def __init__(self, snapshots: SnapshotHolder) -> None:
+        self._snapshots = snapshots
 
-def _llm(llm: LlmSettings, chains: Chains) -> Llm:
-    url = urlsplit(llm.base_url)
-    port = url.port or (443 if url.scheme == "https" else 80)
-    dialect = DIALECTS[llm.vendor]
-    return Llm(
-        id=llm.id,
-        slug=llm.slug,
-        vendor=llm.vendor,
-        dialect=dialect,
-        origin=Origin(url.scheme, url.hostname or "", port),
-        host=url.netloc.rpartition("@")[2].encode("idna" if not url.netloc.isascii() else "ascii"),
-        base_path=url.path.rstrip("/"),
-        authorization=dialect.authorize(llm.api_key.get_secret_value()),
-        allowed_models=tuple(re.compile(pattern) for pattern in llm.allowed_models),
-        default_model=llm.default_model,
-        labels=list(llm.labels),
-        chains=chains,
-    )
+    def by_id(self, price_id: str) -> Price | None:
+        """As ``PriceTable.by_id``."""
+        return self._snapshots.get().prices.by_id(price_id)
 
-
-def _price(price: PriceSettings, version: str) -> Price:
-    return Price(
-        id=price.id,
-        version=version,
-        vendor=price.vendor,
-        model=price.model,
-        currency=price.currency,
-        prompt_nanos=parse_nanos(price.prompt),
-        response_nanos=parse_nanos(price.response),
-        cache_read_nanos=parse_nanos(price.cache_read if price.cache_read is not None else price.prompt),
-        cache_write_nanos=parse_nanos(price.cache_write if price.cache_write is not None else price.prompt),
-        valid_from=_micros(price.valid_from) or 0,
-    )
-
-
-def _micros(at: datetime | None) -> int | None:
-    """Exactly: a float would lose some of them. Without a zone it is UTC."""
-    if at is None:
-        return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    def find(self, vendor: str, model: str, at_micros: int) -> Price | None:
+        """As ``PriceTable.find``."""
+        return self._snapshots.get().prices.find(vendor, model, at_micros)

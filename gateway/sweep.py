@@ -10,6 +10,8 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from gateway.exchange import Exchange
 
 INTERVAL_SECONDS = 0.25
@@ -26,6 +28,11 @@ class Sweep:
     def in_flight(self) -> int:
         """How many exchanges are under way."""
         return len(self._by_id)
+
+    @property
+    def exchanges(self) -> Collection[Exchange]:
+        """Those under way."""
+        return self._by_id.values()
 
     def watch(self, exchange: Exchange) -> None:
         """The exchange has begun."""

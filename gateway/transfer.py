@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -26,8 +27,11 @@ _DEFAULT_DIALECT = OpenAi()
 class Transfer:
     """One answer's bytes, counted, copied and sent. Knows whether the head is out and whether the client is there."""
 
-    def __init__(self, settings: GatewaySettings, exchange: Exchange, send: Send | None) -> None:
+    def __init__(
+        self, settings: GatewaySettings, exchange: Exchange, send: Send | None, max_response_bytes: int = 0
+    ) -> None:
         self._settings = settings
+        self._max_bytes = max_response_bytes or sys.maxsize
         self._copy_bytes = settings.bodies.max_bytes
         self._exchange = exchange
         self._send = send
@@ -51,6 +55,8 @@ class Transfer:
         if exchange.client_left and self._drain(chunk):
             response.abort()
             raise self._gone()
+        if exchange.response_bytes > self._max_bytes:
+            raise self._too_large(response)
         return chunk
 
     async def pump(
@@ -62,11 +68,14 @@ class Transfer:
         after each. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
-        feed, write, copy_bytes = scanner.feed, connection.body_writer(), self._copy_bytes
+        feed, write = scanner.feed, connection.body_writer()
+        copy_bytes, max_bytes = self._copy_bytes, self._max_bytes
 
         def take(chunk: bytes) -> bool:
             exchange.chunk_count += 1
             exchange.keep_copy(chunk, copy_bytes)
+            if exchange.response_bytes > max_bytes:
+                return True
             out = feed(chunk)
             exchange.sse_frames = scanner.sse_frames
             passed(exchange)
@@ -92,6 +101,8 @@ class Transfer:
         if self._is_drained:
             response.abort()
             raise self._gone()
+        if self._exchange.response_bytes > self._max_bytes:
+            raise self._too_large(response)
         return ended
 
     def _drain(self, chunk: bytes) -> bool:
@@ -103,6 +114,13 @@ class Transfer:
     def _gone(self) -> ClientGone:
         self._exchange.partial = True
         return ClientGone()
+
+    def _too_large(self, response: UpstreamResponse) -> Exception:
+        """The answer passed its LLM's ``max_response_bytes``: it is cut there, what came of it is charged."""
+        response.abort()
+        exchange = self._exchange
+        exchange.partial = True
+        return ClientGone() if exchange.client_left else too_large(self._max_bytes, started=self._started)
 
     def _broken(self, fault: UpstreamFault) -> Exception:
         exchange = self._exchange
@@ -149,11 +167,17 @@ class Transfer:
 class BrokenAnswer(Refusal):
     """The upstream's answer broke off. Before our head went out it is refused; behind it the connection is closed."""
 
-    def __init__(self, status: int, outcome: Outcome, message: str, *, started: bool) -> None:
+    def __init__(self, status: int, outcome: Outcome, message: str, *, started: bool, code: str = "") -> None:
         self.status = status
         self.outcome = outcome
-        super().__init__(message)
+        super().__init__(message, code)
         self.started = started
+
+
+def too_large(max_bytes: int, *, started: bool) -> BrokenAnswer:
+    """An answer that passes its LLM's ``max_response_bytes``."""
+    message = f"the answer is larger than {max_bytes} bytes (the LLM's max_response_bytes)"
+    return BrokenAnswer(502, "upstream_error", message, started=started, code="response_too_large")
 
 
 def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:

@@ -37,11 +37,14 @@ def take_answer(exchange: Exchange, answer: Answer) -> None:
 
 def price_exchange(exchange: Exchange) -> None:
     """Fill ``usage``, ``cost_nanos`` and ``cost_status``; nothing where no vendor was called."""
-    for attempt in exchange.attempts:
-        if attempt["may_be_billed"]:
-            break
-    else:
-        return
+    if exchange.attempts and exchange.attempts[-1]["may_be_billed"]:
+        _price_last(exchange)
+    if exchange.abandoned_nanos is not None:
+        _add_abandoned(exchange)
+
+
+def _price_last(exchange: Exchange) -> None:
+    """The last attempt alone: each before it was repeated because nothing was charged, or was given up."""
     if exchange.usage is None and _vendor_refused(exchange):
         exchange.cost_nanos, exchange.cost_status = 0, "exact"
         return
@@ -52,6 +55,22 @@ def price_exchange(exchange: Exchange) -> None:
         exchange.cost_status = "unpriced"
         return
     exchange.cost_nanos, exchange.cost_status = cost_nanos(exchange.price, exchange.usage), status
+
+
+def abandon(exchange: Exchange) -> None:
+    """The LLM asked so far is given up for another; what its last attempt may have cost is kept, as an estimate."""
+    if exchange.attempts and exchange.attempts[-1]["may_be_billed"]:
+        cost = cost_nanos(exchange.price, _estimate(exchange)) if exchange.price else 0
+        exchange.abandoned_nanos = (exchange.abandoned_nanos or 0) + cost
+
+
+def _add_abandoned(exchange: Exchange) -> None:
+    """The sum is an estimate, however exact one part of it is; without any price there is none."""
+    if exchange.cost_nanos is None and not exchange.abandoned_nanos:
+        exchange.cost_status = "unpriced"
+    else:
+        exchange.cost_nanos = (exchange.cost_nanos or 0) + (exchange.abandoned_nanos or 0)
+        exchange.cost_status = "estimated"
 
 
 def _vendor_refused(exchange: Exchange) -> bool:

@@ -1,7 +1,7 @@
 """One worker process, from its journal's lock to its last report.
 
-1 journal: lock, cut the torn end, record what a kill interrupted   2 plugins   3 relay, event log   4 the flow
-5 serve, with housekeeping beside it   6 drain, closing report, relay, seal
+1 control database: the snapshot to serve by   2 journal: lock, cut the torn end, record what a kill interrupted
+3 plugins   4 relay, event log   5 the flow   6 serve, housekeeping beside it   7 drain, closing report, relay, seal
 """
 
 from __future__ import annotations
@@ -9,22 +9,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
 
+from gateway.access.host_share import share_of
+from gateway.access.shared_table import SharedTable, table_folder
 from gateway.adoption import Adopter
 from gateway.assembly import WorkerParts, assemble
-from gateway.listener import WorkerServer
-from gateway.plugins import WorkerPlugins
+from gateway.control.ledger import ControlLedger
+from gateway.control.plane import ControlPlane, open_plane
+from gateway.endpoints import make_application
+from gateway.listener import Listeners, WorkerServer
 from gateway.recording.inflight import FILE_NAME, InFlightFile
 from gateway.recording.recovery import ChargeRule, recover
 from gateway.recording.reports import report
-from gateway.snapshot import price_table
-from gateway.sweep import INTERVAL_SECONDS
+from gateway.snapshot import PresentPrices
+from gateway.sweep import INTERVAL_SECONDS, Sweep
 from gateway.telemetry import GatewayMetrics
 from gateway.worker_metrics import MetricsFolder
 from schemas.ids import new_boot_id
@@ -37,8 +41,9 @@ from sluice.eventlog.places import gateway_journal
 from sluice.eventlog.relay import Relay
 
 if TYPE_CHECKING:
-    import socket
+    from fastapi import FastAPI
 
+    from gateway.asgi import Application
     from gateway.settings import Settings
     from sluice.eventlog.interface import EventLog
 
@@ -56,13 +61,13 @@ logger = structlog.get_logger(__name__)
 
 
 class Worker:
-    """One worker of a gateway. ``folder`` is where the settings file lies, from which plugins' paths begin."""
+    """One worker of a gateway. ``config`` is the settings file: it is looked after, and plugins' paths begin there."""
 
-    def __init__(self, settings: Settings, folder: Path, name: str, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, config: Path, name: str, listeners: Listeners) -> None:
         self._settings = settings
-        self._folder = folder
+        self._config = config
         self._name = name
-        self._listener = listener
+        self._listeners = listeners
         self._topics = Topics(settings.kafka.namespace, settings.kafka.partitions)
         self._directory = gateway_journal(settings.data_dir, settings.gateway.id, name)
         self._metrics = GatewayMetrics()
@@ -70,47 +75,80 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, then drain. Raises what keeps the worker from starting."""
         settings = self._settings
+        sweep = Sweep(settings.gateway.drain_timeout_seconds)
         async with AsyncExitStack() as stack:
-            journal, boot = await self._open_journal(stack)  # 1
+            control = await stack.enter_async_context(open_plane(settings, self._config, lambda: sweep.exchanges))  # 1
+            rule = ChargeRule(settings.budget.interrupted, PresentPrices(control.snapshots))
+            journal, boot, table = await self._open_journal(stack, rule)  # 2
+            ledger = ControlLedger(control.store.database, settings.budget.slice_fraction, logger.warning)
+            share = share_of(settings, table, ledger, self._metrics)
+            stack.push_async_callback(share.keeper.close)
+            await share.keeper.start()
             inflight = InFlightFile(self._directory / FILE_NAME, settings.gateway.max_in_flight)
             stack.callback(inflight.close)
-            plugins = WorkerPlugins()
-            stack.push_async_callback(plugins.close)
-            await plugins.start(settings, self._folder)  # 2
-            relay = self._make_relay(journal)  # 3
+            await control.start_plugins()  # 3
+            relay = self._make_relay(journal)  # 4
             log = open_log(settings, journal, relay)
             stack.push_async_callback(log.close)
-            parts = assemble(  # 4
+            application, managed = await self._applications(stack, control, lambda: self._problems(journal, relay))
+            parts = assemble(  # 5
                 settings,
                 log=log,
                 boot=boot,
                 inflight=inflight,
                 mark=journal.mark,
                 event_ids_since=journal.event_ids_since,
-                plugins=plugins,
+                snapshots=control.snapshots,
+                credentials=control.credentials,
+                share=share,
+                sweep=sweep,
                 metrics=self._metrics,
-                ready=lambda: self._problems(journal, relay),
-                render_metrics=self._render_metrics,
+                application=application,
             )
             stack.push_async_callback(parts.client.close)
-            async with self._housekeeping(journal, boot, parts, relay):
+            adopter = Adopter(settings, self._topics, self._directory, self._metrics, rule, ledger)
+            async with self._housekeeping(journal, boot, parts, relay, [control.run, adopter.run, share.keeper.run]):
                 _settle_memory()
-                await WorkerServer(settings.gateway, parts.app, self._metrics, self._listener).serve(stop)  # 5
-                await self._close_books(journal, boot, log, relay)  # 6
+                await self._serve(parts.app, managed, stop)  # 6
+                await self._close_books(journal, boot, log, relay)  # 7
 
-    async def _open_journal(self, stack: AsyncExitStack) -> tuple[Journal, Boot]:
+    async def _applications(
+        self, stack: AsyncExitStack, control: ControlPlane, problems: Callable[[], list[str]]
+    ) -> tuple[FastAPI, FastAPI]:
+        """What answers beside the data plane on the gateway's port, and on the control API's where it has its own."""
+        if not self._settings.control.enabled:
+            application = make_application(problems, self._render_metrics)
+            return application, application
+        from gateway.control.serving import open_services  # noqa: PLC0415 - half a second, for who manages
+
+        services = await stack.enter_async_context(open_services(self._settings, control))
+        managed = make_application(problems, self._render_metrics, services)
+        if self._listeners.control is None:
+            return managed, managed
+        return make_application(problems, self._render_metrics), managed
+
+    async def _serve(self, app: Application, managed: Application, stop: asyncio.Event) -> None:
+        """On every socket there is, until ``stop``."""
+        own, listeners = self._settings.gateway, self._listeners
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(WorkerServer(own, app, self._metrics, listeners.gateway).serve(stop))
+            if listeners.control is not None:
+                tasks.create_task(WorkerServer(own, managed, self._metrics, listeners.control).serve(stop))
+
+    async def _open_journal(self, stack: AsyncExitStack, rule: ChargeRule) -> tuple[Journal, Boot, SharedTable]:
         settings = self._settings
         journal = await self._lock_journal()
         stack.push_async_callback(journal.close)
-        rule = ChargeRule(settings.budget.interrupted, price_table(settings))
-        interrupted = await asyncio.to_thread(recover, journal, self._directory, rule, self._topics)
+        table = SharedTable(table_folder(self._directory), self._directory.name)
+        stack.callback(table.close)
+        interrupted = await asyncio.to_thread(recover, journal, self._directory, rule, self._topics, table)
         if interrupted:
             self._metrics.interrupted.add(interrupted)
             logger.warning("interrupted exchanges recorded", worker=self._name, count=interrupted)
         boot = Boot(settings.gateway.id, self._name, new_boot_id())
         journal.begin(boot)
         journal.housekeep()
-        return journal, boot
+        return journal, boot, table
 
     async def _lock_journal(self) -> Journal:
         loop = asyncio.get_running_loop()
@@ -150,10 +188,14 @@ class Worker:
 
     @contextlib.asynccontextmanager
     async def _housekeeping(
-        self, journal: Journal, boot: Boot, parts: WorkerParts, relay: Relay | None
+        self,
+        journal: Journal,
+        boot: Boot,
+        parts: WorkerParts,
+        relay: Relay | None,
+        others: Sequence[Callable[[], Coroutine[None, None, None]]],
     ) -> AsyncIterator[None]:
         """What goes on beside the server; a fault here ends the worker, so that it is seen and started again."""
-        adopter = Adopter(self._settings, self._topics, self._directory, self._metrics)
         folder = MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
 
         async def sweep() -> None:
@@ -162,7 +204,7 @@ class Worker:
         async def keep_house() -> None:
             for group in journal.housekeep():
                 logger.error("a group that was too far behind lost its place", group=group.group)
-            self._metrics.observe_log(journal, relay)
+            self._metrics.log.observe(journal, relay)
             with contextlib.suppress(OSError):  # a full disk, of which the journal's metrics tell: not ours to end for
                 folder.write(self._name, self._metrics.registry.families())
 
@@ -175,7 +217,7 @@ class Worker:
                 tasks.create_task(_each(HOUSEKEEPING_SECONDS, keep_house)),
                 tasks.create_task(_each(HOUSEKEEPING_SECONDS, parts.backlog.settle)),
                 tasks.create_task(_each(REPORT_SECONDS, write_report)),
-                tasks.create_task(adopter.run()),
+                *(tasks.create_task(other()) for other in others),
             ]
             if relay is not None:
                 running.append(tasks.create_task(relay.run()))

@@ -10,16 +10,18 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import structlog
+import typer
 import uvloop
 
 from gateway.adoption import worker_name
-from gateway.listener import listen
+from gateway.control.bootstrap import TOKEN_FILE
+from gateway.control.opening import prepare
+from gateway.listener import Listeners, listen_for
 from gateway.settings import Settings
 from gateway.worker import Worker
 
@@ -36,18 +38,29 @@ logger = structlog.get_logger(__name__)
 def run_gateway(settings: Settings, config: Path, options: list[str]) -> None:
     """Serve until SIGTERM or SIGINT. ``options`` are handed to the workers' own command lines.
 
-    Raises PortTakenError, JournalBusyError, PluginLoadError and whatever else keeps the first worker from starting.
+    Raises PortTakenError, ControlError, SecretError, JournalBusyError, PluginLoadError and whatever else keeps the
+    first worker from starting.
     """
-    with listen(settings.gateway.host, settings.gateway.port) as listener:
-        host, port = listener.getsockname()[:2]
+    with listen_for(settings) as listeners:
+        host, port = listeners.gateway.getsockname()[:2]
         logger.info("gateway listens", host=host, port=port, workers=settings.gateway.workers)
+        if listeners.control is not None:
+            host, port = listeners.control.getsockname()[:2]
+            logger.info("control listens", host=host, port=port)
+        _announce(settings, uvloop.run(prepare(settings)))
         if settings.gateway.workers == 1:
-            run_worker(settings, config, worker_name(0), listener)
+            run_worker(settings, config, worker_name(0), listeners)
         else:
-            uvloop.run(Supervisor(settings, config, listener, options).run())
+            uvloop.run(Supervisor(settings, config, listeners, options).run())
 
 
-def run_worker(settings: Settings, config: Path, name: str, listener: socket.socket, parent: int = -1) -> None:
+def _announce(settings: Settings, token: str | None) -> None:
+    """To whoever started the gateway, and to no log."""
+    if token is not None:
+        typer.echo(f"admin token (shown once, kept in {settings.data_dir / TOKEN_FILE}): {token}")
+
+
+def run_worker(settings: Settings, config: Path, name: str, listeners: Listeners, parent: int = -1) -> None:
     """One worker, in this process; ``parent`` is the pipe whose end means that the supervisor is gone."""
 
     async def main() -> None:
@@ -56,7 +69,7 @@ def run_worker(settings: Settings, config: Path, name: str, listener: socket.soc
         stop_on_signals(stop, at_once_on_second=parent < 0)
         if parent >= 0:
             asyncio.get_running_loop().add_reader(parent, stop.set)
-        await Worker(settings, config.parent, name, listener).run(stop)
+        await Worker(settings, config, name, listeners).run(stop)
 
     uvloop.run(main())
 
@@ -77,10 +90,10 @@ def stop_on_signals(stop: asyncio.Event, *, at_once_on_second: bool = True) -> N
 class Supervisor:
     """Starts the workers of a gateway, and starts them again when they die."""
 
-    def __init__(self, settings: Settings, config: Path, listener: socket.socket, options: list[str]) -> None:
+    def __init__(self, settings: Settings, config: Path, listeners: Listeners, options: list[str]) -> None:
         self._settings = settings
         self._config = config
-        self._listener = listener
+        self._listeners = listeners
         self._options = options
         self._stop = asyncio.Event()
 
@@ -110,7 +123,9 @@ class Supervisor:
         read_end, write_end = os.pipe()
         try:
             process = subprocess.Popen(  # noqa: ASYNC220, S603 - a fork and exec of ourselves takes a millisecond
-                self._command(name, read_end), pass_fds=(self._listener.fileno(), read_end), stdin=subprocess.DEVNULL
+                self._command(name, read_end),
+                pass_fds=(*self._listeners.numbers(), read_end),
+                stdin=subprocess.DEVNULL,
             )
             os.close(read_end)
             return await self._wait(process)
@@ -118,7 +133,7 @@ class Supervisor:
             os.close(write_end)
 
     def _command(self, name: str, parent: int) -> list[str]:
-        own = ["--worker", name, "--listener", str(self._listener.fileno()), "--parent", str(parent)]
+        own = ["--worker", name, *self._listeners.options(), "--parent", str(parent)]
         return [sys.executable, "-m", "sluice", "gateway", "--config", str(self._config), *self._options, *own]
 
     async def _wait(self, process: subprocess.Popen[bytes]) -> int:

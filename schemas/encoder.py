@@ -94,19 +94,9 @@ _MAX_CACHED_CHARACTERS = 35  # one less than an exchange id: what never repeats 
 _TEXTS = _Texts()
 
 
-def encode_text(text: str) -> bytes:
-    """Avro string; a lone surrogate becomes ``?`` rather than losing the event."""
-    return _TEXTS[text]
-
-
 def encode_bytes(raw: bytes) -> bytes:
     """Avro bytes."""
     return encode_long(len(raw)) + raw
-
-
-def encode_boolean(value: object) -> bytes:
-    """Avro boolean."""
-    return b"\x01" if value else b"\x00"
 
 
 def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Encoder:

@@ -34,7 +34,7 @@ class Attempt(TypedDict):
     llm_id: Annotated[int | None, "LLM that was called"]
     llm_slug: Annotated[str, "its slug"]
     status: Annotated[int | None, "HTTP status, absent where none came"]
-    error_kind: Annotated[str, "unreachable, timeout, protocol, or empty"]
+    error_kind: Annotated[str, "unreachable, timeout_<phase>, protocol, unsendable, cancelled, or empty"]
     may_be_billed: Annotated[bool, "whether the vendor may have charged for it"]
     micros: Annotated[int, "wall time of the attempt"]
 
@@ -44,7 +44,7 @@ class Charge(TypedDict):
 
     scope: Annotated[str, "app, llm or app_llm"]
     scope_id: Annotated[str, "id within the scope"]
-    period_id: Annotated[str, "e.g. 2026-11"]
+    period_id: Annotated[str, "local date of its start, e.g. 2026-11-01"]
     period_start: Annotated[Micros, "first instant of the period"]
     period_end: Annotated[Micros, "first instant after it"]
 

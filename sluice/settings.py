@@ -50,12 +50,25 @@ def read_document(path: Path) -> dict[str, Any]:
     try:
         document = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, RecursionError) as error:
-        raise SettingsError(path, [f"is no YAML: {' '.join(str(error).split())}"]) from error
+        raise SettingsError(path, [f"is no YAML: {_yaml_problem(error)}"]) from error
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise SettingsError(path, [f"holds a {type(document).__name__} where keys and values should be"])
     return document
+
+
+def _yaml_problem(error: Exception) -> str:
+    """What is wrong and where; not the line itself, which may hold a key, as the library would have it."""
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return " ".join(str(error).split()) or type(error).__name__
+    return f"{getattr(error, 'problem', '')} in line {mark.line + 1}, column {mark.column + 1}"
+
+
+def document_text(document: Mapping[str, Any]) -> str:
+    """YAML that ``read_document`` reads as the same document, in the order that it has."""
+    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True, width=120)
 
 
 class _Loader(yaml.SafeLoader):

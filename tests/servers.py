@@ -1,11 +1,12 @@
-"""One real Kafka and one real Elasticsearch for the whole run, and a closing table that says what ran on what.
+"""One real Kafka, Elasticsearch and PostgreSQL for the whole run, and a closing table that says what ran on what.
 
-A test asks for ``kafka_server`` or ``elasticsearch_server`` (or carries the marker ``kafka`` or ``elasticsearch`` when
-it asks by ``request.getfixturevalue``). The first such test starts everything that the selected tests need, in
-parallel and outside every test's timeout. ``KAFKA_BOOTSTRAP`` and ``ES_URL`` name clusters of your own instead.
+A test asks for ``kafka_server``, ``elasticsearch_server`` or ``postgres_url`` (or carries the marker ``kafka``,
+``elasticsearch`` or ``postgres`` when it asks by ``request.getfixturevalue``). The first such test starts everything
+that the selected tests need, in parallel and outside every test's timeout. ``KAFKA_BOOTSTRAP``, ``ES_URL`` and
+``POSTGRES_URL`` name servers of your own instead.
 
-Where Java or Maven is missing these tests skip and say what to install; under ``CI=true`` they fail. Everything else
-that keeps a server away is an error everywhere.
+Where Java, Maven or PostgreSQL is missing these tests skip and say what to install; under ``CI=true`` they fail.
+Everything else that keeps a server away is an error everywhere.
 """
 
 from __future__ import annotations
@@ -18,20 +19,26 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import pytest
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from sluice.dev.servers import (
     ElasticsearchServer,
     KafkaServer,
     MissingPrerequisitesError,
+    PostgresServer,
     Progress,
+    Server,
     ServerError,
     Step,
+    missing_postgres,
     missing_prerequisites,
     start_elasticsearch,
     start_kafka,
+    start_postgres,
 )
 from sluice.dev.vendor import MockVendor
 
@@ -72,9 +79,30 @@ class YourElasticsearch(YourServer):
         return self.address
 
 
+class YourPostgres(YourServer):
+    """The database that ``POSTGRES_URL`` names, whose user may create others."""
+
+    def __init__(self, address: str) -> None:
+        url = make_url(address)
+        super().__init__(f"{url.host}:{url.port or 5432}")
+        self._url = url.set(drivername="postgresql+asyncpg")
+
+    @property
+    def url(self) -> str:
+        return _text(self._url)
+
+    def database_url(self, database: str) -> str:
+        """Another database of the same server."""
+        return _text(self._url.set(database=database))
+
+
+def _text(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
 Kafka = KafkaServer | YourKafka
 Elasticsearch = ElasticsearchServer | YourElasticsearch
-Started = TypeVar("Started", bound=KafkaServer | ElasticsearchServer | YourServer)
+Postgres = PostgresServer | YourPostgres
 
 
 @dataclass(frozen=True)
@@ -84,13 +112,17 @@ class Kind:
     marker: str
     fixture: str
     variable: str
-    start: Callable[[Progress], KafkaServer | ElasticsearchServer]
+    missing: Callable[[], list[str]]
+    start: Callable[[Progress], Server]
     yours: Callable[[str], YourServer]
 
 
 KINDS = (
-    Kind("kafka", "kafka_server", "KAFKA_BOOTSTRAP", start_kafka, YourKafka),
-    Kind("elasticsearch", "elasticsearch_server", "ES_URL", start_elasticsearch, YourElasticsearch),
+    Kind("kafka", "kafka_server", "KAFKA_BOOTSTRAP", missing_prerequisites, start_kafka, YourKafka),
+    Kind(
+        "elasticsearch", "elasticsearch_server", "ES_URL", missing_prerequisites, start_elasticsearch, YourElasticsearch
+    ),
+    Kind("postgres", "postgres_server", "POSTGRES_URL", missing_postgres, start_postgres, YourPostgres),
 )
 
 
@@ -98,7 +130,7 @@ KINDS = (
 class Entry:
     """What became of one kind of server in this run, and of the tests that wanted it."""
 
-    server: KafkaServer | ElasticsearchServer | YourServer | None = None
+    server: Server | YourServer | None = None
     error: ServerError | None = None
     outcomes: Counter[str] = field(default_factory=Counter)
 
@@ -160,7 +192,7 @@ class RealServers:
 
     # What the fixtures call.
 
-    def get(self, marker: str) -> KafkaServer | ElasticsearchServer | YourServer:
+    def get(self, marker: str) -> Server | YourServer:
         """The server, or the skip or failure that its absence means."""
         self._start_wanted()
         entry = self._entry(marker)
@@ -193,7 +225,7 @@ class RealServers:
             entry.server = kind.yours(address)
             return
         try:
-            if missing := missing_prerequisites():
+            if missing := kind.missing():
                 raise MissingPrerequisitesError(missing)
             entry.server = kind.start(progress)
         except ServerError as error:
@@ -244,6 +276,28 @@ def elasticsearch_server(pytestconfig: pytest.Config) -> Elasticsearch:
     server = pytestconfig.stash[_SERVERS].get("elasticsearch")
     assert isinstance(server, ElasticsearchServer | YourElasticsearch)
     return server
+
+
+@pytest.fixture(scope="session")
+def postgres_server(pytestconfig: pytest.Config) -> Postgres:
+    """A real PostgreSQL, one for the whole run: most tests want ``postgres_url``."""
+    server = pytestconfig.stash[_SERVERS].get("postgres")
+    assert isinstance(server, PostgresServer | YourPostgres)
+    return server
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: Postgres, unique_name: str) -> AsyncIterator[str]:
+    """A fresh, empty database for this test alone, as SQLAlchemy takes it; who is connected at its end is cut off."""
+    await _administer(postgres_server, f"CREATE DATABASE {unique_name}")
+    yield postgres_server.database_url(unique_name)
+    await _administer(postgres_server, f"DROP DATABASE {unique_name} WITH (FORCE)")
+
+
+async def _administer(server: Postgres, statement: str) -> None:
+    engine = create_async_engine(server.url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.exec_driver_sql(statement)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from collectors.errors import Halt, Retryable, Unprocessable, without_values
 from collectors.sinks.interface import Prepared, Verdict
 from collectors.sinks.settings import DatabaseSettings
 from schemas.events import Kind
-from sluice.eventstore.tables import METADATA, TABLES
+from sluice.eventstore.tables import TABLES, create_tables
 
 _BUSY_SECONDS = 5.0
 _PRAGMAS = (
@@ -49,7 +49,7 @@ class DatabaseSink:
         try:
             Path(database).parent.mkdir(parents=True, exist_ok=True)
             async with self._engine.begin() as connection:
-                await connection.run_sync(METADATA.create_all)
+                await connection.run_sync(create_tables)
         except (SQLAlchemyError, OSError) as error:
             raise _cause(error) from error
 

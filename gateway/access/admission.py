@@ -4,56 +4,83 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.access.worst_case import MAX_NANOS, worst_case
 from gateway.outcomes import ModelDenied
+from gateway.upstreams.failover import dearest_nanos, plan_failover
 from gateway.usage import estimate_tokens
-from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
+    from gateway.access.budgets import Budgets
+    from gateway.access.limits import Limits
     from gateway.exchange import Exchange
-    from gateway.snapshot import Llm, Snapshot
-
-
-_MAX_NANOS = (1 << 63) - 1
-"""Slots and events carry money as a 64-bit integer."""
+    from gateway.snapshot import App, Llm, Snapshot
 
 
 class Admission(Protocol):
     """Models, rate limits and budgets, between authentication and the upstream call."""
 
-    def admit(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
-        """Let the exchange pass, pinning its price and what is reserved for it. Raises a ``Refusal``."""
+    async def admit(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
+        """Let the exchange pass, pinning its price and what is held for it. Raises a ``Refusal``; then nothing is."""
         ...
 
     def settle(self, exchange: Exchange) -> None:
-        """Turn what was reserved into what was spent; called once for each admitted exchange, however it ended."""
+        """The exchange's outcome is known; called once for each that was admitted, however it ended.
+
+        What is held in budgets for one whose vendor was called stays so until its record is durable: the recorder
+        settles that.
+        """
         ...
 
 
-class OpenAdmission:
-    """Model allow-lists, and no limits: what is reserved is computed and recorded, nothing is held back."""
+class LimitedAdmission:
+    """Model allow-lists, then rate limits, then budgets. Who has neither limits nor budgets pays for one comparison."""
 
-    def __init__(self, default_output_tokens: int) -> None:
+    def __init__(self, limits: Limits, budgets: Budgets, default_output_tokens: int) -> None:
+        self._limits = limits
+        self._budgets = budgets
         self._default_output_tokens = default_output_tokens
 
-    def admit(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
-        """Check the allow-list; reserve the worst case at the price that holds now."""
-        if not llm.allows(exchange.model) and not _only_looks(exchange):
+    async def admit(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
+        """Check the allow-list; hold the worst case, at the dearest price of whoever may answer."""
+        if not llm.allows(exchange.model) and not exchange.only_looks:
             message = f"model '{exchange.model}' is not allowed" if exchange.model else "the request names no model"
             raise ModelDenied(message)
-        if exchange.model is None:
-            return
-        exchange.price = snapshot.prices.find(llm.vendor, exchange.model, exchange.occurred_at)
-        if exchange.price is not None:
-            limit = exchange.max_response_tokens
-            output = (self._default_output_tokens if limit is None else max(limit, 0)) * max(exchange.choices, 1)
-            worst = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=output)
-            exchange.reserved_nanos = min(cost_nanos(exchange.price, worst), _MAX_NANOS)
+        if exchange.model is not None:
+            exchange.price = snapshot.prices.find(llm.vendor, exchange.model, exchange.occurred_at)
+        if llm.failover_ids:
+            plan_failover(exchange, llm, snapshot)
+        app = exchange.app
+        if app is not None and (app.is_limited or llm.is_limited):
+            await self._admit_limited(exchange, llm, app)
+        if not exchange.holds and (exchange.price is not None or exchange.failover):
+            self._estimate(exchange, llm)
 
     def settle(self, exchange: Exchange) -> None:
-        """Nothing was held."""
+        """Let go of what is held beside the record."""
+        if exchange.limit_hold is not None:
+            self._limits.settle(exchange)
+        if exchange.holds and exchange.slot < 0:
+            self._budgets.release(exchange)
 
+    async def _admit_limited(self, exchange: Exchange, llm: Llm, app: App) -> None:
+        has_budget = bool(app.monthly_budget_nanos or llm.monthly_budget_nanos or app.llm_budgets)
+        has_price = exchange.model is not None or bool(exchange.body)  # lists and look-ups are metered by nobody
+        if not (has_price and (has_budget or app.rate_limit_tpm or llm.rate_limit_tpm)):
+            self._limits.admit(exchange, llm, app, 0)
+            return
+        worst = worst_case(exchange, llm, self._default_output_tokens)
+        self._limits.admit(exchange, llm, app, worst.tokens)
+        if has_budget:
+            try:
+                await self._budgets.admit(exchange, llm, app, worst)
+            except BaseException:
+                self._limits.settle(exchange)
+                raise
 
-def _only_looks(exchange: Exchange) -> bool:
-    """Whether nothing is generated by it: an SDK that lists its models names none, and there is nothing to deny."""
-    return exchange.model is None and exchange.method in {"GET", "HEAD"} and not exchange.body
+    def _estimate(self, exchange: Exchange, llm: Llm) -> None:
+        """What an interrupted exchange is charged that no budget counted."""
+        asked = exchange.max_response_tokens
+        output = (llm.max_tokens or self._default_output_tokens) if asked is None else max(asked, 0)
+        worst = Usage(estimate_tokens(len(exchange.body)), output * max(exchange.choices, 1))
+        exchange.reserved_nanos = min(dearest_nanos(exchange, worst), MAX_NANOS)

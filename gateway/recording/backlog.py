@@ -4,7 +4,7 @@ Their clients did not get the last byte, and their slots in the in-flight file s
 them: the next boot does for all what is done here for those of a log that recovers. Each second, once the log admits
 exchanges again, what already is in the journal (a commit that only was late) is let go, and the rest is written. Where
 the events could not be built, or there is no room in memory to keep them, what the slot knows is written, as
-``interrupted``.
+``interrupted``. What its exchange holds in budgets it holds until then.
 
 Two bounds: each holds one slot of the in-flight file, of which there are ``gateway.max_in_flight``, and the events of
 all together take ``MAX_BYTES``. While no slot is left, calls are refused (``overloaded``).
@@ -15,14 +15,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import structlog
 
-from gateway.recording.recovery import ChargeRule, interrupted_events, recorded_since
+from gateway.access.settlement import Worth
+from gateway.recording.recovery import ChargeRule, interrupted_events, interrupted_worth, recorded_since
 from sluice.eventlog.interface import EventLogError
 
 if TYPE_CHECKING:
+    from gateway.access.budgets import Budgets
     from gateway.recording.inflight import InFlight, InFlightFile
     from schemas.codec import EncodedEvent
     from sluice.eventlog.interface import Boot, EventLog
@@ -55,6 +58,7 @@ class Backlog:
         boot: Boot,
         rule: ChargeRule,
         event_ids_since: EventIds,
+        budgets: Budgets,
         *,
         max_bytes: int = MAX_BYTES,
     ) -> None:
@@ -63,6 +67,7 @@ class Backlog:
         self._boot = boot
         self._rule = rule
         self._event_ids_since = event_ids_since
+        self._budgets = budgets
         self._room = max_bytes
         self._waiting: deque[_Owed] = deque()
 
@@ -100,12 +105,21 @@ class Backlog:
         """Whether the log had room. Raises what its commit does."""
         if not self._log.reserve():
             return False
+        events = owed.events
+        if not events:
+            self._inflight.price(owed.slot, interrupted_worth(owed.kept, self._rule))
+            events = interrupted_events(owed.kept, self._boot, self._rule)
         try:
-            await self._log.commit(owed.events or interrupted_events(owed.kept, self._boot, self._rule))
+            await self._log.commit(events)
         finally:
             self._log.release()
         return True
 
     def _let_go(self, owed: _Owed) -> None:
         self._room += owed.size
-        self._inflight.clear(owed.slot)
+        clear, kept = partial(self._inflight.clear, owed.slot), self._inflight.read(owed.slot)
+        if kept.rows:
+            worth = kept.worth or Worth()
+            self._budgets.settle_slot(kept.exchange_id, kept.rows, kept.reserved_nanos, worth, clear)
+        else:
+            clear()

@@ -7,14 +7,13 @@ budget      where something is charged
 
 from __future__ import annotations
 
-import calendar
-import time
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from schemas.codec import EncodedEvent, encode_exchange
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
+from sluice.money.periods import Period, period_at
 from sluice.redaction import cut_text, header_lines, mask_query
 
 if TYPE_CHECKING:
@@ -186,36 +185,55 @@ def _budget(exchange: Exchange) -> BudgetFields:
         "price_version": price.version if price else "",
         "requests_count": 1,
         "reserved_nanos": exchange.reserved_nanos,
-        "charges": charges(exchange.app.id if exchange.app else 0, exchange.llm.id if exchange.llm else 0,
-                           exchange.occurred_at),
-    }  # fmt: skip
+        "charges": _charges_of(exchange),
+    }
 
 
-def charges(app_id: int, llm_id: int, occurred_at: int) -> list[Charge]:
-    """What an exchange is charged to: the app, the LLM and the app on the LLM, each in the calendar month (UTC) of
-    its admission."""
-    moment = time.gmtime(occurred_at // 1_000_000)
-    return _charges(app_id, llm_id, moment.tm_year, moment.tm_mon)
+def _charges_of(exchange: Exchange) -> list[Charge]:
+    """Of the LLM that was asked, whoever answered: whose budgets were reserved."""
+    app, llm = exchange.app, exchange.llm
+    return charges(
+        app.id if app else 0,
+        llm.id if llm else 0,
+        exchange.occurred_at,
+        app_reset_day=app.budget_reset_day if app else 1,
+        llm_reset_day=llm.budget_reset_day if llm else 1,
+        time_zone=app.time_zone if app else "UTC",
+    )
+
+
+def charges(
+    app_id: int,
+    llm_id: int,
+    occurred_at: int,
+    *,
+    app_reset_day: int = 1,
+    llm_reset_day: int = 1,
+    time_zone: str = "UTC",
+) -> list[Charge]:
+    """What an exchange is charged to, each in the period of its admission: the app and the app on the LLM in the app's,
+    the LLM in its own, in UTC. Whether there is a budget or not."""
+    app_period = period_at(occurred_at, app_reset_day, time_zone)
+    return _charges(app_id, llm_id, app_period, period_at(occurred_at, llm_reset_day, "UTC"))
 
 
 @lru_cache(maxsize=4096)
-def _charges(app_id: int, llm_id: int, year: int, month: int) -> list[Charge]:
-    following = (year + 1, 1) if month == 12 else (year, month + 1)
-    scopes = (("app", str(app_id)), ("llm", str(llm_id)), ("app_llm", f"{app_id}:{llm_id}"))
+def _charges(app_id: int, llm_id: int, app_period: Period, llm_period: Period) -> list[Charge]:
+    scopes = (
+        ("app", str(app_id), app_period),
+        ("llm", str(llm_id), llm_period),
+        ("app_llm", f"{app_id}:{llm_id}", app_period),
+    )
     return SharedList([
         {
             "scope": scope,
             "scope_id": scope_id,
-            "period_id": f"{year:04d}-{month:02d}",
-            "period_start": _month_start(year, month),
-            "period_end": _month_start(*following),
+            "period_id": period.id,
+            "period_start": Micros(period.start),
+            "period_end": Micros(period.end),
         }
-        for scope, scope_id in scopes
+        for scope, scope_id, period in scopes
     ])  # fmt: skip
-
-
-def _month_start(year: int, month: int) -> Micros:
-    return Micros(calendar.timegm((year, month, 1, 0, 0, 0)) * 1_000_000)
 
 
 def _path(exchange: Exchange) -> str:

@@ -3,6 +3,9 @@
 A memory-mapped file of fixed slots. A slot is filled just before the vendor is called and cleared when the exchange's
 events are in the journal; what the page cache holds survives the process, so whoever next opens the directory sees
 exactly the exchanges that were cut. Filling costs about a microsecond.
+
+A slot also says what is held for its exchange in which rows of budgets and, from just before its events are written,
+what it is worth: so that recovery charges what the record says, where there is one.
 """
 
 from __future__ import annotations
@@ -16,24 +19,30 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.access.settlement import Worth
 from sluice.redaction import cut_text
 
 FILE_NAME = "inflight"
-_MAGIC = b"SLIF0001"
+_MAGIC = b"SLIF0002"
 _HEADER_BYTES = 64
-_SLOT_BYTES = 512
-_TEXT_BYTES = 412
+_SLOT_BYTES = 640
+_TEXT_BYTES = 502
 
-# state, exchange id, occurred_at, app, user, llm, stream, reserved nanos, segment, segment bytes, body bytes
-_FIXED = struct.Struct("<B16sqqqqBqqqq")
+# state, exchange id, occurred_at, app, user, llm, stream, reserved nanos, segment, segment bytes, body bytes,
+# rows of budgets, reset days of app and LLM
+_FIXED = struct.Struct("<B16sqqqqBqqqqiiiBB")
 _PROGRESS = struct.Struct("<qq")
+_WORTH = struct.Struct("<qqq")
 _TEXT = struct.Struct("<H")
 _PROGRESS_AT = _FIXED.size
-_TEXT_AT = _PROGRESS_AT + _PROGRESS.size
-_FREE, _OPEN = 0, 1
+_WORTH_AT = _PROGRESS_AT + _PROGRESS.size
+_TEXT_AT = _WORTH_AT + _WORTH.size
+_FREE, _OPEN, _PRICED = 0, 1, 2
+_NO_ROW = -1
+_MAX_ROWS = 3
 _SEPARATOR = "\x1f"
-_SHARES = (63, 16, 96, 128, 40, 64)
-"""Bytes of each text where not all of them fit: with five separators as many as there are."""
+_SHARES = (63, 16, 96, 128, 40, 113, 40)
+"""Bytes of each text where not all of them fit: with six separators as many as there are."""
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -58,6 +67,13 @@ class InFlight(msgspec.Struct, frozen=True):
     method_path: str
     response_bytes: int = 0
     sse_frames: int = 0
+    rows: tuple[int, ...] = ()
+    """Of the shared table: budgets in each of which ``reserved_nanos`` are held."""
+    app_reset_day: int = 1
+    llm_reset_day: int = 1
+    time_zone: str = "UTC"
+    worth: Worth | None = None
+    """What the record says it is charged, if there is a record; ``None`` as long as none was tried."""
 
 
 class InFlightFile:
@@ -69,15 +85,17 @@ class InFlightFile:
         size = max(size, os.fstat(self._descriptor).st_size // _SLOT_BYTES * _SLOT_BYTES + _HEADER_BYTES)
         os.ftruncate(self._descriptor, size)
         self._map = mmap.mmap(self._descriptor, size)
-        self._map[: len(_MAGIC)] = _MAGIC
+        if self._map[: len(_MAGIC)] != _MAGIC:  # a new file, or one that is none of ours
+            self._map[:size] = bytes(size)
+            self._map[: len(_MAGIC)] = _MAGIC
         self._slots = (size - _HEADER_BYTES) // _SLOT_BYTES
-        self._free = [slot for slot in range(self._slots - 1, -1, -1) if self._state(slot) == _FREE]
+        self._free = [slot for slot in range(self._slots - 1, -1, -1) if not self._is_open(slot)]
 
     def _at(self, slot: int) -> int:
         return _HEADER_BYTES + slot * _SLOT_BYTES
 
-    def _state(self, slot: int) -> int:
-        return self._map[self._at(slot)]
+    def _is_open(self, slot: int) -> bool:
+        return self._map[self._at(slot)] in {_OPEN, _PRICED}
 
     def fill(self, exchange: InFlight) -> int:
         """Take a free slot; -1 where none is left. The state byte goes last, so a half-filled slot stays free."""
@@ -86,7 +104,7 @@ class InFlightFile:
         slot = self._free[-1]  # taken when it is filled: what cannot be packed costs none
         at = self._at(slot)
         texts = (exchange.llm_slug, exchange.vendor, exchange.model, exchange.request_id, exchange.price_id,
-                 exchange.method_path)  # fmt: skip
+                 exchange.method_path, exchange.time_zone)  # fmt: skip
         raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
         if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != len(texts) - 1:
             raw = _bounded(texts)
@@ -94,6 +112,8 @@ class InFlightFile:
             self._map, at, _FREE, bytes.fromhex(exchange.exchange_id.replace("-", "")), exchange.occurred_at,
             exchange.app_id, exchange.user_id, exchange.llm_id, exchange.is_stream, exchange.reserved_nanos,
             exchange.segment, exchange.segment_bytes, exchange.request_bytes,
+            *(_slot_rows(exchange.rows) if exchange.rows else _NO_ROWS),
+            exchange.app_reset_day, exchange.llm_reset_day,
         )  # fmt: skip
         _PROGRESS.pack_into(self._map, at + _PROGRESS_AT, 0, 0)
         _TEXT.pack_into(self._map, at + _TEXT_AT, len(raw))
@@ -106,6 +126,13 @@ class InFlightFile:
         """What has passed so far."""
         _PROGRESS.pack_into(self._map, self._at(slot) + _PROGRESS_AT, response_bytes, sse_frames)
 
+    def price(self, slot: int, worth: Worth) -> None:
+        """What is about to be recorded; the state byte goes last, so half of it is nothing."""
+        at = self._at(slot)
+        self._map[at] = _OPEN
+        _WORTH.pack_into(self._map, at + _WORTH_AT, *worth)
+        self._map[at] = _PRICED
+
     def clear(self, slot: int) -> None:
         """The exchange's events are in the journal."""
         self._map[self._at(slot)] = _FREE
@@ -114,7 +141,7 @@ class InFlightFile:
     def open_slots(self) -> Iterator[tuple[int, InFlight]]:
         """Every exchange that was begun and not cleared; what does not parse is cleared, it was never filled whole."""
         for slot in range(self._slots):
-            if self._state(slot) != _OPEN:
+            if not self._is_open(slot):
                 continue
             try:
                 yield slot, self.read(slot)
@@ -124,23 +151,31 @@ class InFlightFile:
     def read(self, slot: int) -> InFlight:
         """What is kept of an open slot's exchange; raises ValueError where that does not parse."""
         at = self._at(slot)
-        (_, raw_id, occurred_at, app, user, llm, stream, reserved, segment, length, body) = _FIXED.unpack_from(
-            self._map, at
-        )
+        (state, raw_id, occurred_at, app, user, llm, stream, reserved, segment, length, body,
+         *rows, app_reset_day, llm_reset_day) = _FIXED.unpack_from(self._map, at)  # fmt: skip
+        worth = Worth(*_WORTH.unpack_from(self._map, at + _WORTH_AT)) if state == _PRICED else None
         response_bytes, sse_frames = _PROGRESS.unpack_from(self._map, at + _PROGRESS_AT)
         (size,) = _TEXT.unpack_from(self._map, at + _TEXT_AT)
         start = at + _TEXT_AT + _TEXT.size
         text = self._map[start : start + min(size, _TEXT_BYTES)].decode("utf-8", "replace")
-        slug, vendor, model, request_id, price_id, method_path = (*text.split(_SEPARATOR), "", "", "", "", "", "")[:6]
+        slug, vendor, model, request_id, price_id, method_path, zone = (*text.split(_SEPARATOR), *[""] * 7)[:7]
         return InFlight(
             str(uuid.UUID(bytes=raw_id)), occurred_at, app, user, llm, bool(stream), reserved, segment, length, body,
             slug, vendor, model, request_id, price_id, method_path, response_bytes, sse_frames,
+            tuple(row for row in rows if row != _NO_ROW), app_reset_day, llm_reset_day, zone, worth,
         )  # fmt: skip
 
     def close(self) -> None:
         """Unmap; what is open stays open in the file."""
         self._map.close()
         os.close(self._descriptor)
+
+
+_NO_ROWS = (_NO_ROW,) * _MAX_ROWS
+
+
+def _slot_rows(rows: tuple[int, ...]) -> tuple[int, ...]:
+    return (*rows, *_NO_ROWS)[:_MAX_ROWS]
 
 
 def _bounded(texts: tuple[str, ...]) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+from gateway.access.budgets import worth_of
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlight, InFlightFile
@@ -15,6 +16,7 @@ from sluice.eventlog.interface import EventLogError, NotAcknowledgedError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from gateway.access.budgets import Budgets
     from gateway.exchange import Exchange
     from gateway.snapshot import Llm
     from gateway.telemetry import GatewayMetrics
@@ -43,7 +45,11 @@ class TokenBucket:
 
 
 class Recorder:
-    """The last step of every exchange. One per worker."""
+    """The last step of every exchange. One per worker.
+
+    What is held in budgets is settled here, when the record is durable and before the slot is free: a kill at any
+    moment leaves either a slot to settle by, or nothing to settle.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,7 @@ class Recorder:
         builder: EventBuilder,
         inflight: InFlightFile,
         backlog: Backlog,
+        budgets: Budgets,
         mark: Callable[[], Mark],
         metrics: GatewayMetrics,
         unauthenticated_per_second: int,
@@ -60,6 +67,7 @@ class Recorder:
         self._builder = builder
         self._inflight = inflight
         self._backlog = backlog
+        self._budgets = budgets
         self._mark = mark
         self._metrics = metrics
         self._unauthenticated = TokenBucket(unauthenticated_per_second)
@@ -91,6 +99,10 @@ class Recorder:
                 exchange.request_id,
                 exchange.price.id if exchange.price else "",
                 f"{exchange.method} {exchange.path}"[:80],
+                rows=exchange.holds,
+                app_reset_day=app.budget_reset_day if app else 1,
+                llm_reset_day=llm.budget_reset_day,
+                time_zone=app.time_zone if app else "UTC",
             )
         )
         return exchange.slot >= 0
@@ -113,6 +125,8 @@ class Recorder:
             if not self._is_recorded(exchange):
                 return True
             events = self._builder.build(exchange)
+            if exchange.holds:
+                self._inflight.price(exchange.slot, worth_of(exchange))
             await self._log.commit(events)
         except NotAcknowledgedError as error:  # the journal has it, so nothing is owed
             self._metrics.commit_failures.add(1, type(error).__name__)
@@ -128,8 +142,11 @@ class Recorder:
 
     def _clear_slot(self, exchange: Exchange) -> None:
         if exchange.slot >= 0:
-            self._inflight.clear(exchange.slot)
-            exchange.slot = -1
+            slot, exchange.slot = exchange.slot, -1
+            if exchange.holds:
+                self._budgets.settle(exchange, partial(self._inflight.clear, slot))
+            else:
+                self._inflight.clear(slot)
 
     def _owe(self, exchange: Exchange, events: Sequence[EncodedEvent], error: Exception) -> None:
         self._metrics.commit_failures.add(1, type(error).__name__)

@@ -1,14 +1,18 @@
 """What a kill left behind: in-flight slots whose exchanges are not in the journal become ``interrupted`` events.
 
 Whoever next opens a worker's directory does this, under the dead boot's ids and its next sequence numbers, so that
-no sequence is missing and none is given twice.
+no sequence is missing and none is given twice. What they held in budgets is settled behind it, by the record where
+there is one; then nothing is held by that worker any more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
+from gateway.access.budget_rows import rows_held
+from gateway.access.settlement import Settlements, Worth
 from gateway.recording.events import charges
 from gateway.recording.inflight import FILE_NAME, InFlight, InFlightFile
 from gateway.recording.reports import closing_report
@@ -18,12 +22,15 @@ from schemas.events import AnalyticsFields, BudgetFields, Common, Micros, ProxyL
 from schemas.ids import exchange_id_of
 from sluice.clock import now_micros
 from sluice.money.cost import cost_nanos
+from sluice.money.periods import is_time_zone
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from gateway.access.shared_table import SharedTable
+    from gateway.snapshot import PresentPrices
     from schemas.topics import Topics
     from sluice.eventlog.interface import Boot
     from sluice.eventlog.journal.journal import Journal
@@ -35,32 +42,61 @@ class ChargeRule:
     """How an interrupted exchange is charged: what was reserved for it, or what was seen to pass."""
 
     rule: str
-    prices: PriceTable
+    prices: PriceTable | PresentPrices
 
 
-def recover(journal: Journal, directory: Path, rule: ChargeRule, topics: Topics) -> int:
-    """Write the events of every exchange that was cut; returns how many. The journal must be open, not yet begun."""
-    last = journal.last_boot
-    path = directory / FILE_NAME
-    if last is None or not path.exists():
+def recover(journal: Journal, directory: Path, rule: ChargeRule, topics: Topics, table: SharedTable) -> int:
+    """Write the events of every exchange that was cut, and settle what it held; returns how many were cut.
+
+    The journal must be open, not yet begun; ``table`` is the dead worker's own view of it. A kill in the middle is
+    recovered from by doing it again.
+    """
+    path, cut = directory / FILE_NAME, 0
+    if journal.last_boot is not None and path.exists():
+        inflight = InFlightFile(path, 0)
+        try:
+            cut = _recover_slots(journal, journal.last_boot[0], inflight, rule, topics, table)
+        finally:
+            inflight.close()
+    table.let_go()
+    return cut
+
+
+def _recover_slots(
+    journal: Journal, boot: Boot, inflight: InFlightFile, rule: ChargeRule, topics: Topics, table: SharedTable
+) -> int:
+    settlements = Settlements(table)
+    _finish_redo(settlements, inflight)
+    open_slots = list(inflight.open_slots())
+    if not open_slots and journal.closed_cleanly:
         return 0
-    boot, _ = last
-    inflight = InFlightFile(path, 0)
-    try:
-        open_slots = list(inflight.open_slots())
-        if not open_slots and journal.closed_cleanly:
-            return 0
-        journal.begin(boot)
-        recorded = recorded_since(journal.event_ids_since, [exchange for _, exchange in open_slots])
-        cut = [exchange for _, exchange in open_slots if exchange.exchange_id not in recorded]
-        for exchange in cut:
-            journal.write_now(interrupted_events(exchange, boot, rule))
-        journal.write_records_now([closing_report(boot, topics, journal.sequences, len(cut))])
-        for slot, _ in open_slots:
-            inflight.clear(slot)
-    finally:
-        inflight.close()
+    journal.begin(boot)
+    recorded = recorded_since(journal.event_ids_since, [exchange for _, exchange in open_slots])
+    cut = [(slot, exchange) for slot, exchange in open_slots if exchange.exchange_id not in recorded]
+    for slot, exchange in cut:
+        inflight.price(slot, interrupted_worth(exchange, rule))
+        journal.write_now(interrupted_events(exchange, boot, rule))
+    journal.write_records_now([closing_report(boot, topics, journal.sequences, len(cut))])
+    for slot, _ in open_slots:
+        _settle(settlements, inflight, slot, table)
     return len(cut)
+
+
+def _finish_redo(settlements: Settlements, inflight: InFlightFile) -> None:
+    """A settlement that a kill cut in the middle; its exchange is recorded."""
+    settled = settlements.finish_redo()
+    for slot, exchange in inflight.open_slots():
+        if exchange.exchange_id == settled:
+            inflight.clear(slot)
+    settlements.end_redo()
+
+
+def _settle(settlements: Settlements, inflight: InFlightFile, slot: int, table: SharedTable) -> None:
+    """Charge what the slot says that the record says."""
+    exchange = inflight.read(slot)
+    rows = rows_held(table, exchange.rows, exchange.app_id, exchange.llm_id, exchange.occurred_at)
+    worth = exchange.worth or Worth()
+    settlements.settle(exchange.exchange_id, rows, exchange.reserved_nanos, worth, partial(inflight.clear, slot))
 
 
 def recorded_since(
@@ -75,15 +111,27 @@ def recorded_since(
 
 def interrupted_events(exchange: InFlight, boot: Boot, rule: ChargeRule) -> list[EncodedEvent]:
     """The events of an exchange of which only its slot is left."""
-    price = rule.prices.by_id(exchange.price_id) if exchange.price_id else None  # the one pinned at admission
-    if price is None and exchange.model:
-        price = rule.prices.find(exchange.vendor, exchange.model, exchange.occurred_at)
-    usage = Usage(prompt_tokens=estimate_tokens(exchange.request_bytes), response_tokens=_seen_tokens(exchange))
+    price, usage = _price_and_usage(exchange, rule)
     cost = _cost(exchange, price, usage, rule.rule)
     budget = _budget(exchange, price, usage, cost) if cost else None
     return encode_exchange(
         _common(exchange, boot), _proxy_log(exchange), _analytics(exchange, price, usage, cost), budget
     )
+
+
+def interrupted_worth(exchange: InFlight, rule: ChargeRule) -> Worth:
+    """What those events charge."""
+    price, usage = _price_and_usage(exchange, rule)
+    cost = _cost(exchange, price, usage, rule.rule)
+    return Worth(cost or 0, usage.prompt_tokens or 0, usage.response_tokens or 0)
+
+
+def _price_and_usage(exchange: InFlight, rule: ChargeRule) -> tuple[Price | None, Usage]:
+    price = rule.prices.by_id(exchange.price_id) if exchange.price_id else None  # the one pinned at admission
+    if price is None and exchange.model:
+        price = rule.prices.find(exchange.vendor, exchange.model, exchange.occurred_at)
+    usage = Usage(prompt_tokens=estimate_tokens(exchange.request_bytes), response_tokens=_seen_tokens(exchange))
+    return price, usage
 
 
 def _seen_tokens(exchange: InFlight) -> int:
@@ -200,5 +248,24 @@ def _budget(exchange: InFlight, price: Price | None, usage: Usage, cost: int | N
         "price_version": price.version if price else "",
         "requests_count": 1,
         "reserved_nanos": exchange.reserved_nanos,
-        "charges": charges(exchange.app_id, exchange.llm_id, exchange.occurred_at),
+        "charges": charges(
+            exchange.app_id,
+            exchange.llm_id,
+            exchange.occurred_at,
+            app_reset_day=_reset_day(exchange.app_reset_day),
+            llm_reset_day=_reset_day(exchange.llm_reset_day),
+            time_zone=_time_zone(exchange.time_zone),
+        ),
     }
+
+
+def _reset_day(day: int) -> int:
+    """Whatever a disk gave back."""
+    return min(max(day, 1), 28)
+
+
+def _time_zone(name: str) -> str:
+    try:
+        return is_time_zone(name)
+    except ValueError:
+        return "UTC"

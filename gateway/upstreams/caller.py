@@ -1,31 +1,45 @@
-"""Step 6: the call to the vendor, with its attempts."""
+"""Step 6: the call to the vendor: its attempts at the LLM that was asked, then at those it fails over to."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamFault, UpstreamTimeout, UpstreamUnreachable
 from gateway.headers import upstream_headers
 from gateway.outcomes import ClientGone, Outcome, Overloaded, UpstreamFailed
 from gateway.upstreams.client import Timeouts, UpstreamRequest
+from gateway.upstreams.failover import take_over
+from gateway.upstreams.retries import has_failed, pause_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from gateway.exchange import Exchange
     from gateway.recording.recorder import Recorder
     from gateway.settings import UpstreamSettings
     from gateway.snapshot import Llm
     from gateway.upstreams.client import UpstreamClient, UpstreamResponse
+    from gateway.upstreams.retries import End
 
 
 class Caller:
-    """Calls vendors for one worker."""
+    """Calls vendors for one worker. ``sleep`` is how pauses before retries are made."""
 
-    def __init__(self, client: UpstreamClient, recorder: Recorder, settings: UpstreamSettings) -> None:
+    def __init__(
+        self,
+        client: UpstreamClient,
+        recorder: Recorder,
+        settings: UpstreamSettings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._client = client
         self._recorder = recorder
-        self._attempts = settings.retries + 1
+        self._retries = settings.retries
+        self._sleep = sleep
         self._timeouts = Timeouts(
             settings.connect_timeout_seconds,
             settings.first_byte_timeout_seconds,
@@ -34,31 +48,56 @@ class Caller:
         )
 
     async def call(self, exchange: Exchange, llm: Llm) -> UpstreamResponse:
-        """The vendor's answer, once its head is here. Retries only while nothing has reached the vendor.
+        """The vendor's answer, once its head is here; a refusal of the vendor's too, where nobody does better.
 
         Raises ``UpstreamFailed``, ``Overloaded`` or ``ClientGone``.
         """
-        request = self._request(exchange, llm)
         if not self._recorder.begin_upstream(exchange, llm):
             message = "no slot is left in the in-flight file; try again"
             raise Overloaded(message)
         exchange.upstream_started_ns = time.monotonic_ns()
-        for attempt in range(1, self._attempts + 1):
+        end = await self._ask(exchange, llm)
+        if exchange.failover and has_failed(end):
+            end = await self._fail_over(exchange, end)
+        if isinstance(end, UpstreamFault):
+            raise _failed(exchange, end) from end
+        exchange.first_byte_ns = time.monotonic_ns()
+        exchange.upstream, exchange.upstream_status = end, end.status
+        return end
+
+    async def _fail_over(self, exchange: Exchange, end: End) -> End:
+        """Ask the other LLMs in order, until one does not fail; returns how the last one ended."""
+        body = exchange.body
+        for candidate in exchange.failover:
+            if exchange.client_left:
+                break
+            _discard(exchange, end)
+            take_over(exchange, candidate, body)
+            end = await self._ask(exchange, candidate.llm)
+            if not has_failed(end):
+                break
+        return end
+
+    async def _ask(self, exchange: Exchange, llm: Llm) -> End:
+        """How the last attempt at one LLM ended; see ``retries.py`` for when there is another."""
+        if llm.problem:  # what it is stands in the log: paths and variables are no client's business
+            return UpstreamUnreachable(f"LLM {llm.slug!r} cannot be called: its configuration is not complete")
+        request = self._request(exchange, llm)
+        retries_made = 0
+        while True:
             if exchange.client_left:
                 raise ClientGone
-            try:
-                response = await self._attempt(exchange, llm, request)
-            except UpstreamFault as fault:
-                if not fault.may_be_billed and attempt < self._attempts and not exchange.client_left:
-                    continue
-                raise _failed(exchange, fault) from fault
-            exchange.first_byte_ns = time.monotonic_ns()
-            exchange.upstream, exchange.upstream_status = response, response.status
-            return response
-        message = "no attempt was made"
-        raise AssertionError(message)
+            end = await self._attempt(exchange, llm, request)
+            if not has_failed(end):
+                return end
+            pause = pause_seconds(llm, self._retries, retries_made, end)
+            if pause is None or exchange.client_left:
+                return end
+            _discard(exchange, end)
+            retries_made += 1
+            await self._sleep(pause)
 
-    async def _attempt(self, exchange: Exchange, llm: Llm, request: UpstreamRequest) -> UpstreamResponse:
+    async def _attempt(self, exchange: Exchange, llm: Llm, request: UpstreamRequest) -> End:
         started = time.monotonic_ns()
         status, error_kind, may_be_billed = None, "", True
         exchange.task = asyncio.current_task()
@@ -67,7 +106,7 @@ class Caller:
             status = response.status
         except UpstreamFault as fault:
             error_kind, may_be_billed = _kind(fault), fault.may_be_billed
-            raise
+            return fault
         except ValueError:  # the client refuses to write such a request
             error_kind, may_be_billed = "unsendable", False
             raise
@@ -102,7 +141,7 @@ class Caller:
             target_of(llm.base_path, exchange.path, exchange.query),
             headers,
             exchange.body,
-            self._timeouts,
+            self._timeouts if llm.timeout_seconds is None else _with_first_byte(self._timeouts, llm.timeout_seconds),
         )
 
     def release(self, exchange: Exchange) -> None:
@@ -110,6 +149,19 @@ class Caller:
         response = exchange.upstream
         if response is not None and not exchange.upstream_ended_ns:
             response.release()
+
+
+@lru_cache(maxsize=1024)
+def _with_first_byte(timeouts: Timeouts, seconds: float) -> Timeouts:
+    """An LLM's own time until the first byte, in which a connection has to be made too."""
+    return replace(timeouts, connect_seconds=min(timeouts.connect_seconds, seconds), first_byte_seconds=seconds)
+
+
+def _discard(exchange: Exchange, end: End) -> None:
+    """An answer that is not passed on: the vendor refused, so nothing is charged. Its connection is used again."""
+    if not isinstance(end, UpstreamFault):
+        exchange.attempts[-1]["may_be_billed"] = False
+        end.release()
 
 
 def target_of(base_path: str, path: str, query: bytes) -> bytes:

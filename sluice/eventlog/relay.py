@@ -131,6 +131,12 @@ class Relay:
         """Records of the journal that Kafka has not acknowledged."""
         return self._tail.lag_records(self._committed)
 
+    @property
+    def gaps(self) -> int:
+        """Places of the journal's files where reading could not simply go on; what was there may be lost."""
+        counters = self._reader.counters
+        return counters.offset_mismatches + counters.damaged + counters.unreadable_segments + counters.segments_gone
+
     async def wait_for(self, next_offset: int) -> None:
         """Return when everything before this offset is acknowledged."""
         if self._next >= next_offset:

@@ -27,6 +27,8 @@ class JournalSettings(Section):
     max_exchange_bytes: Bytes = MAX_EVENT_BYTES
     on_full: Literal["refuse", "drop"] = "refuse"
     commit_timeout_seconds: Seconds = 2.0
+    """With ``sync: full``, after which an exchange's connection is closed without its last byte. With ``sync: none``
+    the write is on the loop and cannot be given up: one that takes longer is counted."""
     sync: Literal["none", "full"] = "none"
     segment_max_bytes: Bytes = 64 << 20
     segment_max_age_seconds: Seconds = 600.0

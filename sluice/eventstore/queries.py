@@ -1,121 +1,216 @@
-"""Reading documents back, from the events database or from Elasticsearch, through one interface."""
+"""Reading events back, from the events database or from Elasticsearch: one interface, the same answers.
+
+Every figure comes from **analytics events**: one for each exchange of a known app, whatever its outcome. Times are
+microseconds since the epoch, ranges are ``[start, end)`` and their bounds are rounded down to the millisecond, the
+finest that Elasticsearch tells apart. Money is nanos by currency; sums are exact, however large.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from http import HTTPStatus
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-from sqlalchemy import func, select
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import create_async_engine
-
 from schemas.events import Kind
-from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
-from sluice.eventstore.names import INDEX_NAMES
-from sluice.eventstore.tables import TABLES, list_fields
 
 Document = Mapping[str, Any]
+"""An event under its own field names, as it was recorded: times in micros, bodies as bytes, lists as lists."""
+
+Money = Mapping[str, int]
+"""Nanos by currency; a currency in which no cost is known is not there."""
+
 MAX_DOCUMENTS = 10_000  # Elasticsearch's default max_result_window
-_ERROR_BYTES = 500
-"""So much of an error is shown: its type and reason stand at the beginning."""
+MAX_PAGE = 1_000
+MAX_GROUPS = 10_000
+"""Days, LLMs or models that one answer adds up."""
+TIME_LIMIT_SECONDS = 5.0
+
+SUCCESSFUL = frozenset({"ok", "answered_by_plugin"})
+"""The outcomes of requests that did what the client asked; all others are failures."""
 
 
 class EventStoreError(Exception):
-    """The store answered with an error; the message has its status and what it said."""
+    """The store refused, is away or takes too long; the message says what to do and holds no credential."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventPage:
+    """A page of events, newest first, and how many there are in all."""
+
+    items: list[Document]
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """Every event of one exchange."""
+
+    proxy_log: Document | None
+    analytics: Document | None
+    budgets: tuple[Document, ...]
+    """The usage, and corrections behind it; empty where the exchange cost nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bodies:
+    """What went over the wire in one exchange, as far as it was recorded; a body that was not is ``None``."""
+
+    exchange_id: str
+    method: str
+    path: str
+    response_code: int | None
+    occurred_at: int
+    request_body: bytes | None
+    request_content_type: str
+    request_body_truncated: bool
+    request_body_replaced: bool
+    """Whether bytes that were no UTF-8 were replaced: Elasticsearch keeps text, the database keeps bytes."""
+    response_body: bytes | None
+    response_content_type: str
+    response_body_truncated: bool
+    response_body_replaced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFigures:
+    """What requests for one model came to."""
+
+    model_name: str | None
+    """``None`` for requests without a model, and for names longer than 1,024 characters."""
+    requests: int
+    total_tokens: int
+    cost_nanos: Money
+
+
+@dataclass(frozen=True, slots=True)
+class LlmFigures:
+    """What requests to one LLM came to; an LLM that was renamed is there under each slug."""
+
+    llm_id: int | None
+    llm_slug: str
+    requests: int
+    total_tokens: int
+    cost_nanos: Money
+
+
+@dataclass(frozen=True, slots=True)
+class DayFigures:
+    """What the requests of one UTC day came to."""
+
+    day: str
+    """``YYYY-MM-DD``."""
+    requests: int
+    total_tokens: int
+    cost_nanos: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How an app fared."""
+
+    requests: int
+    outcomes: Mapping[str, int]
+    """Requests by terminal outcome."""
+    prompt_tokens: int
+    response_tokens: int
+    total_tokens: int
+    cost_nanos: Money
+    average_latency_ms: float | None
+    """From admission to outcome; ``None`` without requests."""
+    requests_per_hour: float
+    """Over the whole range asked for."""
+    top_models: tuple[ModelFigures, ...]
+    """The most used first, at most ten."""
+    models_cut: bool
+    """Whether there were more than ``MAX_GROUPS`` models, so that ``top_models`` is of some of them only."""
+
+    @property
+    def successful(self) -> int:
+        """Requests whose outcome is in ``SUCCESSFUL``."""
+        return sum(count for outcome, count in self.outcomes.items() if outcome in SUCCESSFUL)
+
+    @property
+    def failed(self) -> int:
+        """All the others."""
+        return self.requests - self.successful
+
+    @property
+    def errors(self) -> dict[str, int]:
+        """The failed requests by outcome."""
+        return {outcome: count for outcome, count in self.outcomes.items() if outcome not in SUCCESSFUL}
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What an app spent; requests whose cost is unknown (unpriced) count as requests and cost nothing."""
+
+    requests: int
+    total: Money
+    average_per_request: Money
+    """Each total over **all** requests, rounded half-even to the nano."""
+    by_llm: tuple[LlmFigures, ...]
+    """The most used first."""
+    by_day: tuple[DayFigures, ...]
+    """In order; days without a request are not there."""
+    by_model: tuple[ModelFigures, ...]
+    """The most used first, at most ``MAX_GROUPS``."""
+    models_cut: bool
+    """Whether there were more, so that ``by_model`` is less than the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmStats:
+    """What an LLM has done for all apps since the oldest event that is kept."""
+
+    requests: int
+    total_tokens: int
+    cost_nanos: Money
 
 
 class EventStore(Protocol):
-    """Where documents are read."""
+    """Where events are read. Nothing found, or nothing ever written, is an empty answer.
+
+    Every method may raise ``EventStoreError``, after its time limit at the latest.
+    """
 
     async def count_events(self, kind: Kind) -> int:
-        """How many documents of a kind are there; 0 where nothing was ever written."""
+        """How many events of a kind are there, those written a moment ago included."""
         ...
 
     async def documents(self, kind: Kind, exchange_ids: Iterable[str]) -> list[Document]:
-        """The documents of these exchanges, under the events' own field names; at most ``MAX_DOCUMENTS``."""
+        """The events of these exchanges, at most ``MAX_DOCUMENTS``."""
+        ...
+
+    async def analytics_events(
+        self, app_id: int, page: int, limit: int, start: int | None = None, end: int | None = None
+    ) -> EventPage:
+        """One page of an app's analytics events, by ``occurred_at`` and then ``event_id``, the highest first.
+
+        Pages begin with 1 and hold 1 to ``MAX_PAGE``: ValueError. Elasticsearch knows the order of events by the
+        millisecond; within one, ids decide alone.
+        """
+        ...
+
+    async def exchange(self, exchange_id: str) -> Exchange:
+        """All events of one exchange, asked for by its id or that of any of its events."""
+        ...
+
+    async def bodies(self, exchange_id: str) -> Bodies | None:
+        """The bodies of one exchange, asked for by its id or that of any of its events."""
+        ...
+
+    async def summary(self, app_id: int, start: int, end: int) -> Summary:
+        """How an app fared in a range of time."""
+        ...
+
+    async def costs(self, app_id: int, start: int, end: int) -> Costs:
+        """What an app spent in a range of time."""
+        ...
+
+    async def llm_stats(self, llm_id: int) -> LlmStats:
+        """What an LLM has done."""
         ...
 
     async def close(self) -> None:
         """Let go of connections."""
         ...
-
-
-class DatabaseStore:
-    """The events database."""
-
-    def __init__(self, url: str) -> None:
-        self._engine = create_async_engine(url)
-
-    async def count_events(self, kind: Kind) -> int:
-        """How many rows the event's table has."""
-        try:
-            async with self._engine.connect() as connection:
-                count = await connection.scalar(select(func.count()).select_from(TABLES[kind]))
-        except OperationalError as error:
-            _raise_unless_unwritten(error)
-            return 0
-        return count or 0
-
-    async def documents(self, kind: Kind, exchange_ids: Iterable[str]) -> list[Document]:
-        """The rows, lists made lists again."""
-        table = TABLES[kind]
-        statement = select(table).where(table.c.exchange_id.in_(list(exchange_ids))).limit(MAX_DOCUMENTS)
-        try:
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(statement)).mappings().all()
-        except OperationalError as error:
-            _raise_unless_unwritten(error)
-            return []
-        return [_with_lists(kind, dict(row)) for row in rows]
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._engine.dispose()
-
-
-def _raise_unless_unwritten(error: OperationalError) -> None:
-    """A missing table means that nothing was ever written; anything else is an error."""
-    if "no such table" not in str(error):
-        raise error
-
-
-def _with_lists(kind: Kind, row: dict[str, Any]) -> dict[str, Any]:
-    for name in list_fields(kind):
-        row[name] = orjson.loads(row[name])
-    return row
-
-
-class ElasticsearchStore:
-    """The daily indices behind their read aliases."""
-
-    def __init__(self, http: ElasticsearchHttp, names: Mapping[Kind, str] = INDEX_NAMES) -> None:
-        self._http = http
-        self._names = names
-
-    async def count_events(self, kind: Kind) -> int:
-        """How many documents the alias shows, after a refresh."""
-        name = self._names[kind]
-        await self._ask("POST", f"{name}/_refresh?ignore_unavailable=true")
-        answer = await self._ask("GET", f"{name}/_count?ignore_unavailable=true")
-        return int(answer["count"])
-
-    async def documents(self, kind: Kind, exchange_ids: Iterable[str]) -> list[Document]:
-        """The sources of the hits."""
-        query = {"size": MAX_DOCUMENTS, "query": {"terms": {"exchange_id": list(exchange_ids)}}}
-        path = f"{self._names[kind]}/_search?ignore_unavailable=true"
-        answer = await self._ask("POST", path, orjson.dumps(query))
-        return [hit["_source"] for hit in answer["hits"]["hits"]]
-
-    async def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
-        """The JSON of a good answer; raises EventStoreError where it is another one."""
-        answer = await self._http.request(method, path, body)
-        if answer.status != HTTPStatus.OK:
-            text = answer.body[:_ERROR_BYTES].decode(errors="replace")
-            raise EventStoreError(f"Elasticsearch answered {answer.status} to {method} {path}: {text}")
-        return orjson.loads(answer.body)
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._http.close()

@@ -19,22 +19,31 @@ from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from sluice.plugin_host.errors import PluginLoadError, described
-from sluice.plugin_host.registration import PluginRegistration
+from sluice.plugin_host.registration import COMMAND_REMEDY, PluginRegistration, is_command
 from sluice.sdk.capabilities import hooks_of
 from sluice.sdk.plugin import BasePlugin
 
 _PYTHON = "python://"
 
 
-def load_plugin(registration: PluginRegistration, folder: Path) -> BasePlugin[Any]:
-    """The plugin, with its configuration validated and set. Relative paths are those of ``folder``.
+def find_class(registration: PluginRegistration, folder: Path) -> type[BasePlugin[Any]]:
+    """The plugin's class; relative paths are those of ``folder``. Raises PluginLoadError.
 
-    Raises PluginLoadError.
+    Runs the plugin's module: it may take long, so it may be called in any thread.
     """
-    if registration.command.startswith(_PYTHON):
-        plugin = _instantiate(registration, _imported_class(registration))
-    else:
-        plugin = _instantiate(registration, _class_of_file(registration, folder))
+    if not is_command(registration.command):
+        raise PluginLoadError(registration.name, f"{registration.command!r} is no plugin", COMMAND_REMEDY)
+    if not registration.command.startswith(_PYTHON):
+        return _class_of_file(registration, folder)
+    if registration.checksum:
+        problem = "has a checksum, but no one file that it could be of"
+        raise PluginLoadError(registration.name, problem, "leave checksum empty, or name a .py file")
+    return _imported_class(registration)
+
+
+def make_plugin(registration: PluginRegistration, kind: type[BasePlugin[Any]]) -> BasePlugin[Any]:
+    """The plugin of this class, with its configuration validated and set; raises PluginLoadError."""
+    plugin = _instantiate(registration, kind)
     plugin.config = _config(registration, plugin)
     return plugin
 
@@ -55,6 +64,7 @@ def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BaseP
     path = (folder / file_name).resolve()
     if not path.is_file():
         raise PluginLoadError(registration.name, f"there is no file {path}", "correct `command`")
+    _check_sum(registration, path)
     module = _run_file(registration, path)
     if class_name:
         return _class_in(registration, module, class_name)
@@ -71,6 +81,13 @@ def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BaseP
         problem = f"{path} has {len(own)} plugins ({names})"
         raise PluginLoadError(registration.name, problem, f"name one: command: {file_name}:ClassName")
     return own[0]
+
+
+def _check_sum(registration: PluginRegistration, path: Path) -> None:
+    expected = registration.checksum.removeprefix("sha256:")
+    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+        problem = f"{path} is not the file whose SHA-256 is its checksum"
+        raise PluginLoadError(registration.name, problem, "find out who changed the file, or correct `checksum`")
 
 
 def _run_file(registration: PluginRegistration, path: Path) -> ModuleType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -12,6 +13,8 @@ HookType = Literal["pre_auth", "post_auth", "response", "on_response"]
 """What an operator may restrict a plugin to; ``response`` and ``on_response`` are one."""
 
 OnFailure = Literal["closed", "open"]
+
+COMMAND_REMEDY = "write python://package.module:Class or the path of a .py file"
 
 _HOOKS_OF_TYPE: dict[HookType, tuple[Hook, ...]] = {
     "pre_auth": ("pre_auth",),
@@ -40,6 +43,8 @@ class PluginRegistration(BaseModel):
     """What LLMs attach it by, and what events and logs call it."""
     command: str
     """``python://package.module:Class``, or the path of a ``.py`` file (``path.py:Class`` where it has several)."""
+    checksum: Annotated[str, Field(pattern=r"^((sha256:)?[0-9a-f]{64})?$")] = ""
+    """SHA-256 of the ``.py`` file, in hex; a file that has another is not run."""
     hook_types: tuple[HookType, ...] = ()
     """Empty is every hook that the plugin implements."""
     config: dict[str, Any] = {}
@@ -64,17 +69,34 @@ class PluginRegistration(BaseModel):
     @classmethod
     def command_is_known(cls, value: str) -> str:
         """Other schemes belong to later versions; a bare name is nothing."""
-        scheme, found, _ = value.partition("://")
-        path, _, _ = value.partition(":")
-        if (found and scheme == "python" and ":" in value[len("python://") :]) or (not found and path.endswith(".py")):
-            return value
-        message = f"{value!r} is no plugin; write python://package.module:Class or the path of a .py file"
-        raise ValueError(message)
+        if not is_command(value):
+            message = f"{value!r} is no plugin; {COMMAND_REMEDY}"
+            raise ValueError(message)
+        return value
 
     def wants(self, hook: Hook) -> bool:
         """Whether the operator lets the plugin act at this hook."""
-        return not self.hook_types or any(hook in _HOOKS_OF_TYPE[kind] for kind in self.hook_types)
+        return not self.hook_types or any(hook in _HOOKS_OF_TYPE.get(kind, ()) for kind in self.hook_types)
 
     def fails_open(self, hook: Hook) -> bool:
         """Whether an exchange goes on without the plugin when it fails at this hook."""
         return (self.on_failure or _ON_FAILURE[hook]) == "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One life of a plugin, which some LLMs share: loaded once, and again when anything here changes."""
+
+    key: str
+    """Which instance this is, whatever it is made of now."""
+    registration: PluginRegistration
+    revision: int = 0
+    """Another number is another life, though all else is equal."""
+
+
+def is_command(command: str) -> bool:
+    """Whether this is a plugin's command, of those that this version knows."""
+    scheme, found, _ = command.partition("://")
+    path, _, _ = command.partition(":")
+    is_python = bool(found) and scheme == "python" and ":" in command[len("python://") :]
+    return is_python or (not found and path.endswith(".py"))

@@ -99,7 +99,7 @@ def test_a_taken_port_is_one_line(bench: Bench) -> None:
     """No traceback: the remedy is in the message."""
     bench.ends_with = PortTakenError("cannot listen on 127.0.0.1:9464; set server.port")
     result = bench.collect()
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr == "cannot listen on 127.0.0.1:9464; set server.port\n"
 
 

@@ -7,20 +7,30 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from gateway.access.credentials import Credentials
+from gateway.access.host_share import HostShare, share_of
+from gateway.access.shared_table import SharedTable
 from gateway.assembly import WorkerParts, assemble
+from gateway.control.entities import Entities
+from gateway.control.file_entities import entities_of
+from gateway.endpoints import make_application
 from gateway.listener import WorkerServer, listen
 from gateway.plugins import WorkerPlugins
 from gateway.recording.inflight import InFlightFile
 from gateway.settings import Settings
-from gateway.sweep import INTERVAL_SECONDS
+from gateway.snapshot import Snapshot, SnapshotHolder
+from gateway.snapshot_builder import build_snapshot
+from gateway.sweep import INTERVAL_SECONDS, Sweep
 from gateway.telemetry import GatewayMetrics
 from schemas.events import Kind
 from sluice.eventlog.interface import Boot
+from tests.gateway.access.memory_ledger import MemoryLedger
 from tests.gateway.memory_log import MemoryLog
 
 TOKEN, STRANGER = "flow-token", "stranger-token"
@@ -55,6 +65,21 @@ def settings_of(base_url: str, **sections: Any) -> Settings:
     return Settings.model_validate(tree)
 
 
+def snapshot_of(settings: Settings) -> Snapshot:
+    """What a settings tree configures, without its plugins."""
+    entities = entities_of(settings)
+    llms = {llm.id: replace(llm, attachments=()) for llm in entities.llms.values()}
+    return build_snapshot(replace(entities, llms=llms))
+
+
+async def started_plugins(settings: Settings, folder: Path, entities: Entities | None = None) -> WorkerPlugins:
+    """The plugins of a settings tree, serving."""
+    entities = entities or entities_of(settings)
+    plugins = WorkerPlugins()
+    await plugins.start(settings, folder, entities.llms, entities.plugins)
+    return plugins
+
+
 class Flow:
     """A running gateway."""
 
@@ -64,6 +89,9 @@ class Flow:
         self.parts = parts
         self.inflight = inflight
         self.metrics: GatewayMetrics
+        self.credentials: Credentials
+        self.ledger: MemoryLedger
+        self.share: HostShare
         self.client = httpx.AsyncClient(
             base_url=url, timeout=SECONDS, headers={"authorization": f"Bearer {TOKEN}"}, trust_env=False
         )
@@ -90,9 +118,13 @@ class Flow:
 async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator[Flow]:
     """Serve until the test is over."""
     settings = settings_of(base_url, **sections)
-    metrics, log, plugins = GatewayMetrics(), MemoryLog(), WorkerPlugins()
+    metrics, log = GatewayMetrics(), MemoryLog()
     inflight = InFlightFile(folder / "inflight", settings.gateway.max_in_flight)
-    await plugins.start(settings, folder)
+    entities = entities_of(settings)
+    plugins = await started_plugins(settings, folder, entities)
+    table, ledger = SharedTable(folder / "access", "w0", max_rows=1024), MemoryLedger()
+    share = share_of(settings, table, ledger, metrics)
+    credentials = Credentials()
     parts = assemble(
         settings,
         log=log,
@@ -100,10 +132,12 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
         inflight=inflight,
         mark=lambda: (1, 0),
         event_ids_since=lambda _: (),
-        plugins=plugins,
+        snapshots=SnapshotHolder(build_snapshot(entities, plugins.chains)),
+        credentials=credentials,
+        share=share,
+        sweep=Sweep(settings.gateway.drain_timeout_seconds),
         metrics=metrics,
-        ready=list,
-        render_metrics=metrics.registry.render,
+        application=make_application(list, metrics.registry.render),
     )
     stop = asyncio.Event()
 
@@ -115,10 +149,12 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
     with listen("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         flow = Flow(url, log, parts, inflight)
-        flow.metrics = metrics
+        flow.credentials = credentials
+        flow.metrics, flow.ledger, flow.share = metrics, ledger, share
         async with asyncio.TaskGroup() as tasks:
             serving = tasks.create_task(WorkerServer(settings.gateway, parts.app, metrics, listener).serve(stop))
             sweeping = tasks.create_task(sweep())
+            keeping = tasks.create_task(share.keeper.run())
             try:
                 yield flow
             finally:
@@ -127,8 +163,11 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
                 stop.set()
                 await asyncio.wait([serving])
                 sweeping.cancel()
+                keeping.cancel()
     await parts.client.close()
     await plugins.close()
+    await share.keeper.close()
+    table.close()
     inflight.close()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,6 +106,30 @@ def test_an_exchange_begins_with_what_the_head_says() -> None:
     assert (exchange.outcome, exchange.llm, exchange.traceparent, exchange.trace_id) == (None, None, "", "")
 
 
+@pytest.mark.parametrize(
+    ("proxies", "lines", "address"),
+    [
+        ((), [b"198.51.100.9"], "192.0.2.1"),
+        (("10.0.0.0/8",), [b"198.51.100.9"], "192.0.2.1"),
+        (("192.0.2.0/24",), [b"203.0.113.5, 198.51.100.9"], "198.51.100.9"),
+        (("192.0.2.0/24",), [b"198.51.100.9", b"203.0.113.5"], "203.0.113.5"),
+        (("192.0.2.0/24",), [b"\xff"], "192.0.2.1"),
+        (("192.0.2.0/24",), [], "192.0.2.1"),
+    ],
+)
+def test_a_proxy_that_is_trusted_says_who_the_client_is(
+    proxies: tuple[str, ...], lines: list[bytes], address: str
+) -> None:
+    """The last of all its lines; nobody else is believed."""
+    settings = GatewaySettings(trusted_proxies=proxies)
+    scope = {
+        "headers": [(b"x-forwarded-for", line) for line in lines],
+        "client": ("192.0.2.1", 5), "method": "GET", "query_string": b"", CONNECTION: Connection(),
+    }  # fmt: skip
+    exchange = Acceptor(settings, lambda: SNAPSHOT, Any, Sweep(1)).open(ROUTE, scope)  # type: ignore[arg-type]
+    assert exchange.remote_addr == address
+
+
 def test_the_connection_tells_its_exchange() -> None:
     """It is told whom it serves before anything is read."""
     served: list[Exchange] = []
@@ -172,6 +197,33 @@ async def test_a_body_that_says_it_is_too_large_is_not_read(door: Door) -> None:
     for length in (b"11", b"9" * 30):
         with pytest.raises(RequestTooLarge, match=r"10 bytes \(gateway\.max_request_bytes\)"):
             await door.accept(receiving(), headers=[(b"content-length", length)])
+
+
+@pytest.mark.parametrize(
+    ("own", "limit", "key"),
+    [(4, 4, "the LLM's max_request_bytes"), (LIMIT + 1, LIMIT, "gateway.max_request_bytes"),
+     (0, LIMIT, "gateway.max_request_bytes")],
+)  # fmt: skip
+async def test_an_llm_has_a_limit_of_its_own(tmp_path: Path, own: int, limit: int, key: str) -> None:
+    """The smaller one holds, and is named; a body that says it is too large is not read for it either."""
+    llm = dataclasses.replace(SNAPSHOT.llms_by_slug["demo"], max_request_bytes=own)
+    snapshot = dataclasses.replace(SNAPSHOT, llms_by_slug={"demo": llm})
+    door = Door(tmp_path)
+    door.acceptor = Acceptor(GatewaySettings(max_request_bytes=LIMIT), lambda: snapshot, door.recorder, door.sweep)
+    exchange = an_exchange()
+    await door.acceptor.accept(exchange, receiving(b"x" * limit))
+    door.recorder.close(exchange)
+    cases: list[tuple[Receive, list[tuple[bytes, bytes]]]] = [
+        (receiving(), [(b"content-length", b"%d" % (limit + 1))]),
+        (receiving(b"x" * (limit + 1)), []),
+        (receiving(b"x" * limit, b"x", b"x"), []),
+    ]
+    for receive, headers in cases:
+        exchange = an_exchange(headers=headers)
+        with pytest.raises(RequestTooLarge) as caught:
+            await door.acceptor.accept(exchange, receive)
+        assert caught.value.message == f"the request body is larger than {limit} bytes ({key})"
+        door.recorder.close(exchange)
 
 
 async def test_a_body_that_never_ends_is_given_up_at_the_limit(door: Door) -> None:
@@ -341,7 +393,7 @@ def test_a_path_that_says_how_to_answer_is_meant(intent: Intent, body: bytes, co
 def test_a_stream_is_refused_where_plugins_read_whole_answers() -> None:
     """Before the vendor is called."""
     chains = Chains(response_body=Chain("response_body", (None,), Limits()))  # type: ignore[arg-type]
-    llm = Llm(**{name: getattr(LLM, name) for name in Llm.__slots__} | {"chains": chains})
+    llm = dataclasses.replace(LLM, chains=chains)
     with pytest.raises(RequestInvalid) as caught:
         understood(b'{"model":"gpt","stream":true}', llm=llm)
     assert caught.value.code == "stream_refused"

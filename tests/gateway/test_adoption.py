@@ -9,23 +9,32 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import adoption as adoption_module
+from gateway.access.budget_rows import Budget, BudgetRows
+from gateway.access.host_lock import HostLock
+from gateway.access.ledger import APP, Slice
+from gateway.access.settlement import Settlements, Worth
+from gateway.access.shared_table import SharedTable, table_folder
 from gateway.adoption import Adopter, worker_name
 from gateway.recording.inflight import FILE_NAME, InFlightFile
-from gateway.recording.recovery import recover
+from gateway.recording.recovery import ChargeRule, recover
 from gateway.telemetry import GatewayMetrics
 from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.places import collector_journal, gateway_journal
-from tests.gateway.flow import settings_of
+from tests.gateway.access.memory_ledger import MemoryLedger
+from tests.gateway.flow import settings_of, snapshot_of
 from tests.gateway.recording.test_inflight import in_flight
 from tests.sluice.eventlog.journal.making import TOPICS, begun, exchange, ids_in
 
 
-def adopter(data_dir: Path, *, workers: int = 1, **sections: Any) -> tuple[Adopter, GatewayMetrics]:
+def adopter(
+    data_dir: Path, *, workers: int = 1, ledger: MemoryLedger | None = None, **sections: Any
+) -> tuple[Adopter, GatewayMetrics]:
     """One in worker w0 of gateway-1."""
     settings = settings_of("http://127.0.0.1:9/v1", data_dir=str(data_dir), gateway={"workers": workers}, **sections)
     metrics = GatewayMetrics()
     own = gateway_journal(data_dir, "gateway-1", "w0")
-    return Adopter(settings, TOPICS, own, metrics), metrics
+    rule = ChargeRule("reserved", snapshot_of(settings).prices)
+    return Adopter(settings, TOPICS, own, metrics, rule, ledger), metrics
 
 
 async def orphan(directory: Path, *, cut: int = 0) -> list[str]:
@@ -149,3 +158,27 @@ async def test_with_kafka_a_journal_is_relayed_before_it_is_let_go(
     assert relayed == []
     await adopter(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1"})[0].look()
     assert relayed == [directory]
+
+
+@pytest.mark.parametrize("is_held_elsewhere", [False, True])
+async def test_what_another_gateway_held_of_budgets_goes_back(tmp_path: Path, is_held_elsewhere: bool) -> None:
+    """It was renamed, or is gone: spent is reported, the rest returned; not while somebody keeps its host."""
+    directory = gateway_journal(tmp_path, "old-name", "w0")
+    await orphan(directory)
+    table = SharedTable(table_folder(directory), "w0")
+    rows, ledger = BudgetRows(table), MemoryLedger(fraction=1.0)
+    budget = Budget((APP, 1, 0, 0), 1 << 60, 1000)
+    told = Slice(budget.key, budget.period_end, 1000, 0, 0, 0, 0, 0, 0, needed_nanos=1, least_nanos=1)
+    (answer,) = ledger.report_now(table.host, [told])
+    rows.take_note(budget.key, budget.period_end, answer)
+    held = rows.hold([budget], 70)
+    assert isinstance(held, tuple)
+    Settlements(table).settle("01900000-0000-7000-8000-000000000001", held, 70, Worth(70), lambda: None)
+    keeper = HostLock(table.folder / "keeper")
+    if is_held_elsewhere:
+        assert keeper.try_to_keep()
+    assert await adopter(tmp_path, ledger=ledger)[0].look() == 1
+    part = ledger.parts[budget.key][table.host]
+    assert (part.spent, part.given) == ((0, 1000) if is_held_elsewhere else (70, 70))
+    keeper.close()
+    table.close()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trustme
 
-from gateway.assembly import SnapshotHolder, make_client
+from gateway.assembly import make_client
 from gateway.errors import UpstreamUnreachable
 from gateway.settings import UpstreamSettings
 from gateway.snapshot import Snapshot
@@ -18,23 +18,10 @@ from gateway.upstreams.aiohttp_client import AiohttpClient
 from gateway.upstreams.client import Timeouts, UpstreamClient, UpstreamRequest
 from gateway.upstreams.http1 import LeanClient
 from sluice.dev.vendor import MockVendor
-from sluice.money.prices import PriceTable
 from tests.contracts.scripted_upstream import SECONDS, Peer, ScriptedUpstream
 from tests.gateway.flow import running
-from tests.gateway.test_exchange import a_snapshot
 
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
-def test_a_snapshot_is_the_one_that_holds_now() -> None:
-    """Who holds the one before keeps it as it was."""
-    first, second = a_snapshot()[0], Snapshot({}, {}, {}, PriceTable([]))
-    holder = SnapshotHolder(first)
-    before = holder.get()
-    holder.replace(second)
-    assert holder.get() is second
-    assert before is first
-    assert "demo" in before.llms_by_slug
 
 
 async def test_a_new_snapshot_holds_from_the_next_request_on(mock_vendor: MockVendor, tmp_path: Path) -> None:
@@ -44,7 +31,7 @@ async def test_a_new_snapshot_holds_from_the_next_request_on(mock_vendor: MockVe
             slow = tasks.create_task(flow.post(script="delay_ms=100"))
             while not mock_vendor.requests:  # noqa: ASYNC110 - the vendor is a server of its own
                 await asyncio.sleep(0.002)
-            flow.parts.snapshots.replace(Snapshot({}, {}, {}, PriceTable([])))
+            flow.parts.snapshots.replace(Snapshot())
             refused = await flow.post()
             assert not slow.done()
         assert (refused.status_code, slow.result().status_code) == (404, 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import re
 import socket
@@ -16,11 +17,14 @@ from typer.testing import CliRunner, Result
 
 from gateway import workers as workers_module
 from gateway.command import check, load, register
+from gateway.control.errors import ControlDatabaseError
 from gateway.errors import PortTakenError
+from gateway.listener import Listeners
 from gateway.settings import Settings
 from sluice.commands import Commands
 from sluice.eventlog.interface import CommitFailedError
 from sluice.plugin_host.errors import PluginLoadError
+from sluice.secrets import SecretError
 from sluice.settings import SettingsError
 
 Started = list[tuple[Settings, Path, Any]]
@@ -48,8 +52,11 @@ def what_is_started(monkeypatch: pytest.MonkeyPatch) -> Started:
     def run_gateway(settings: Settings, config: Path, options: list[str]) -> None:
         found.append((settings, config, options))
 
-    def run_worker(settings: Settings, config: Path, name: str, listener: socket.socket, parent: int) -> None:
-        found.append((settings, config, (name, listener.getsockname()[1], parent)))
+    def run_worker(settings: Settings, config: Path, name: str, listeners: Listeners, parent: int) -> None:
+        sockets = [each for each in (listeners.gateway, listeners.control) if each is not None]
+        found.append((settings, config, (name, [each.getsockname()[1] for each in sockets], parent)))
+        for each in sockets:
+            each.close()
 
     monkeypatch.setattr(workers_module, "run_gateway", run_gateway)
     monkeypatch.setattr(workers_module, "run_worker", run_worker)
@@ -65,9 +72,9 @@ def config_file(tmp_path: Path) -> Path:
 
 
 def test_commands_settings_and_check_are_registered() -> None:
-    """Two commands; whatever is no collectors' file is the gateway's to validate."""
+    """All of them; whatever is no collectors' file is the gateway's to validate."""
     made = commands()
-    assert [each.name for each in made.app.registered_commands] == ["token", "gateway"]
+    assert [each.name for each in made.app.registered_commands] == ["token", "gateway", "import"]
     (tree,) = made.settings
     assert (tree.name, tree.load) == ("gateway", load)
     assert tree.recognises({})
@@ -116,11 +123,22 @@ def test_options_have_the_bounds_of_the_file(config: Path, started: Started, arg
 
 def test_a_worker_takes_the_socket_that_it_was_given(config: Path, started: Started) -> None:
     """By its number, and it knows its name and who started it."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port, number = listener.getsockname()[1], listener.detach()
-        result = run("gateway", "-c", str(config), "--worker", "w1", "--listener", str(number), "--parent", "7")
+    one, other = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+    ports = [one.getsockname()[1], other.getsockname()[1]]
+    given = ["--listener", str(one.detach()), "--control-listener", str(other.detach())]
+    result = run("gateway", "-c", str(config), "--worker", "w1", *given, "--parent", "7")
     assert result.exit_code == 0
-    assert started[0][2] == ("w1", port, 7)
+    assert started[0][2] == ("w1", ports, 7)
+
+
+def test_the_openapi_document_needs_no_gateway(started: Started) -> None:
+    """It is printed whole, as JSON, and nothing is started."""
+    printed = run("gateway", "--openapi")
+    assert printed.exit_code == 0
+    document = json.loads(printed.output)
+    assert document["openapi"].startswith("3.1")
+    assert "/llms" in document["paths"]
+    assert started == []
 
 
 def test_hidden_options_are_not_shown() -> None:
@@ -136,6 +154,8 @@ def test_hidden_options_are_not_shown() -> None:
     [
         PortTakenError("127.0.0.1:9000 is taken; set gateway.port"),
         PluginLoadError("limit", "there is no file", "correct `command`"),
+        ControlDatabaseError("control.database_url: it is away"),
+        SecretError("control.secret_key: is too short"),
         CommitFailedError("no segment can be begun"),
     ],
 )

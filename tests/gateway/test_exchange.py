@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from gateway.exchange import Exchange
 from gateway.routes import Route
-from gateway.snapshot import Llm, Snapshot, build_snapshot
+from gateway.snapshot import Llm, Snapshot
 from schemas.events import Attempt
-from tests.gateway.flow import settings_of
+from tests.gateway.flow import settings_of, snapshot_of
 
 
 class Connection:
@@ -97,7 +97,7 @@ def an_attempt(*, may_be_billed: bool = True) -> Attempt:
 
 def a_snapshot(**sections: Any) -> tuple[Snapshot, Llm]:
     """The configuration of the flow's tests, and its LLM."""
-    snapshot = build_snapshot(settings_of("http://127.0.0.1:9/v1", **sections), {})
+    snapshot = snapshot_of(settings_of("http://127.0.0.1:9/v1", **sections))
     return snapshot, snapshot.llms_by_slug["demo"]
 
 

@@ -15,7 +15,7 @@ from gateway.headers import (
     upstream_headers,
 )
 from gateway.upstreams.client import Headers
-from tests.gateway.test_exchange import an_exchange
+from tests.gateway.test_exchange import a_snapshot, an_exchange
 
 KEY: Headers = [(b"authorization", b"Bearer vendor-key")]
 HOP_BY_HOP = (
@@ -38,6 +38,16 @@ def to_vendor(headers: Headers, **values: str) -> Headers:
 def to_client(headers: Headers) -> Headers:
     """What the client gets of a vendor's headers."""
     return downstream_headers(an_exchange(), headers)
+
+
+def test_a_client_is_told_which_other_llm_answered() -> None:
+    """In our header alone: a vendor's own of that name is dropped."""
+    _, llm = a_snapshot()
+    exchange = an_exchange()
+    assert b"x-sluice-llm" not in dict(downstream_headers(exchange, [(b"x-sluice-llm", b"forged")]))
+    exchange.served_by = llm
+    headers = downstream_headers(exchange, [(b"x-sluice-llm", b"forged")])
+    assert [value for name, value in headers if name == b"x-sluice-llm"] == [b"demo"]
 
 
 def test_the_first_value_of_a_header() -> None:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from gateway.control.file_entities import entities_of
 from gateway.exchange import Exchange
 from gateway.hooks import Hooks, plugin_refusal
-from gateway.plugins import WorkerPlugins
 from gateway.snapshot import Llm
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 from sluice.sdk import (
@@ -27,7 +27,7 @@ from sluice.sdk import (
     ResponseWriteRequest,
     ResponseWriteResponse,
 )
-from tests.gateway.flow import settings_of
+from tests.gateway.flow import settings_of, started_plugins
 from tests.gateway.recording.test_recorder import APP
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
@@ -106,10 +106,13 @@ async def chained(*names: str, **registration: Any) -> AsyncIterator[tuple[Llm, 
     plugins = [{"id": at, "name": name, "command": command + name, **registration} for at, name in enumerate(names, 1)]
     llm = {"id": 1, "slug": "demo", "base_url": "http://127.0.0.1:9/v1", "plugins": list(names)}
     apps = [{"id": 1, "name": "tests"}, {"id": 2, "name": "stranger"}]
-    host = WorkerPlugins()
-    await host.start(settings_of("http://127.0.0.1:9", plugins=plugins, llms=[llm], apps=apps), Path())
+    settings = settings_of("http://127.0.0.1:9", plugins=plugins, llms=[llm], apps=apps)
+    entities = entities_of(settings)
+    host = await started_plugins(settings, Path(), entities)
+    chains = host.chains(entities.llms[1])
+    assert chains
     try:
-        yield dataclasses.replace(a_snapshot()[1], chains=host.chains()["demo"]), Hooks()
+        yield dataclasses.replace(a_snapshot()[1], chains=chains), Hooks()
     finally:
         await host.close()
 

@@ -12,11 +12,13 @@ from gateway import outcomes
 from gateway.outcomes import (
     AuthFailed,
     Blocked,
+    BudgetExceeded,
     ClientGone,
     EventLogUnavailable,
     Outcome,
     Overloaded,
     PluginBroke,
+    RateLimited,
     Refusal,
     RequestInvalid,
     RequestTooLarge,
@@ -89,6 +91,29 @@ def test_what_passes_says_when_to_come_back(kind: type[Refusal]) -> None:
     ((name, seconds),) = kind("later").headers
     assert name == b"retry-after"
     assert int(seconds) > 0
+
+
+def test_who_is_too_fast_is_told_how_fast_and_when() -> None:
+    """429 with the four numbers that SDKs read; the connection goes on."""
+    refusal = RateLimited("slower", limit=60, remaining=3, reset_seconds=60, retry_after_seconds=7)
+    assert (refusal.status, refusal.outcome, refusal.close) == (429, "rate_limited", False)
+    assert refusal.headers == (
+        (b"retry-after", b"7"),
+        (b"x-ratelimit-limit", b"60"),
+        (b"x-ratelimit-remaining", b"3"),
+        (b"x-ratelimit-reset", b"60"),
+    )
+
+
+def test_a_spent_budget_is_not_for_trying_again() -> None:
+    """403, without a ``Retry-After``: an SDK would only repeat it."""
+    refusal = BudgetExceeded("Budget limit exceeded")
+    assert (refusal.status, refusal.outcome, refusal.code, refusal.headers) == (
+        403,
+        "budget_exceeded",
+        "budget_exceeded",
+        (),
+    )
 
 
 @pytest.mark.parametrize(

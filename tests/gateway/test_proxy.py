@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.access.credentials import hash_token
 from gateway.asgi import CONNECTION, Message
 from gateway.exchange import Exchange
 from gateway.recording.events import EventBuilder
 from schemas.codec import EncodedEvent
 from schemas.events import KINDS, Kind
+from sluice.clock import at_micros
 from sluice.dev.vendor import MockVendor
 from sluice.eventlog.interface import CommitFailedError
-from tests.gateway.flow import SECONDS, STRANGER, Flow, chat_request, raw, running
+from tests.gateway.flow import SECONDS, STRANGER, TOKEN, Flow, chat_request, raw, running
 from tests.gateway.test_exchange import Connection
 
 ALL: tuple[Kind, ...] = KINDS
@@ -397,3 +400,43 @@ async def test_a_client_that_does_not_take_its_last_byte_is_given_up(mock_vendor
         flow.parts.sweep.run_once(time.monotonic() + 3_600)
         assert connection.aborted == 1
         serving.cancel()
+
+
+async def test_plugins_of_an_app_see_its_exchanges_alone(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """On the very same LLM, with the next request after they are attached; another app's go on as before."""
+    apps = [{"id": at, "name": f"app {at}", "llms": ["demo"]} for at in (1, 2)]
+    async with running(tmp_path, mock_vendor.url, apps=apps) as flow:
+        snapshot = flow.parts.snapshots.get()
+        demo = snapshot.llms_by_slug["demo"]
+        own = dataclasses.replace(demo, chains=snapshot.llms_by_slug["blockpostauth"].chains)
+        seen = dataclasses.replace(demo, by_app={2: own})
+        flow.parts.snapshots.replace(dataclasses.replace(snapshot, llms_by_slug={"demo": seen}, llms_by_id={1: seen}))
+        assert (await flow.post()).status_code == 200
+        assert (await flow.post(headers=OTHER_APP)).status_code == 403
+        events = await flow.recorded(2)
+    assert (events["proxy_log"]["outcome"], events["proxy_log"]["app_id"]) == ("blocked_post_auth", 2)
+    assert len(mock_vendor.requests) == 1
+
+
+async def test_an_llm_without_its_key_is_not_called(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """502, which says that its configuration is not complete; where the key was looked for is no client's business."""
+    llm = {"id": 1, "slug": "demo", "base_url": mock_vendor.url, "api_key": "env:NOBODY_SETS_THIS"}
+    apps = [{"id": 1, "name": "tests", "llms": ["demo"]}]
+    tokens = [{"app": 1, "sha256": hash_token(TOKEN)}]
+    async with running(tmp_path, mock_vendor.url, llms=[llm], apps=apps, tokens=tokens, plugins=[]) as flow:
+        answer = await flow.post()
+        events = await flow.recorded()
+    assert (answer.status_code, events["proxy_log"]["outcome"]) == (502, "upstream_unreachable")
+    assert "LLM 'demo' cannot be called" in answer.text
+    assert "NOBODY_SETS_THIS" not in answer.text
+    assert len(mock_vendor.requests) == 0
+
+
+async def test_a_token_s_last_use_is_remembered(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """By the worker, for whoever writes it down."""
+    async with running(tmp_path, mock_vendor.url) as flow:
+        await flow.post()
+        events = await flow.recorded()
+        token = flow.parts.snapshots.get().tokens[hash_token(TOKEN)]
+        used = {token_id: at_micros(micros) for token_id, micros in flow.credentials.take_used().items()}
+        assert used == {token.id: events["proxy_log"]["occurred_at"]}

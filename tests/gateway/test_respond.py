@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import random
 import zlib
@@ -14,11 +15,16 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from gateway.hooks import Hooks
+from gateway.respond import Responder
+from gateway.settings import GatewaySettings
+from gateway.transfer import BrokenAnswer
 from sluice.dev.vendor import MockVendor
 from sluice.eventlog.interface import CommitFailedError
 from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
 from tests.contracts.scripted_upstream import Peer, ScriptedUpstream
 from tests.gateway.flow import Flow, running
+from tests.gateway.test_exchange import Upstream, a_snapshot, an_exchange
 
 PLAIN = b'{"model":"gpt-4o","choices":[{}],"usage":{"prompt_tokens":10,"completion_tokens":5}}'
 FRAMES = (
@@ -181,6 +187,119 @@ async def test_an_answer_beyond_the_bound_is_the_client_s_alone(tmp_path: Path) 
         got = await ask(flow, slug="changebody")
         assert (got.status, got.log["outcome"], got.log["partial"]) == (502, "upstream_error", True)
         assert b"gateway.max_response_bytes" in got.body
+
+
+def limited(base_url: str, max_response_bytes: int) -> dict[str, Any]:
+    """LLMs that allow so many bytes; one of them with a body hook."""
+    llm = {"base_url": base_url, "max_response_bytes": max_response_bytes}
+    llms = [{"id": 1, "slug": "demo", **llm}, {"id": 2, "slug": "changebody", "plugins": ["ChangeBody"], **llm}]
+    apps = [{"id": 1, "name": "tests", "llms": ["demo", "changebody"]}, {"id": 2, "name": "stranger"}]
+    return {"llms": llms, "apps": apps}
+
+
+@contextlib.asynccontextmanager
+async def serving_at_most(folder: Path, max_response_bytes: int, client: str) -> AsyncIterator[tuple[Flow, Vendor]]:
+    """A gateway whose LLMs have a ``max_response_bytes`` of their own."""
+    vendor = Vendor()
+    async with ScriptedUpstream(vendor.serve) as upstream:
+        url = f"http://{upstream.origin.host}:{upstream.origin.port}/v1"
+        sections = limited(url, max_response_bytes)
+        async with running(folder, url, **sections, gateway={"upstream": {"client": client}}) as flow:
+            yield flow, vendor
+
+
+async def refused(flow: Flow, **options: Any) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
+    """An exchange that ends by the limit: what the client got, its proxy log and analytics."""
+    count, got = len(flow.log.exchanges) + 1, b""
+    with contextlib.suppress(*BROKEN):
+        path = f"/llm/call/{options.pop('slug', 'demo')}/chat/completions"
+        async with flow.client.stream("POST", path, json={"model": "gpt-4o", "messages": [], **options}) as answer:
+            async for chunk in answer.aiter_raw():
+                got += chunk
+            assert answer.status_code == 502
+    events = await flow.recorded(count)
+    log = events["proxy_log"]
+    assert (log["outcome"], log["error_kind"], log["partial"]) == ("upstream_error", "response_too_large", True)
+    return got, log, events["analytics"]
+
+
+CLIENTS = pytest.mark.parametrize("client", ["lean", "aiohttp"])
+
+
+@CLIENTS
+async def test_an_llm_s_own_bound_passes_what_fits_it(tmp_path: Path, client: str) -> None:
+    """To the byte: whole, chunked and streamed."""
+    stream = FRAMES + USAGE + DONE
+    async with serving_at_most(tmp_path, max(len(PLAIN), len(stream)), client) as (flow, vendor):
+        for framing in ("length", "chunked", "eof"):
+            vendor.answer(PLAIN, "content-type: application/json", framing=framing, cuts=3)
+            assert (await ask(flow)).body == PLAIN
+            vendor.answer(stream, "content-type: text/event-stream", framing=framing, cuts=3)
+            assert (await ask(flow, stream=True)).body == FRAMES + DONE
+
+
+@CLIENTS
+async def test_an_answer_that_says_it_is_too_large_is_refused_whole(tmp_path: Path, client: str) -> None:
+    """502 before any of it is out, with a code; it may have been charged."""
+    async with serving_at_most(tmp_path, len(PLAIN) - 1, client) as (flow, vendor):
+        for content_type in ("application/json", "text/event-stream"):
+            for slug in ("demo", "changebody"):
+                vendor.answer(PLAIN, f"content-type: {content_type}", framing="length")
+                got, log, analytics = await refused(flow, slug=slug)
+                assert b'"code":"response_too_large"' in got
+                assert b"max_response_bytes" in got
+                assert (log["response_code"], log["upstream_status"]) == (502, 200)
+                assert (analytics["cost_status"], analytics["response_tokens"]) == ("estimated", 0)
+
+
+async def test_no_vendor_goes_on_with_an_answer_that_is_too_large() -> None:
+    """Its connection is closed with the refusal: nobody will read what it still sends."""
+    _, llm = a_snapshot()
+    answer = Upstream()
+    answer.headers = [(b"content-length", b"11")]
+    responder = Responder(GatewaySettings(), Hooks(), None)  # type: ignore[arg-type]
+    exchange = an_exchange()
+    with pytest.raises(BrokenAnswer, match="larger than 10 bytes"):
+        await responder.respond(exchange, dataclasses.replace(llm, max_response_bytes=10), answer, None)  # type: ignore[arg-type]
+    assert (answer.aborted, exchange.partial) == (1, True)
+
+
+@CLIENTS
+async def test_an_answer_that_grows_too_large_is_cut(tmp_path: Path, client: str) -> None:
+    """Behind its head the connection is closed without the last byte, and nothing beyond the bound is passed on; what
+    came is charged."""
+    frames = FRAMES * 20
+    async with serving_at_most(tmp_path, len(frames) - 1, client) as (flow, vendor):
+        for content_type, is_stream in (("application/json", False), ("text/event-stream", True)):
+            vendor.answer(frames, f"content-type: {content_type}", cuts=9)
+            got, log, analytics = await refused(flow, stream=is_stream)
+            assert (frames.startswith(got) and len(got) < len(frames)) or b"response_too_large" in got
+            assert (analytics["cost_status"], log["is_stream"]) == ("estimated", is_stream)
+            assert analytics["response_tokens"] > 0
+
+
+async def test_an_answer_a_plugin_reads_is_refused_where_it_grows_too_large(tmp_path: Path) -> None:
+    """None of it is out: 502, as where its length says so."""
+    async with serving_at_most(tmp_path, len(PLAIN) - 1, "lean") as (flow, vendor):
+        vendor.answer(PLAIN, cuts=4)
+        got, _, _ = await refused(flow, slug="changebody")
+        assert b"response_too_large" in got
+
+
+async def test_a_refusal_that_is_too_large_costs_nothing(tmp_path: Path) -> None:
+    """The vendor did no work, however much it says about it."""
+    async with serving_at_most(tmp_path, 10, "lean") as (flow, vendor):
+        vendor.answer(PLAIN, status=400, framing="length")
+        _, _, analytics = await refused(flow)
+        assert (analytics["cost_nanos"], analytics["cost_status"]) == (0, "exact")
+
+
+async def test_a_length_without_a_body_is_not_too_large(tmp_path: Path) -> None:
+    """HEAD: the length is of what a GET would get."""
+    async with serving_at_most(tmp_path, 10, "lean") as (flow, vendor):
+        vendor.pieces = [b"HTTP/1.1 200 OK\r\ncontent-length: 5000\r\n\r\n"]
+        answer = await flow.client.head("/llm/call/demo/models")
+        assert (answer.status_code, answer.headers["content-length"]) == (200, "5000")
 
 
 async def test_a_vendor_s_status_is_passed_on(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from gateway.settings import Settings
-from gateway.snapshot import build_snapshot
 from sluice.settings import SettingsError, load_settings
+from tests.gateway.flow import snapshot_of
 
 LLM = {"id": 1, "slug": "demo", "base_url": "http://vendor/v1"}
 APP = {"id": 1, "name": "tests", "llms": ["demo"]}
@@ -217,4 +217,4 @@ def test_prices_from_different_moments_are_a_history(tmp_path: Path) -> None:
 def test_what_is_valid_becomes_a_snapshot() -> None:
     """The least that serves does."""
     settings = tree(prices=[PRICE], plugins=[PLUGIN])
-    assert set(build_snapshot(settings, {}).llms_by_slug) == {"demo"}
+    assert set(snapshot_of(settings).llms_by_slug) == {"demo"}

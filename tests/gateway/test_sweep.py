@@ -29,8 +29,10 @@ def test_exchanges_are_counted_while_they_are_under_way() -> None:
     sweep.watch(first)
     sweep.watch(second)
     assert sweep.in_flight == 2
+    assert [*map(id, sweep.exchanges)] == [id(first), id(second)]
     sweep.forget(first)
     assert sweep.in_flight == 1
+    assert [*map(id, sweep.exchanges)] == [id(second)]
     sweep.forget(second)
     assert sweep.in_flight == 0
 

@@ -9,18 +9,7 @@ import pytest
 from gateway.telemetry import GatewayMetrics
 from sluice.money.usage import Usage
 from tests.gateway.test_exchange import an_exchange
-from tests.sluice.eventlog.journal.making import begun, exchange
-
-
-class AcknowledgingRelay:
-    """What the metrics ask of a relay."""
-
-    lag_records = 7
-    is_acknowledging = True
-
-    class counters:  # noqa: N801 - an attribute of the real one
-        failures = 2
-        refused = 1
+from tests.sluice.eventlog.journal.making import begun
 
 
 def test_an_exchange_is_counted_by_its_outcome() -> None:
@@ -45,39 +34,6 @@ def test_tokens_and_money_are_counted_where_there_are_any() -> None:
     assert metrics.totals.cost_nanos == 10
 
 
-async def test_the_journal_is_shown_as_it_is(tmp_path: Path) -> None:
-    """Bytes used and left, and records; a gauge follows."""
-    metrics = GatewayMetrics()
-    journal = begun(tmp_path, max_bytes=10 << 20)
-    metrics.observe_log(journal, None)
-    text = metrics.registry.render()
-    assert "sluice_journal_records 0\n" in text
-    journal.write_now(exchange())
-    metrics.observe_log(journal, None)
-    text = metrics.registry.render()
-    assert f"sluice_journal_used_bytes {journal.room.used_bytes}\n" in text
-    assert f"sluice_journal_left_bytes {journal.room.left_bytes}\n" in text
-    assert "sluice_journal_records 3\n" in text
-    assert "sluice_relay_lag_records " not in text.replace("# HELP sluice_relay_lag_records", "").replace(
-        "# TYPE sluice_relay_lag_records", ""
-    )
-    await journal.close()
-
-
-async def test_the_relay_is_shown_where_there_is_one(tmp_path: Path) -> None:
-    """How far behind, what failed, and whether Kafka acknowledges."""
-    metrics = GatewayMetrics()
-    journal = begun(tmp_path)
-    relay = AcknowledgingRelay()
-    metrics.observe_log(journal, relay)  # type: ignore[arg-type]
-    assert (metrics.relay_lag.value(), metrics.relay_failures.value(), metrics.relay_refused.value()) == (7, 2, 1)
-    assert metrics.relay_connected.value() == 1
-    relay.is_acknowledging = False
-    metrics.observe_log(journal, relay)  # type: ignore[arg-type]
-    assert metrics.relay_connected.value() == 0
-    await journal.close()
-
-
 async def test_drops_are_what_was_answered_without_a_record(tmp_path: Path) -> None:
     """By reason, over all networks and errors; nothing observed yet is zero."""
     metrics = GatewayMetrics()
@@ -88,7 +44,7 @@ async def test_drops_are_what_was_answered_without_a_record(tmp_path: Path) -> N
     metrics.commit_failures.add(1, "CommitTimeoutError")
     journal = begun(tmp_path)
     journal.counters.exchanges_dropped, journal.counters.exchanges_undurable = 5, 6
-    metrics.observe_log(journal, None)
+    metrics.log.observe(journal, None)
     assert metrics.drops() == {"refusals_not_recorded": 4, "commits_failed": 2, "dropped": 5, "undurable": 6}
     await journal.close()
 

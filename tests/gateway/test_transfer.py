@@ -76,14 +76,14 @@ class Slow(Connection):
 class Client:
     """A transfer, its exchange, and what was sent."""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, max_response_bytes: int = 0, **values: Any) -> None:
         self.connection = Connection()
         given = {"connection": self.connection, "response_code": 200, "response_headers": [(b"a", b"b")]}
         self.exchange = an_exchange(**{**given, **values})
         self.sent: list[Message] = []
         self.passed: list[int] = []
         own = {"bodies": {"max_bytes": COPY}, "drain_max_bytes": DRAIN, "client_write_timeout_seconds": 9}
-        self.transfer = Transfer(GatewaySettings.model_validate(own), self.exchange, self.send)
+        self.transfer = Transfer(GatewaySettings.model_validate(own), self.exchange, self.send, max_response_bytes)
 
     async def send(self, message: Message) -> None:
         """Keep it."""
@@ -198,6 +198,39 @@ async def test_a_drain_that_took_too_long_ends() -> None:
     with pytest.raises(ClientGone):
         await client.transfer.next(answer)
     assert answer.aborted == 1
+
+
+@pytest.mark.parametrize("is_pumped", [False, True])
+@pytest.mark.parametrize("started", [False, True])
+async def test_an_answer_beyond_its_llm_s_bound_is_cut(is_pumped: bool, started: bool) -> None:
+    """The piece that passes the bound goes nowhere, and the vendor's connection is closed; a bound that is met is none
+    that is passed."""
+    client, answer = Client(max_response_bytes=2 * len(FRAME)), Answer(FRAME, FRAME, FRAME, DONE)
+    if started:
+        await client.transfer.start()
+
+    async def read_all() -> None:
+        while await client.transfer.next(answer):
+            pass
+
+    with pytest.raises(BrokenAnswer) as caught:
+        await (client.pump(answer) if is_pumped else read_all())
+    refusal = caught.value
+    assert (refusal.status, refusal.outcome, refusal.code) == (502, "upstream_error", "response_too_large")
+    assert (refusal.started, client.exchange.partial, answer.aborted, answer.left) == (started, True, 1, [DONE])
+    assert client.exchange.response_bytes == 3 * len(FRAME)
+    assert client.connection.written == ([FRAME, FRAME] if is_pumped else [])
+    refuse(client.exchange, refusal)
+    assert client.exchange.error_kind == "response_too_large"
+
+
+@pytest.mark.parametrize("is_pumped", [False, True])
+async def test_an_answer_too_large_for_who_is_gone_is_his_leaving(is_pumped: bool) -> None:
+    """Nobody is there to be refused."""
+    client, answer = Client(max_response_bytes=3, client_left=True), Answer(b"abcd", b"e")
+    with pytest.raises(ClientGone):
+        await (client.pump(answer) if is_pumped else client.transfer.next(answer))
+    assert (answer.aborted, client.exchange.partial) == (1, True)
 
 
 FAULTS: list[Any] = [

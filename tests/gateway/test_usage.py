@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.exchange import Exchange
 from gateway.upstreams.vendors.dialect import Answer
-from gateway.usage import estimate_tokens, price_exchange, take_answer
+from gateway.usage import abandon, estimate_tokens, price_exchange, take_answer
 from sluice.money.cost import cost_nanos
 from sluice.money.prices import Price
 from sluice.money.usage import Usage
@@ -50,9 +50,10 @@ def test_no_usage_and_no_price_where_nothing_was_called() -> None:
 
 
 def test_an_attempt_that_sent_nothing_costs_nothing() -> None:
-    """A refused connection is no call; one that may be billed among them is enough."""
+    """A refused connection is no call; the last attempt counts, since none is made behind one that may be billed."""
     unreached = [an_attempt(may_be_billed=False)]
     assert priced(attempts=unreached).cost_status == ""
+    assert priced(attempts=[an_attempt(), *unreached]).cost_status == ""
     assert priced(attempts=[*unreached, an_attempt()]).cost_status == "estimated"
 
 
@@ -153,5 +154,56 @@ def test_money_is_never_negative_and_always_has_a_status(
         response_bytes=size, sse_frames=size // 100,
     )  # fmt: skip
     assert (exchange.cost_nanos is not None) == (exchange.cost_status in {"exact", "estimated"})
-    assert (exchange.cost_status != "") == any(billed)
+    assert (exchange.cost_status != "") == any(billed[-1:])
     assert exchange.cost_nanos is None or 0 <= exchange.cost_nanos < 1 << 63
+
+
+def given_up(*, may_be_billed: bool = True, price: Price | None = PRICE) -> Exchange:
+    """An exchange whose first LLM was given up: it was sent 400 bytes, which may be 100 tokens."""
+    exchange = an_exchange(
+        attempts=[an_attempt(may_be_billed=may_be_billed)], model="gpt-4o", price=price, body=b"x" * 400
+    )
+    abandon(exchange)
+    return exchange
+
+
+ASKED = cost_nanos(PRICE, Usage(100, 0))
+
+
+def test_what_was_given_up_is_added_to_what_was_counted() -> None:
+    """The sum is an estimate; tokens are those of whoever answered."""
+    exchange = given_up()
+    exchange.attempts.append(an_attempt())
+    exchange.usage = COUNTED
+    price_exchange(exchange)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000 + ASKED, "estimated")
+    assert exchange.usage == COUNTED
+
+
+def test_what_was_given_up_is_owed_where_nobody_answers() -> None:
+    """Behind it was a vendor that could not be reached, or refused."""
+    for last, status in ((an_attempt(may_be_billed=False), None), (an_attempt(), 503)):
+        exchange = given_up()
+        exchange.attempts.append(last)
+        exchange.upstream_status = status
+        price_exchange(exchange)
+        assert (exchange.cost_nanos, exchange.cost_status) == (ASKED, "estimated")
+
+
+def test_what_was_given_up_for_nothing_leaves_nothing() -> None:
+    """An LLM that was not reached, or refused, owes and is owed nothing: what was counted stays exact."""
+    exchange = given_up(may_be_billed=False)
+    exchange.attempts.append(an_attempt())
+    exchange.usage = COUNTED
+    price_exchange(exchange)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000, "exact")
+
+
+def test_what_was_given_up_without_a_price_makes_a_sum_inexact() -> None:
+    """And where neither has a price there is no sum."""
+    for price, cost, status in ((PRICE, 450_000, "estimated"), (None, None, "unpriced")):
+        exchange = given_up(price=None)
+        exchange.attempts.append(an_attempt())
+        exchange.usage, exchange.price = COUNTED, price
+        price_exchange(exchange)
+        assert (exchange.cost_nanos, exchange.cost_status) == (cost, status)

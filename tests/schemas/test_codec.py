@@ -26,7 +26,7 @@ from schemas.codec import (
     published_schemas,
     split_frame,
 )
-from schemas.encoder import encode_long, encode_text
+from schemas.encoder import encode_bytes, encode_long
 from schemas.events import KINDS, SUFFIXES, Kind
 from tests.schemas.samples import COMMON, EXCHANGE_ID, FIELDS, analytics, budget, common, proxy_log
 
@@ -93,7 +93,7 @@ def test_events_that_do_not_exist_are_not_encoded() -> None:
 def test_the_sequence_is_spliced_behind_the_event_id(kind: Kind, sequence: int) -> None:
     """``value`` is frame, event id, sequence, tail: the tail is the same for every sequence."""
     event = encoded(kind)
-    head = MAGIC + FINGERPRINTS[kind] + encode_text(event.event_id)
+    head = MAGIC + FINGERPRINTS[kind] + encode_bytes(event.event_id.encode())
     assert event.value(sequence) == head + encode_long(sequence) + event.tail
     assert BOOK.decode(event.value(sequence))[1]["sequence"] == sequence
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, SecretStr
 
-from sluice.settings import SettingsError, load_settings, read_document
+from sluice.settings import SettingsError, document_text, load_settings, read_document
 
 
 class Inner(BaseModel):
@@ -102,6 +102,13 @@ def test_what_is_no_settings_file_is_refused(tmp_path: Path, text: str, said: st
     assert said in problems(tmp_path, text)[0]
 
 
+def test_a_line_that_is_no_yaml_is_not_shown(tmp_path: Path) -> None:
+    """A key may stand in it; where it is, is enough."""
+    (problem,) = problems(tmp_path, "name: a\napi_key: [sk-secret\nother: b: c")
+    assert "sk-secret" not in problem
+    assert "in line 3, column" in problem
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """So is one that is no text, and one that is far too large."""
     with pytest.raises(SettingsError, match="cannot be read"):
@@ -113,6 +120,14 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         file.truncate(5 << 20)
     with pytest.raises(SettingsError, match="larger than"):
         read_document(tmp_path / "large")
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    """The same, in the same order, also where YAML would take a text for something else."""
+    document = {"b": "7", "a": [{"text": "no", "n": None, "x": "日本: #\n"}], "1": True}
+    (tmp_path / "written.yaml").write_text(document_text(document))
+    found = read_document(tmp_path / "written.yaml")
+    assert (found, list(found)) == (document, list(document))
 
 
 def test_an_empty_file_is_an_empty_mapping(tmp_path: Path) -> None:

@@ -77,6 +77,10 @@ class Dialect(Protocol):
         """The body with a model filled in."""
         ...
 
+    def with_maximum(self, body: bytes, path: str, tokens: int) -> bytes | None:
+        """The body of a request that names no maximum, with one; ``None`` where this path has none to name."""
+        ...
+
     def answer(self, body: bytes) -> Answer:
         """Usage, model, choices and tool calls of a whole response; never raises."""
         ...

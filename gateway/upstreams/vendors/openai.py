@@ -39,6 +39,11 @@ class _Request(msgspec.Struct):
     n: int | None = None
 
 
+_MAXIMUM_NAMES = {
+    "chat/completions": "max_completion_tokens",
+    "completions": "max_tokens",
+    "responses": "max_output_tokens",
+}
 _decode_request = msgspec.json.Decoder(_Request).decode
 _NOTHING_ASKED = Asked()
 _USAGE_OPTIONS = b'{"include_usage":true}'
@@ -100,6 +105,13 @@ class OpenAi:
         if span is None:
             return append_member(body, "model", name)
         return body[: span[0]] + name + body[span[1] :]
+
+    def with_maximum(self, body: bytes, path: str, tokens: int) -> bytes | None:
+        """Each path has its own name for it; the older ``max_tokens`` of chat is refused by newer models."""
+        name = _MAXIMUM_NAMES.get(path.partition("?")[0].rstrip("/").rpartition("v1/")[2].lstrip("/"))
+        if name is None or body.lstrip()[:1] != b"{":
+            return None
+        return append_member(body, name, b"%d" % tokens)
 
     def answer(self, body: bytes) -> Answer:
         """What a whole response says; an empty answer where it cannot be read."""

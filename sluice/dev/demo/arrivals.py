@@ -4,13 +4,26 @@ cost something."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from schemas.events import KINDS, Kind
-from sluice.eventstore.queries import Document, EventStore
+from sluice.eventstore.queries import Document
 
 _POLL_SECONDS = 0.1
+
+
+class DocumentStore(Protocol):
+    """What is asked of an event store here."""
+
+    async def count_events(self, kind: Kind) -> int:
+        """How many documents of a kind are there."""
+        ...
+
+    async def documents(self, kind: Kind, exchange_ids: Iterable[str]) -> list[Document]:
+        """The documents of these exchanges."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +45,7 @@ class Arrivals:
         )
 
 
-async def wait_for_documents(store: EventStore, exchange_ids: Sequence[str], timeout_seconds: float) -> Arrivals:
+async def wait_for_documents(store: DocumentStore, exchange_ids: Sequence[str], timeout_seconds: float) -> Arrivals:
     """Return when all are there, or with what is missing when the time is over."""
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     while True:
@@ -42,7 +55,7 @@ async def wait_for_documents(store: EventStore, exchange_ids: Sequence[str], tim
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _read(store: EventStore, exchange_ids: Sequence[str]) -> dict[Kind, dict[str, Document]]:
+async def _read(store: DocumentStore, exchange_ids: Sequence[str]) -> dict[Kind, dict[str, Document]]:
     found: dict[Kind, dict[str, Document]] = {}
     for kind in KINDS:
         # Counting first: it makes Elasticsearch show what it has, and says where nothing was ever written.

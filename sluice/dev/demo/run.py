@@ -12,8 +12,8 @@ from sluice.dev.demo.arrivals import Arrivals, wait_for_documents
 from sluice.dev.demo.state import DemoState
 from sluice.dev.demo.summary import as_json, show, summarise
 from sluice.dev.demo.traffic import send_traffic
-from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
-from sluice.eventstore.queries import DatabaseStore, ElasticsearchStore, EventStore
+from sluice.eventstore.opening import open_store
+from sluice.eventstore.queries import EventStore
 
 ARRIVE_SECONDS = 30.0
 
@@ -55,9 +55,8 @@ async def run_demo(
 
 
 def _store(state: DemoState, elasticsearch_url: str) -> EventStore:
-    if elasticsearch_url:
-        return ElasticsearchStore(ElasticsearchHttp(elasticsearch_url))
-    return DatabaseStore(f"sqlite+aiosqlite:///{state.database.as_posix()}")
+    database_url = f"sqlite:///{state.database.as_posix()}"
+    return open_store(database_url=database_url, elasticsearch_url=elasticsearch_url, time_limit_seconds=ARRIVE_SECONDS)
 
 
 async def _wait(store: EventStore, exchange_ids: list[str]) -> Arrivals:

@@ -1,7 +1,7 @@
 """What can go wrong with a real server.
 
 ServerError
-├── MissingPrerequisitesError   Java or Maven is not there: says what to install
+├── MissingPrerequisitesError   Java, Maven or PostgreSQL is not there: says what to install
 ├── FetchError                  Maven could not bring the server
 └── ServerStartError            it was started and did not come up: names its log file
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 from sluice.dev.servers.errors import MissingPrerequisitesError
@@ -14,10 +15,14 @@ MINIMUM_JAVA = 17
 
 _JAVA_REMEDY = f"Java {MINIMUM_JAVA} or newer (Debian, Ubuntu: apt-get install openjdk-17-jre-headless)"
 _MAVEN_REMEDY = "Maven (Debian, Ubuntu: apt-get install maven)"
+_POSTGRES_REMEDY = "install PostgreSQL's server (Debian, Ubuntu: apt-get install postgresql)"
+
+# Debian keeps its programs off the PATH, because several versions may be installed.
+_DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 
 
 def missing_prerequisites() -> list[str]:
-    """What to install, one line each; empty when real servers can run."""
+    """What to install for Kafka and Elasticsearch, one line each; empty when they can run."""
     missing = []
     java = shutil.which("java")
     if java is None:
@@ -48,6 +53,49 @@ def find_java() -> Path:
 def find_maven() -> Path:
     """The ``mvn`` to fetch servers with."""
     return _find("mvn", _MAVEN_REMEDY)
+
+
+def missing_postgres() -> list[str]:
+    """What to install for PostgreSQL; empty when it can run."""
+    try:
+        find_postgres()
+    except MissingPrerequisitesError as error:
+        return list(error.missing)
+    return []
+
+
+def find_postgres() -> Path:
+    """The folder of ``postgres`` and ``initdb``: the one on the PATH, else the newest of Debian's, else pg_config's."""
+    for folder in _postgres_folders():
+        if all((folder / program).is_file() for program in ("postgres", "initdb")):
+            return folder
+    where = f"on the PATH, under {_DEBIAN_POSTGRES} or where pg_config points"
+    raise MissingPrerequisitesError([f"no `postgres` and `initdb` {where}: {_POSTGRES_REMEDY}"])
+
+
+def _postgres_folders() -> Iterator[Path]:
+    if initdb := shutil.which("initdb"):
+        yield Path(initdb).resolve().parent
+    yield from sorted(_DEBIAN_POSTGRES.glob("*/bin"), key=lambda folder: _number(folder.parent.name), reverse=True)
+    if pg_config := shutil.which("pg_config"):
+        yield Path(_printed([pg_config, "--bindir"]).strip())
+
+
+def _number(version: str) -> float:
+    return float(version) if re.fullmatch(r"\d+(\.\d+)?", version) else 0.0
+
+
+def _printed(command: list[str]) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False).stdout  # noqa: S603 (found by which)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def postgres_version(folder: Path) -> str:
+    """What ``postgres --version`` says, without the packager's remarks; empty where it cannot be asked."""
+    match = re.search(r"\(PostgreSQL\) (\S+)", _printed([str(folder / "postgres"), "--version"]))
+    return match.group(1) if match else ""
 
 
 def _find(program: str, remedy: str) -> Path:

@@ -20,9 +20,19 @@ POLL_SECONDS = 0.1
 class ServerProcess:
     """The command of a server, its log file, and the keeper that runs it."""
 
-    def __init__(self, name: str, command: Sequence[str], *, folder: Path, log_path: Path, uid: int | None) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        log_path: Path,
+        uid: int | None,
+        stop_order: bytes = b"T",
+    ) -> None:
         self.name = name
         self.log_path = log_path
+        self._stop_order = stop_order
         self._command = [str(part) for part in command]
         self._folder = folder
         self._uid = -1 if uid is None else uid
@@ -79,8 +89,8 @@ class ServerProcess:
         self._wait(STOP_SECONDS)
 
     def stop(self) -> None:
-        """SIGTERM, then wait; killed when that takes too long."""
-        self._order(b"T")
+        """SIGTERM (or what ``stop_order`` says to the keeper), then wait; killed when that takes too long."""
+        self._order(self._stop_order)
         try:
             self._wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

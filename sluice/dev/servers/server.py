@@ -1,4 +1,4 @@
-"""What Kafka and Elasticsearch have in common once they run."""
+"""What all servers have in common once they run."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Server(ABC):
     All methods block (a restart for seconds): call them through ``asyncio.to_thread`` where an event loop runs.
     """
 
-    name: ClassVar[str]
-    version: ClassVar[str]
+    name: str
+    version: str
     start_timeout_seconds: ClassVar[float] = 120.0
     """Generous, because four test runs may share two cores; a server that dies is noticed at once."""
 
@@ -60,7 +60,7 @@ class Server(ABC):
         self._process.kill()
 
     def stop(self) -> None:
-        """SIGTERM; the data stays."""
+        """Ask it to end; the data stays."""
         self._process.stop()
 
     def restart(self) -> None:

@@ -17,12 +17,18 @@ from sluice.eventlog.settings import KafkaSettings, LogSettings
 
 
 async def ensure_topics(settings: LogSettings, topics: Topics) -> None:
-    """Make what is missing; what exists is left as it is. Raises EventLogError."""
+    """Make what is missing; what exists is left as it is. Raises EventLogError, also where ``strict`` would promise
+    what a topic of somebody else's cannot keep."""
     async with _admin(settings.kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in existing]
         if missing:
             await _create(admin, settings.kafka, missing)
+        if _needs_two_in_sync(settings):
+            found = await _configs(admin, [topic for topic in topics.all() if topic.name in existing])
+            for name, config in found.items():
+                if problem := _too_few_in_sync(name, config, settings):
+                    raise EventLogError(problem)
 
 
 async def find_problems(settings: LogSettings, topics: Topics) -> list[str]:
@@ -73,14 +79,20 @@ async def _create(admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: 
 
 
 async def _differences(admin: AIOKafkaAdminClient, settings: LogSettings, present: Sequence[Topic]) -> list[str]:
-    if not present:
-        return []
-    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in present]
+    found = await _configs(admin, present)
+    return [problem for topic in present for problem in _problems(topic, found.get(topic.name, {}), settings)]
+
+
+async def _configs(admin: AIOKafkaAdminClient, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
+    """The settings that topics have, by name."""
+    if not topics:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic.name) for topic in topics]
     found: dict[str, dict[str, str]] = {}
     for answer in await admin.describe_configs(resources):
         for _, _, _, name, entries in answer.resources:
             found[name] = {entry[0]: entry[1] for entry in entries}
-    return [problem for topic in present for problem in _problems(topic, found.get(topic.name, {}), settings)]
+    return found
 
 
 def _problems(topic: Topic, found: dict[str, Any], settings: LogSettings) -> list[str]:
@@ -89,7 +101,18 @@ def _problems(topic: Topic, found: dict[str, Any], settings: LogSettings) -> lis
         problems.append(f"topic {topic.name}: message.timestamp.type should be LogAppendTime, or late records vanish")
     if int(found.get("max.message.bytes", 0)) < topic.max_message_bytes:
         problems.append(f"topic {topic.name}: max.message.bytes should be at least {topic.max_message_bytes}")
-    needs_two = settings.eventlog.durability == "strict" and not settings.kafka.single_broker
-    if needs_two and int(found.get("min.insync.replicas", 1)) < 2:
-        problems.append(f"topic {topic.name}: eventlog.durability strict needs min.insync.replicas of 2 or more")
+    if problem := _too_few_in_sync(topic.name, found, settings):
+        problems.append(problem)
     return problems
+
+
+def _needs_two_in_sync(settings: LogSettings) -> bool:
+    return settings.eventlog.durability == "strict" and not settings.kafka.single_broker
+
+
+def _too_few_in_sync(name: str, found: dict[str, Any], settings: LogSettings) -> str:
+    """Why an acknowledgement would not survive the loss of one broker; empty where it does, or need not."""
+    if not _needs_two_in_sync(settings) or int(found.get("min.insync.replicas", 1)) >= 2:
+        return ""
+    remedy = "raise it, or set kafka.single_broker: true"
+    return f"topic {name}: eventlog.durability strict needs min.insync.replicas of 2 or more; {remedy}"

@@ -19,7 +19,7 @@ from collectors.sinks.interface import Verdict
 from collectors.sinks.settings import DatabaseSettings
 from schemas.codec import SchemaBook
 from schemas.events import KINDS, Kind
-from sluice.eventstore.queries import DatabaseStore
+from sluice.eventstore.database_queries import DatabaseStore
 from sluice.eventstore.tables import TABLE_NAMES
 from tests.collectors.events import make_record, numbered
 from tests.collectors.frames import frame_of_records
@@ -62,6 +62,22 @@ async def test_each_event_once(sink: DatabaseSink, tmp_path: Path, kind: Kind) -
     with sqlite3.connect(tmp_path / "deep" / "events.db") as connection:
         assert connection.execute(f"SELECT count(*) FROM {TABLE_NAMES[kind]}").fetchone() == (5,)  # noqa: S608
     connection.close()
+
+
+async def test_a_start_brings_an_older_database_its_indexes(sink: DatabaseSink, tmp_path: Path) -> None:
+    """Queries of a new version are fast over the events of an old one, and those stay."""
+    await write(sink, frame())
+    with sqlite3.connect(tmp_path / "deep" / "events.db") as connection:
+        connection.execute("DROP INDEX ix_analytics_app_id")
+    connection.close()
+    newer = open_sink(tmp_path / "deep" / "events.db")
+    await newer.start()
+    with sqlite3.connect(tmp_path / "deep" / "events.db") as connection:
+        found = connection.execute("SELECT count(*) FROM sqlite_master WHERE name = 'ix_analytics_app_id'").fetchone()
+        assert found == (1,)
+        assert connection.execute("SELECT count(*) FROM analytics").fetchone() == (3,)
+    connection.close()
+    await newer.close()
 
 
 async def test_what_was_recorded_is_what_is_stored(sink: DatabaseSink, tmp_path: Path) -> None:

@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.access.admission import OpenAdmission
+from gateway.access.admission import LimitedAdmission
+from gateway.access.limits import APP_OPEN
+from gateway.access.shared_table import OPEN
 from gateway.exchange import Exchange
-from gateway.outcomes import ModelDenied
+from gateway.outcomes import BudgetExceeded, ModelDenied, RateLimited
+from gateway.snapshot import Llm, Snapshot
 from gateway.upstreams.vendors.openai_wire import MAX_CHOICES
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
+from tests.gateway.access.memory_ledger import MemoryLedger
+from tests.gateway.access.sharing import a_share, answering, held_in
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
-SNAPSHOT, LLM = a_snapshot()
+SNAPSHOT, _DEMO = a_snapshot()
+LLM = replace(_DEMO, max_tokens=0)
+"""So that it is the gateway's default that is reserved."""
+APP = SNAPSHOT.apps[1]
 MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """The most that a dialect passes on, whatever a client asks for."""
 
 
+def admit(exchange: Exchange, llm: Llm = LLM, snapshot: Snapshot = SNAPSHOT) -> None:
+    """Without limits and budgets nobody is asked for any; 100 response tokens where a request names no maximum."""
+    nobody: Any = None
+    step = LimitedAdmission(nobody, nobody, 100).admit(exchange, llm, snapshot)
+    with pytest.raises(StopIteration):
+        step.send(None)
+
+
 def admitted(**values: Any) -> Exchange:
-    """An exchange that may call its vendor; 100 response tokens where it names no maximum."""
-    exchange = an_exchange(**{"model": "gpt-4o-mini", "choices": 1, **values})
-    OpenAdmission(100).admit(exchange, LLM, SNAPSHOT)
+    """An exchange that may call its vendor."""
+    exchange = an_exchange(**{"model": "gpt-4o-mini", "choices": 1, "app": APP, **values})
+    admit(exchange)
     return exchange
 
 
@@ -41,7 +59,7 @@ def test_a_model_that_is_not_on_the_list_is_denied(model: str | None, message: s
     """By name; nothing is reserved for it."""
     exchange = an_exchange(model=model)
     with pytest.raises(ModelDenied) as caught:
-        OpenAdmission(100).admit(exchange, LLM, SNAPSHOT)
+        admit(exchange)
     assert caught.value.message == message
     assert (exchange.price, exchange.reserved_nanos) == (None, 0)
 
@@ -54,7 +72,7 @@ def test_a_list_denies_no_request_that_only_looks(values: dict[str, Any], passes
     """``client.models.list()`` generates nothing and costs nothing."""
     exchange = an_exchange(**{"model": None, "method": "GET", **values})
     with contextlib.nullcontext() if passes else pytest.raises(ModelDenied):
-        OpenAdmission(100).admit(exchange, LLM, SNAPSHOT)
+        admit(exchange)
     assert exchange.price is None
 
 
@@ -62,7 +80,7 @@ def test_without_a_list_a_path_without_a_model_passes() -> None:
     """It is not metered: no price, nothing reserved."""
     snapshot, _ = a_snapshot()
     exchange = an_exchange(model=None)
-    OpenAdmission(100).admit(exchange, snapshot.llms_by_slug["nowhere"], snapshot)
+    admit(exchange, snapshot.llms_by_slug["nowhere"], snapshot)
     assert (exchange.price, exchange.reserved_nanos) == (None, 0)
 
 
@@ -70,7 +88,7 @@ def test_a_model_without_a_price_passes() -> None:
     """Unpriced is not forbidden."""
     snapshot, _ = a_snapshot()
     exchange = an_exchange(model="unpriced")
-    OpenAdmission(100).admit(exchange, snapshot.llms_by_slug["nowhere"], snapshot)
+    admit(exchange, snapshot.llms_by_slug["nowhere"], snapshot)
     assert (exchange.price, exchange.reserved_nanos) == (None, 0)
 
 
@@ -107,7 +125,7 @@ def test_what_is_reserved_fits_at_any_real_price() -> None:
     """A client that asks for the most of a dear model gets an answer or a refusal, not a fault of ours."""
     snapshot, llm = a_snapshot(prices=[{"id": "dear", "model": "gpt-*", "prompt": "150", "response": "600"}])
     exchange = an_exchange(model="gpt-pro", choices=MAX_CHOICES, max_response_tokens=MAX_RESPONSE_TOKENS)
-    OpenAdmission(100).admit(exchange, llm, snapshot)
+    admit(exchange, llm, snapshot)
     assert exchange.reserved_nanos < 1 << 63
 
 
@@ -121,14 +139,85 @@ def test_the_price_is_the_one_of_the_moment() -> None:
     snapshot, llm = a_snapshot(prices=prices)
     for occurred_at, price_id in ((at - 1, "old"), (at, "new")):
         exchange = an_exchange(model="gpt-4o", occurred_at=occurred_at)
-        OpenAdmission(100).admit(exchange, llm, snapshot)
+        admit(exchange, llm, snapshot)
         assert exchange.price
         assert exchange.price.id == price_id
 
 
-def test_settling_changes_nothing() -> None:
-    """Nothing was held."""
+def test_settling_changes_nothing_where_nothing_was_held() -> None:
+    """Nobody is asked."""
+    nobody: Any = None
     exchange = admitted()
     before = exchange.reserved_nanos
-    OpenAdmission(100).settle(exchange)
+    LimitedAdmission(nobody, nobody, 100).settle(exchange)
     assert exchange.reserved_nanos == before
+
+
+def test_an_llm_s_own_maximum_is_reserved(tmp_path: Path) -> None:
+    """Where the request names none; the gateway's default is for LLMs without one."""
+    snapshot, llm = a_snapshot(llms=[{"id": 1, "slug": "demo", "base_url": "http://127.0.0.1:9/v1", "max_tokens": 7}],
+                               apps=[{"id": 1, "name": "tests", "llms": ["demo"]}, {"id": 2, "name": "x"}])  # fmt: skip
+    for asked, output in ((None, 7), (9, 9)):
+        exchange = an_exchange(model="gpt-4o-mini", choices=1, app=snapshot.apps[1], max_response_tokens=asked)
+        admit(exchange, llm, snapshot)
+        assert exchange.price
+        assert exchange.reserved_nanos == cost_nanos(exchange.price, Usage(0, output))
+
+
+class Bench:
+    """Admission with limits and budgets, of an app and an LLM that have some."""
+
+    def __init__(self, folder: Path, ledger: MemoryLedger | None = None, **app: Any) -> None:
+        self.snapshot, self.llm = a_snapshot(apps=[{"id": 1, "name": "tests", "llms": ["demo"], **app},
+                                                   {"id": 2, "name": "x"}])  # fmt: skip
+        self.ledger = ledger or MemoryLedger()
+        self.share = a_share(folder, self.ledger, ask_timeout_seconds=5)
+        self.admission = LimitedAdmission(self.share.limits, self.share.budgets, 100)
+
+    async def admit(self, **values: Any) -> Exchange:
+        """One exchange, while the ledger is asked."""
+        exchange = an_exchange(**{"model": "gpt-4o-mini", "choices": 1, "app": self.snapshot.apps[1], **values})
+        async with answering(self.share):
+            await self.admission.admit(exchange, self.llm, self.snapshot)
+        return exchange
+
+    def open_at_once(self) -> int:
+        """How many exchanges the app's limit believes to be under way."""
+        table = self.share.table
+        return sum(table.total(row, OPEN) for row in table.used_rows() if table.key(row)[0] == APP_OPEN)
+
+
+async def test_who_is_refused_by_a_budget_is_not_under_way(tmp_path: Path) -> None:
+    """The limits that it passed before let it go."""
+    bench = Bench(tmp_path, max_concurrent=5, monthly_budget="0.00000001")
+    with pytest.raises(BudgetExceeded):
+        await bench.admit()
+    assert bench.open_at_once() == 0
+    assert held_in(bench.share.table) == [(0, 0)]
+
+
+async def test_who_is_refused_by_a_limit_holds_nothing(tmp_path: Path) -> None:
+    """Budgets are not even asked."""
+    bench = Bench(tmp_path, max_concurrent=1, monthly_budget="100")
+    first = await bench.admit()
+    assert first.holds
+    with pytest.raises(RateLimited):
+        await bench.admit()
+    assert held_in(bench.share.table) == [(first.reserved_nanos, 1)]
+    bench.admission.settle(first)
+    assert (bench.open_at_once(), held_in(bench.share.table)) == (0, [(0, 0)])
+
+
+async def test_what_is_held_stays_until_the_record_once_a_vendor_was_called(tmp_path: Path) -> None:
+    """The slot says so; the limits need not wait for it."""
+    bench = Bench(tmp_path, max_concurrent=1, monthly_budget="100")
+    exchange = await bench.admit(slot=3)
+    bench.admission.settle(exchange)
+    assert (bench.open_at_once(), held_in(bench.share.table)) == (0, [(exchange.reserved_nanos, 1)])
+
+
+async def test_who_only_looks_is_held_to_no_budget(tmp_path: Path) -> None:
+    """Lists of models cost nothing; limits of requests count them."""
+    bench = Bench(tmp_path, max_concurrent=1, monthly_budget="0.00000001")
+    exchange = await bench.admit(model=None, method="GET")
+    assert (exchange.holds, bench.open_at_once()) == ((), 1)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.access.credentials import authenticate, hash_token
+from gateway.access.credentials import Credentials, hash_token, new_token, prefix_of
 from gateway.exchange import Exchange
 from gateway.outcomes import AccessDenied, AuthFailed
-from gateway.snapshot import App
+from gateway.snapshot import App, Snapshot
 from sluice.clock import at_micros
 from tests.gateway.flow import STRANGER, TOKEN
 from tests.gateway.test_exchange import a_snapshot, an_exchange
+
+BEARER = b"Bearer " + TOKEN.encode()
 
 
 def called_with(authorization: bytes | None, **values: Any) -> tuple[Exchange, App]:
@@ -23,7 +27,19 @@ def called_with(authorization: bytes | None, **values: Any) -> tuple[Exchange, A
     snapshot, llm = a_snapshot(**values)
     headers = [] if authorization is None else [(b"authorization", authorization)]
     exchange = an_exchange(headers=headers)
-    return exchange, authenticate(exchange, llm, snapshot)
+    return exchange, Credentials().authenticate(exchange, llm, snapshot)
+
+
+def denial(*, app: dict[str, Any] | None = None, **token: Any) -> tuple[AccessDenied, Exchange]:
+    """Why the known app is not let in, where it or its token has other values."""
+    snapshot, llm = a_snapshot(
+        apps=[{"id": 1, "name": "tests", "llms": ["demo"], **(app or {})}],
+        tokens=[{"app": 1, "sha256": hash_token(TOKEN), **token}],
+    )
+    exchange = an_exchange(headers=[(b"authorization", BEARER)])
+    with pytest.raises(AccessDenied) as caught:
+        Credentials().authenticate(exchange, llm, snapshot)
+    return caught.value, exchange
 
 
 def refusal(authorization: bytes | None, **values: Any) -> AuthFailed:
@@ -81,7 +97,7 @@ def test_the_first_credential_counts() -> None:
         headers=[(b"authorization", b"Bearer wrong"), (b"authorization", f"Bearer {TOKEN}".encode())]
     )
     with pytest.raises(AuthFailed):
-        authenticate(exchange, llm, snapshot)
+        Credentials().authenticate(exchange, llm, snapshot)
     assert exchange.app is None
 
 
@@ -90,7 +106,7 @@ def test_a_token_ends_at_its_moment(seconds: int, is_good: bool) -> None:
     """At the very moment it is no longer good; an app that is not let in is not known to the exchange."""
     at = an_exchange().occurred_at + seconds * 1_000_000
     tokens = [{"app": 1, "sha256": hash_token(TOKEN), "expires_at": at_micros(at)}]
-    header = b"Bearer " + TOKEN.encode()
+    header = BEARER
     if is_good:
         assert called_with(header, tokens=tokens)[1].id == 1
     else:
@@ -102,7 +118,69 @@ def test_an_app_that_is_not_linked_is_known_and_denied() -> None:
     snapshot, llm = a_snapshot()
     exchange = an_exchange(headers=[(b"authorization", f"Bearer {STRANGER}".encode())])
     with pytest.raises(AccessDenied) as caught:
-        authenticate(exchange, llm, snapshot)
+        Credentials().authenticate(exchange, llm, snapshot)
     assert caught.value.message == "app 'stranger' may not use LLM 'demo'"
     assert exchange.app
     assert exchange.app.id == 2
+
+
+@pytest.mark.parametrize("scopes", [["api"], ["*"], ["admin", "api"]])
+def test_a_token_for_llms_calls_them(scopes: list[str]) -> None:
+    """``*`` is every scope."""
+    tokens = [{"app": 1, "sha256": hash_token(TOKEN), "scopes": scopes}]
+    assert called_with(BEARER, tokens=tokens)[1].id == 1
+
+
+@pytest.mark.parametrize("scopes", [["admin"], []])
+def test_a_token_for_managing_calls_no_llm(scopes: list[str]) -> None:
+    """It is known, and denied; the exchange knows whose it is."""
+    error, exchange = denial(scopes=scopes)
+    assert "scope 'api'" in error.message
+    assert exchange.app
+
+
+def test_an_app_that_is_not_active_is_known_and_told_so() -> None:
+    """403 and not 401: its operator sees who tried."""
+    error, exchange = denial(app={"is_active": False})
+    assert error.message == "app 'tests' is not active"
+    assert exchange.app
+
+
+@pytest.mark.parametrize(("block", "is_good"), [("192.0.2.0/24", True), ("192.0.2.7", True), ("10.0.0.0/8", False)])
+def test_an_app_is_used_from_where_it_may_be(block: str, is_good: bool) -> None:
+    """From other addresses its tokens are good for nothing; the address is not told back."""
+    apps = [{"id": 1, "name": "tests", "llms": ["demo"], "allowed_ips": ["2001:db8::/32", block]}]
+    if is_good:
+        assert called_with(BEARER, apps=apps, tokens=[{"app": 1, "sha256": hash_token(TOKEN)}])[1].id == 1
+    else:
+        error, _ = denial(app={"allowed_ips": [block]})
+        assert error.message == "app 'tests' may not be used from this address"
+
+
+def test_a_token_without_its_app_is_unknown() -> None:
+    """Of an app that was deleted a moment ago: nobody can be charged."""
+    snapshot, llm = a_snapshot()
+    exchange = an_exchange(headers=[(b"authorization", BEARER)])
+    with pytest.raises(AuthFailed) as caught:
+        Credentials().authenticate(exchange, llm, replace(snapshot, apps=Snapshot().apps))
+    assert caught.value.code == "invalid_token"
+
+
+def test_when_a_token_was_used_is_remembered_until_it_is_taken() -> None:
+    """The last time of each; also by an app that is then denied. What proves nothing was not used."""
+    snapshot, llm = a_snapshot()
+    credentials = Credentials()
+    for token, at in ((TOKEN, 5), (TOKEN, 9), (STRANGER, 7), ("wrong", 8)):
+        exchange = an_exchange(headers=[(b"authorization", f"Bearer {token}".encode())], occurred_at=at)
+        with suppress(AuthFailed, AccessDenied):
+            credentials.authenticate(exchange, llm, snapshot)
+    ids = {token: snapshot.tokens[hash_token(token)].id for token in (TOKEN, STRANGER)}
+    assert credentials.take_used() == {ids[TOKEN]: 9, ids[STRANGER]: 7}
+    assert credentials.take_used() == {}
+
+
+def test_tokens_are_random_and_known_by_their_beginning() -> None:
+    """256 bits; what may be shown of one is its first eight characters."""
+    made = {new_token() for _ in range(50)}
+    assert len(made) == 50
+    assert all(each.startswith("slc_") and len(each) == 47 and prefix_of(each) == each[:8] for each in made)

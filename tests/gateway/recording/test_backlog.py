@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from gateway.access.budget_rows import Budget, BudgetRows
+from gateway.access.ledger import APP as APP_SCOPE
+from gateway.access.settlement import Worth
 from gateway.exchange import Exchange
 from gateway.recording.backlog import Backlog
 from gateway.recording.events import EventBuilder
@@ -19,13 +22,14 @@ from schemas.codec import EncodedEvent
 from sluice.eventlog.interface import Boot, CommitFailedError, EventLogError
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.modes import DurableLog
+from tests.gateway.access.sharing import a_share, held_in, spent_in
 from tests.gateway.memory_log import MemoryLog
 from tests.gateway.recording.test_inflight import in_flight
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 from tests.sluice.eventlog.journal.making import FailingDisk, begun, exchange, ids_in, ids_of, sequences_in
 
 SNAPSHOT, LLM = a_snapshot()
-APP = next(iter(SNAPSHOT.tokens.values())).app
+APP = SNAPSHOT.apps[1]
 BOOT = Boot("gateway-1", "w0", "boot-1")
 
 
@@ -38,7 +42,10 @@ class Bench:
         self.in_journal: list[str] = []
         self.asked: list[tuple[int, int]] = []
         rule = ChargeRule("reserved", SNAPSHOT.prices)
-        self.backlog = Backlog(self.log, self.inflight, BOOT, rule, self.event_ids, max_bytes=max_bytes)
+        self.share = a_share(folder)
+        self.backlog = Backlog(
+            self.log, self.inflight, BOOT, rule, self.event_ids, self.share.budgets, max_bytes=max_bytes
+        )
 
     def event_ids(self, mark: tuple[int, int]) -> list[str]:
         """What the journal holds."""
@@ -141,7 +148,7 @@ async def owing(journal: Journal, folder: Path) -> tuple[Backlog, list[EncodedEv
     """A backlog over a real journal, with an exchange that it has just refused."""
     inflight, log = InFlightFile(folder / "inflight", 1), DurableLog(journal)
     rule = ChargeRule("reserved", SNAPSHOT.prices)
-    backlog = Backlog(log, inflight, BOOT, rule, journal.event_ids_since)
+    backlog = Backlog(log, inflight, BOOT, rule, journal.event_ids_since, a_share(folder).budgets)
     events = exchange()
     segment, size = journal.mark()
     slot = inflight.fill(in_flight(exchange_id=events[0].exchange_id, segment=segment, segment_bytes=size))
@@ -191,3 +198,16 @@ async def test_a_disk_that_was_slow_has_it_once(tmp_path: Path) -> None:
             await asyncio.sleep(0.005)
     await journal.close()
     assert ids_in(tmp_path) == ids_of([events])
+
+
+@pytest.mark.parametrize(("has_events", "charged"), [(True, 40), (False, 70)])
+async def test_what_is_owed_is_charged_as_it_is_recorded(bench: Bench, has_events: bool, charged: int) -> None:
+    """With its own events what it cost, as an interrupted one what was held; until then it stays held."""
+    rows = BudgetRows(bench.share.table).hold([Budget((APP_SCOPE, 1, 0, 0), 1 << 60, 1000)], 70, anyway=True)
+    assert isinstance(rows, tuple)
+    slot = bench.inflight.fill(in_flight(reserved_nanos=70, rows=rows))
+    bench.inflight.price(slot, Worth(40, 1, 2))
+    bench.backlog.keep(slot, exchange() if has_events else [])
+    assert held_in(bench.share.table) == [(70, 1)]
+    await bench.backlog.settle()
+    assert (held_in(bench.share.table), spent_in(bench.share.table, APP_SCOPE)) == ([(0, 0)], charged)

@@ -254,9 +254,9 @@ def micros(*date: int) -> int:
 @pytest.mark.parametrize(
     ("at", "period", "start", "end"),
     [
-        (micros(2024, 2, 29, 23, 59, 59) + 999_999, "2024-02", micros(2024, 2, 1), micros(2024, 3, 1)),
-        (micros(2024, 3, 1), "2024-03", micros(2024, 3, 1), micros(2024, 4, 1)),
-        (micros(2024, 12, 31, 23, 59, 59), "2024-12", micros(2024, 12, 1), micros(2025, 1, 1)),
+        (micros(2024, 2, 29, 23, 59, 59) + 999_999, "2024-02-01", micros(2024, 2, 1), micros(2024, 3, 1)),
+        (micros(2024, 3, 1), "2024-03-01", micros(2024, 3, 1), micros(2024, 4, 1)),
+        (micros(2024, 12, 31, 23, 59, 59), "2024-12-01", micros(2024, 12, 1), micros(2025, 1, 1)),
     ],
 )
 def test_an_exchange_is_charged_to_the_month_of_its_admission(at: int, period: str, start: int, end: int) -> None:
@@ -270,6 +270,15 @@ def test_an_exchange_is_charged_to_the_month_of_its_admission(at: int, period: s
     assert {(charge["period_id"], charge["period_start"], charge["period_end"]) for charge in found} == {
         (period, start, end)
     }
+
+
+def test_an_app_s_periods_are_its_own() -> None:
+    """Its reset day and its zone hold for the app and the app on the LLM; the LLM has its own day, in UTC."""
+    at = micros(2024, 3, 9, 23, 30, 0)
+    app, llm, app_llm = charges(3, 5, at, app_reset_day=10, llm_reset_day=9, time_zone="Europe/Berlin")
+    assert app["period_start"] == app_llm["period_start"] == micros(2024, 3, 9, 23, 0, 0)
+    assert (app["period_id"], llm["period_id"]) == ("2024-03-10", "2024-03-09")
+    assert llm["period_start"] == micros(2024, 3, 9)
 
 
 @settings(deadline=None)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from gateway.access.settlement import Worth
 from gateway.recording.inflight import InFlight, InFlightFile
 
 MAX = (1 << 63) - 1
@@ -98,7 +99,7 @@ def test_a_file_only_grows(path: Path, before: int, after: int) -> None:
     size = path.stat().st_size
     assert set(open_in(path, after)) == set(filled)
     grown = path.stat().st_size
-    assert grown == max(size, 64 + 512 * after)
+    assert grown == max(size, 64 + 640 * after)
     open_in(path, after)
     assert path.stat().st_size == grown
 
@@ -177,3 +178,30 @@ def test_garbage_in_the_file_breaks_nobody(path: Path, content: bytes) -> None:
     assert before + filled >= 2
     assert len(list(file.open_slots())) == before + filled
     file.close()
+
+
+def test_what_is_held_and_what_it_is_worth_are_kept(path: Path, file: InFlightFile) -> None:
+    """Rows of budgets, periods, and from before the record what the record says; it may be written anew."""
+    held: dict[str, Any] = {
+        "rows": (0, 70_000),
+        "app_reset_day": 28,
+        "llm_reset_day": 3,
+        "time_zone": "America/Argentina/Buenos_Aires",
+    }
+    slot = file.fill(in_flight(**held))
+    assert open_in(path) == {slot: in_flight(**held)}
+    for worth in (Worth(5, 6, 7), Worth(MAX, 0, 0)):
+        file.price(slot, worth)
+        assert open_in(path) == {slot: in_flight(**held, worth=worth)}
+    file.clear(slot)
+    assert file.fill(in_flight(2)) == slot
+    assert open_in(path) == {slot: in_flight(2)}
+
+
+def test_a_file_of_another_layout_is_begun_anew(path: Path, file: InFlightFile) -> None:
+    """Its slots would be read as what they are not."""
+    file.fill(in_flight())
+    raw = bytearray(path.read_bytes())
+    raw[:8] = b"SLIF0001"
+    path.write_bytes(raw)
+    assert open_in(path) == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.access.budget_rows import Budget, BudgetRows
+from gateway.access.ledger import APP as APP_SCOPE
+from gateway.access.settlement import Worth
 from gateway.exchange import Exchange
 from gateway.recording.backlog import Backlog
 from gateway.recording.events import EventBuilder
@@ -16,12 +20,15 @@ from gateway.recording.inflight import InFlightFile
 from gateway.recording.recorder import Recorder, TokenBucket, network_of
 from gateway.recording.recovery import ChargeRule
 from gateway.telemetry import GatewayMetrics
+from sluice.clock import now_micros
 from sluice.eventlog.interface import Boot, CommitFailedError, CommitTimeoutError, EventLogError
+from sluice.money.usage import Usage
+from tests.gateway.access.sharing import a_share, held_in, spent_in
 from tests.gateway.memory_log import MemoryLog
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
 SNAPSHOT, LLM = a_snapshot()
-APP = next(iter(SNAPSHOT.tokens.values())).app
+APP = SNAPSHOT.apps[1]
 
 
 class Bench:
@@ -33,12 +40,14 @@ class Bench:
         self.inflight = InFlightFile(folder / "inflight", slots)
         boot = Boot("gateway-1", "w0", "boot-1")
         rule = ChargeRule("reserved", SNAPSHOT.prices)
-        self.backlog = Backlog(self.log, self.inflight, boot, rule, lambda _: ())
+        self.share = a_share(folder)
+        self.backlog = Backlog(self.log, self.inflight, boot, rule, lambda _: (), self.share.budgets)
         self.recorder = Recorder(
             log=self.log,
             builder=EventBuilder(boot, 1000, 1 << 20),
             inflight=self.inflight,
             backlog=self.backlog,
+            budgets=self.share.budgets,
             mark=lambda: (3, 4096),
             metrics=self.metrics,
             unauthenticated_per_second=per_second,
@@ -51,6 +60,12 @@ class Bench:
         assert self.recorder.reserve(exchange)
         assert self.recorder.begin_upstream(exchange, LLM)
         return exchange
+
+    def hold(self, nanos: int) -> tuple[int, ...]:
+        """Held in an app's budget."""
+        rows = BudgetRows(self.share.table).hold([Budget((APP_SCOPE, 1, 0, 0), 1 << 60, 1000)], nanos, anyway=True)
+        assert isinstance(rows, tuple)
+        return rows
 
     def refused(self, **values: Any) -> Exchange:
         """An exchange refused before an app was known."""
@@ -244,3 +259,34 @@ def test_a_network_is_enough_to_find_a_flood(address: str, network: str) -> None
 def test_any_address_has_a_network(address: str) -> None:
     """A proxy, a socket file, a test: nothing raises."""
     assert network_of(address)
+
+
+async def test_a_budget_is_settled_behind_the_record(bench: Bench) -> None:
+    """Not before: a kill in between must find what is held. Then the slot is free, and nothing is held."""
+    exchange = bench.begun(occurred_at=now_micros(), holds=bench.hold(70), reserved_nanos=70)
+    exchange.cost_nanos, exchange.usage = 100, Usage(5, 6)
+    bench.log.released.clear()
+    async with asyncio.TaskGroup() as tasks:
+        recording = tasks.create_task(bench.recorder.record(exchange))
+        while not bench.log.waiting:  # noqa: ASYNC110 - another task's step
+            await asyncio.sleep(0)
+        assert held_in(bench.share.table) == [(70, 1)]
+        ((_, kept),) = bench.inflight.open_slots()
+        assert kept.worth == Worth(100, 5, 6)
+        bench.log.released.set()
+        assert await recording
+    assert held_in(bench.share.table) == [(0, 0)]
+    assert spent_in(bench.share.table, APP_SCOPE) == 100
+    assert not list(bench.inflight.open_slots())
+
+
+async def test_what_could_not_be_recorded_stays_held(bench: Bench) -> None:
+    """The backlog has its slot; closing the exchange lets nothing go."""
+    exchange = bench.begun(occurred_at=now_micros(), holds=bench.hold(70), reserved_nanos=70)
+    bench.log.error = CommitFailedError("full")
+    assert not await bench.recorder.record(exchange)
+    bench.recorder.close(exchange)
+    assert held_in(bench.share.table) == [(70, 1)]
+    bench.log.error = None
+    await bench.backlog.settle()
+    assert held_in(bench.share.table) == [(0, 0)]

@@ -10,6 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.access.budget_rows import Budget, BudgetRows
+from gateway.access.ledger import APP
+from gateway.access.settlement import Worth
+from gateway.access.shared_table import OPEN, REQUESTS, SPENT, SharedTable
+from gateway.access.shared_table import RESERVED as RESERVED_CELL
 from gateway.recording.inflight import FILE_NAME, InFlight, InFlightFile
 from gateway.recording.recovery import ChargeRule, interrupted_events, recover
 from schemas.events import Kind
@@ -48,8 +53,11 @@ async def killed(directory: Path, *cut: InFlight, recorded: int = 0) -> list[str
 
 async def recovered(directory: Path, rule: ChargeRule = RESERVED) -> tuple[int, Journal]:
     """What the next boot finds."""
-    journal = opened(directory)
-    return recover(journal, directory, rule, TOPICS), journal
+    journal, table = opened(directory), SharedTable(directory / "access", "w0", max_rows=64)
+    try:
+        return recover(journal, directory, rule, TOPICS, table), journal
+    finally:
+        table.close()
 
 
 def reports_in(directory: Path) -> list[dict[str, Any]]:
@@ -265,3 +273,93 @@ def test_whatever_a_slot_holds_can_be_recorded(
     )  # fmt: skip
     for rule in (RESERVED, SEEN):
         assert decoded(cut, rule)["proxy_log"]["exchange_id"] == cut.exchange_id
+
+
+class Held:
+    """A worker's directory in which exchanges hold 12,345 of an app's budget each, then the worker was killed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory = folder
+        self.journal = begun(folder)
+        self.file = InFlightFile(folder / FILE_NAME, 8)
+        self.table = SharedTable(folder / "access", "w0", max_rows=64)
+        self.recorded: list[str] = []
+
+    def hold(self, number: int, **values: Any) -> int:
+        """One exchange under way, in its slot."""
+        budget = Budget((APP, 1, 0, 0), 1 << 60, 1 << 40)
+        rows = BudgetRows(self.table).hold([budget], 12_345, anyway=True)
+        assert isinstance(rows, tuple)
+        segment, size = self.journal.mark()
+        return self.file.fill(in_flight(number, rows=rows, segment=segment, segment_bytes=size, **values))
+
+    def record(self, slot: int) -> None:
+        """Its events are durable; the kill comes before anything else."""
+        self.journal.write_now(exchange(exchange_id=self.file.read(slot).exchange_id))
+
+    def recovered(self, rule: ChargeRule = RESERVED) -> tuple[int, list[tuple[int, int, int, int]]]:
+        """How many were cut, and what each budget's row has then: spent, requests, reserved, open."""
+        self.file.close()
+        self.table.close()
+        self.journal._lock.release()
+        journal, table = opened(self.directory), SharedTable(self.directory / "access", "w0", max_rows=64)
+        cut = recover(journal, self.directory, rule, TOPICS, table)
+        cells = (SPENT, REQUESTS, RESERVED_CELL, OPEN)
+        found = [tuple(table.total(row, cell) for cell in cells) for row in table.used_rows()]
+        table.close()
+        journal._lock.release()
+        left = InFlightFile(self.directory / FILE_NAME, 0)
+        assert not list(left.open_slots())
+        left.close()
+        return cut, found  # type: ignore[return-value]
+
+
+async def test_what_was_cut_is_charged_as_its_record_says(tmp_path: Path) -> None:
+    """What was held, by default; then nothing is held, and doing it again charges nothing."""
+    held = Held(tmp_path)
+    for number in (1, 2):
+        held.hold(number)
+    assert held.recovered() == (2, [(24_690, 2, 0, 0)])
+    again = opened(tmp_path)
+    table = SharedTable(tmp_path / "access", "w0", max_rows=64)
+    assert recover(again, tmp_path, RESERVED, TOPICS, table) == 0
+    assert [table.total(row, SPENT) for row in table.used_rows()] == [24_690]
+    table.close()
+
+
+async def test_what_was_recorded_is_charged_what_it_cost(tmp_path: Path) -> None:
+    """The slot knows it from before the record; one that was only about to be recorded was cut."""
+    held = Held(tmp_path)
+    one, other = held.hold(1), held.hold(2)
+    for slot in (one, other):
+        held.file.price(slot, Worth(700, 1, 2))
+    held.record(one)
+    assert held.recovered() == (1, [(700 + 12_345, 2, 0, 0)])
+
+
+async def test_what_was_held_before_there_was_a_slot_is_let_go(tmp_path: Path) -> None:
+    """Its vendor was not called."""
+    held = Held(tmp_path)
+    held.file.clear(held.hold(1))
+    assert held.recovered() == (0, [(0, 0, 0, 0)])
+
+
+async def test_what_was_seen_is_charged_to_the_budget_too(tmp_path: Path) -> None:
+    """Where the rule says so: budget and event agree."""
+    held = Held(tmp_path)
+    cut = held.file.read(held.hold(1, model="gpt-4o-mini"))
+    cost = decoded(cut, SEEN)["budget"]["cost_nanos"]
+    assert held.recovered(SEEN) == (1, [(cost, 1, 0, 0)])
+
+
+async def test_an_interrupted_exchange_is_charged_in_the_app_s_period(tmp_path: Path) -> None:
+    """Its slot knows day and zone; what a disk made of them is the default."""
+    at = 1_700_000_000_000_000
+    cut = in_flight(app_reset_day=14, llm_reset_day=15, time_zone="Asia/Tokyo", occurred_at=at)
+    assert [charge["period_id"] for charge in decoded(cut)["budget"]["charges"]] == [
+        "2023-11-14", "2023-10-15", "2023-11-14",
+    ]  # fmt: skip
+    broken = in_flight(app_reset_day=0, llm_reset_day=99, time_zone="Asia/To", occurred_at=at)
+    assert [charge["period_id"] for charge in decoded(broken)["budget"]["charges"]] == [
+        "2023-11-01", "2023-10-28", "2023-11-01",
+    ]  # fmt: skip

@@ -1,8 +1,9 @@
-"""The call to the vendor: retried only while nothing was sent, every attempt kept, given up when nobody waits."""
+"""The call to the vendor: retried only while nothing is charged, every attempt kept, given up when nobody waits."""
 
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from gateway.outcomes import ClientGone, Overloaded, UpstreamFailed
 from gateway.settings import UpstreamSettings
 from gateway.upstreams.caller import Caller, fault_outcome, target_of
 from gateway.upstreams.client import Timeouts, UpstreamRequest, UpstreamResponse
+from gateway.upstreams.failover import Candidate
 from gateway.usage import price_exchange
 from tests.contracts.scripted_upstream import SECONDS
-from tests.gateway.recording.test_recorder import APP, LLM, Bench
+from tests.gateway.recording.test_recorder import APP, LLM, SNAPSHOT, Bench
 from tests.gateway.test_exchange import Upstream, an_exchange
 
 FAULTS: list[Any] = [
@@ -33,11 +35,12 @@ FAULTS: list[Any] = [
 class Vendor:
     """A client of vendors whose calls end as they are told, the last one again and again; it keeps what it sends."""
 
-    def __init__(self, *ends: Exception | None, before: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, *ends: Exception | int | None, before: Callable[[], None] = lambda: None) -> None:
         self.sent: list[UpstreamRequest] = []
         self.waiting = asyncio.Event()
         self.hangs = False
         self.answer = Upstream()
+        self.released: list[int] = []
         self._ends = ends or (None,)
         self._before = before
 
@@ -49,8 +52,12 @@ class Vendor:
             self.waiting.set()
             await asyncio.Event().wait()
         end = self._ends[min(len(self.sent), len(self._ends)) - 1]
-        if end is not None:
+        if isinstance(end, Exception):
             raise end
+        if end is not None:
+            self.answer = Upstream()
+            self.answer.status = end
+            self.answer.release = lambda: self.released.append(end)  # type: ignore[method-assign]
         self.answer.headers = []
         return self.answer
 
@@ -63,13 +70,28 @@ class Desk:
 
     def __init__(self, folder: Path, vendor: Vendor, *, slots: int = 1, **settings: Any) -> None:
         self.vendor = vendor
+        self.pauses: list[float] = []
         self.bench = Bench(folder, slots=slots)
-        self.caller = Caller(vendor, self.bench.recorder, UpstreamSettings(**settings))
+        self.caller = Caller(vendor, self.bench.recorder, UpstreamSettings(**settings), self.pause)
         self.exchange = an_exchange(app=APP, llm=LLM, model="gpt-4o", body=b"{}", headers=[(b"x-mine", b"1")])
 
-    async def call(self) -> UpstreamResponse:
-        """Step 6."""
-        return await self.caller.call(self.exchange, LLM)
+    async def call(self, **own: Any) -> UpstreamResponse:
+        """Step 6, at an LLM with these settings of its own."""
+        return await self.caller.call(self.exchange, dataclasses.replace(LLM, **own) if own else LLM)
+
+    async def pause(self, seconds: float) -> None:
+        """Remember."""
+        self.pauses.append(seconds)
+
+    def may_go_to(self, *slugs: str) -> None:
+        """Other LLMs, each for a model of its own name."""
+        llms = [dataclasses.replace(LLM, id=at, slug=slug, failover_ids=(1,)) for at, slug in enumerate(slugs, 50)]
+        self.exchange.failover = tuple(Candidate(llm, llm.slug, True, None) for llm in llms)
+
+    @property
+    def asked(self) -> list[str]:
+        """The LLM of each attempt."""
+        return [attempt["llm_slug"] for attempt in self.exchange.attempts]
 
     @property
     def kinds(self) -> list[str]:
@@ -116,6 +138,7 @@ async def test_an_unreachable_vendor_is_tried_again_so_often(tmp_path: Path, ret
     with pytest.raises(UpstreamFailed, match="refused"):
         await desk.call()
     assert desk.kinds == ["unreachable"] * (retries + 1)
+    assert len(desk.pauses) == retries
     assert not any(attempt["may_be_billed"] for attempt in desk.exchange.attempts)
     assert len(list(desk.bench.inflight.open_slots())) == 1
 
@@ -142,6 +165,104 @@ async def test_a_fault_is_an_outcome_and_is_not_repeated_where_it_may_be_billed(
     assert (desk.exchange.error_kind, set(desk.kinds)) == (kind, {kind})
     assert len(desk.vendor.sent) == (1 if fault.may_be_billed else 6)
     assert desk.exchange.upstream is None
+
+
+@pytest.mark.parametrize(("own", "attempts"), [({}, 1), ({"retry_count": 0}, 1), ({"retry_count": 2}, 3)])
+async def test_a_refusal_is_repeated_as_often_as_its_llm_says(
+    tmp_path: Path, own: dict[str, int], attempts: int
+) -> None:
+    """The last one is passed on as it came; those before it were not charged, and their connections are used again."""
+    desk = Desk(tmp_path, Vendor(503), retries=5)
+    answer = await desk.call(**own)
+    assert (answer.status, desk.exchange.upstream_status, len(desk.vendor.sent)) == (503, 503, attempts)
+    assert [attempt["status"] for attempt in desk.exchange.attempts] == [503] * attempts
+    assert [attempt["may_be_billed"] for attempt in desk.exchange.attempts] == [False] * (attempts - 1) + [True]
+    assert (len(desk.vendor.released), len(desk.pauses)) == (attempts - 1, attempts - 1)
+    price_exchange(desk.exchange)
+    assert (desk.exchange.cost_nanos, desk.exchange.cost_status) == (0, "exact")
+
+
+async def test_a_refusal_and_then_nobody_is_not_charged(tmp_path: Path) -> None:
+    """Nor estimated: a vendor that refused, and then was away, did nothing."""
+    desk = Desk(tmp_path, Vendor(503, UpstreamUnreachable("refused")))
+    with pytest.raises(UpstreamFailed):
+        await desk.call(retry_count=1)
+    price_exchange(desk.exchange)
+    assert (desk.exchange.cost_nanos, desk.exchange.usage, desk.exchange.upstream_status) == (None, None, None)
+
+
+async def test_a_client_that_leaves_in_a_pause_is_not_called_for(tmp_path: Path) -> None:
+    """The vendor is not asked again, and nothing is charged."""
+    desk = Desk(tmp_path, Vendor(429))
+
+    async def pause(_: float) -> None:
+        leave(desk.exchange)
+
+    desk.caller = Caller(desk.vendor, desk.bench.recorder, UpstreamSettings(), pause)
+    with pytest.raises(ClientGone):
+        await desk.call(retry_count=3)
+    price_exchange(desk.exchange)
+    assert (len(desk.vendor.sent), desk.exchange.cost_nanos) == (1, None)
+
+
+@pytest.mark.parametrize("end", [*(fault for fault, *_ in FAULTS), 429, 500, 529])
+async def test_another_llm_is_asked_where_one_fails(tmp_path: Path, end: Any) -> None:
+    """In order, each once it is known that the one before gives no first byte; the first that does is the answer's."""
+    desk = Desk(tmp_path, Vendor(end, end, 200), retries=0)
+    desk.may_go_to("b", "c", "d")
+    assert (await desk.call()).status == 200
+    assert desk.asked == ["demo", "b", "c"]
+    assert (desk.exchange.served_by is not None, desk.exchange.model) == (True, "c")
+    assert b'"c"' in desk.vendor.sent[-1].body
+    assert desk.exchange.error_kind == ""
+
+
+async def test_each_llm_has_its_own_retries(tmp_path: Path) -> None:
+    """All of one's before the next."""
+    desk = Desk(tmp_path, Vendor(UpstreamUnreachable("refused")), retries=1)
+    desk.may_go_to("b")
+    with pytest.raises(UpstreamFailed):
+        await desk.call(retry_count=2)
+    assert desk.asked == ["demo", "demo", "demo", "b", "b"]
+
+
+async def test_the_last_failure_is_the_client_s(tmp_path: Path) -> None:
+    """As it came; what the one before may have charged is estimated, and the refusal of the last adds nothing."""
+    desk = Desk(tmp_path, Vendor(UpstreamTimeout("first_byte", 1), 429))
+    desk.may_go_to("b")
+    desk.exchange.price = SNAPSHOT.prices.find("openai", "gpt-4o", 0)
+    desk.exchange.body = b'{"model":"gpt-4o"}'
+    assert (await desk.call()).status == 429
+    price_exchange(desk.exchange)
+    assert (desk.exchange.cost_nanos, desk.exchange.cost_status) == (5 * 150, "estimated")
+
+
+@pytest.mark.parametrize("refused", [400, 401, 403, 404, 413, 422])
+async def test_what_a_vendor_refuses_for_good_is_not_asked_elsewhere(tmp_path: Path, refused: int) -> None:
+    """The request is at fault, or our key: another LLM would hide it."""
+    desk = Desk(tmp_path, Vendor(refused))
+    desk.may_go_to("b")
+    assert (await desk.call(retry_count=5)).status == refused
+    assert (desk.asked, desk.exchange.served_by) == (["demo"], None)
+
+
+async def test_nobody_fails_over_for_a_client_that_left(tmp_path: Path) -> None:
+    """The vendor's refusal is the end, and is not charged."""
+    desk = Desk(tmp_path, Vendor(503, before=lambda: leave(desk.exchange)))
+    desk.may_go_to("b")
+    await desk.call()
+    assert (desk.asked, desk.exchange.served_by) == (["demo"], None)
+
+
+async def test_an_llm_s_own_time_until_the_first_byte(tmp_path: Path) -> None:
+    """Instead of the gateway's, longer or shorter; a connection has to be made within it too."""
+    desk = Desk(tmp_path, Vendor(503), connect_timeout_seconds=5, first_byte_timeout_seconds=20)
+    for seconds, timeouts in ((2.5, (2.5, 2.5)), (60.0, (5, 60.0))):
+        await desk.call(timeout_seconds=seconds)
+        sent = desk.vendor.sent[-1].timeouts
+        assert (sent.connect_seconds, sent.first_byte_seconds) == timeouts
+        assert (sent.idle_seconds, sent.total_seconds) == (120, 600)
+        desk.bench.recorder.close(desk.exchange)
 
 
 async def test_nobody_retries_for_a_client_that_left(tmp_path: Path) -> None:
@@ -251,3 +372,16 @@ def test_no_path_leaves_the_base_path(base: str, path: str) -> None:
     target = target_of(base, path, b"")
     assert target == base.encode() or target.startswith(base.encode() + b"/")
     assert target_of(base, target.decode(), b"") == target
+
+
+async def test_an_llm_that_cannot_be_called_is_not(tmp_path: Path) -> None:
+    """Its key is not there, say: nothing is sent, and nothing is told of why; whoever it fails over to is asked."""
+    desk = Desk(tmp_path, Vendor())
+    with pytest.raises(UpstreamFailed) as caught:
+        await desk.call(problem="its key is not there: environment variable SECRET_PLACE is not set")
+    assert (caught.value.status, caught.value.outcome, desk.asked) == (502, "upstream_unreachable", [])
+    assert "SECRET_PLACE" not in caught.value.message
+    desk = Desk(tmp_path, Vendor(), slots=2)
+    desk.may_go_to("other")
+    assert await desk.call(problem="its key is not there") is desk.vendor.answer
+    assert desk.asked == ["other"]

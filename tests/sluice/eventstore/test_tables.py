@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from schemas.avro_schema import event_schema
 from schemas.events import KINDS, Kind
-from sluice.eventstore.tables import METADATA, TABLE_NAMES, TABLES, list_fields
+from sluice.eventstore.tables import METADATA, TABLE_NAMES, TABLES, create_tables, list_fields
 
 EXTREMES = {BigInteger: 2**63 - 1, Boolean: True, Text: "ü\n\0" * 100, LargeBinary: bytes(range(256))}
 
@@ -21,8 +24,9 @@ EXTREMES = {BigInteger: 2**63 - 1, Boolean: True, Text: "ü\n\0" * 100, LargeBin
 def engine() -> Engine:
     """A database in memory with all tables."""
     made = create_engine("sqlite://")
-    METADATA.create_all(made)
-    METADATA.create_all(made)
+    for _ in range(2):
+        with made.begin() as connection:
+            create_tables(connection)
     return made
 
 
@@ -75,9 +79,47 @@ def test_an_event_is_there_once(kind: Kind, engine: Engine) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_is_asked_for_has_an_index(kind: Kind, engine: Engine) -> None:
-    """The exchange, and the time that dashboards and deletion go by."""
-    found = inspect(engine).get_indexes(TABLE_NAMES[kind])
-    assert {tuple(index["column_names"]) for index in found} == {("exchange_id",), ("occurred_at",)}
+    """The exchange, and the time that dashboards and deletion go by; what the analytics of an app and an LLM read."""
+    further = {("app_id", "occurred_at", "event_id"), ("llm_id", "currency", "total_tokens", "cost_nanos")}
+    assert indexes(engine, kind) == {("exchange_id",), ("occurred_at",), *(further if kind == "analytics" else ())}
+
+
+def indexes(engine: Engine, kind: Kind) -> set[tuple[str | None, ...]]:
+    """The columns of each."""
+    return {tuple(index["column_names"]) for index in inspect(engine).get_indexes(TABLE_NAMES[kind])}
+
+
+def test_a_database_of_an_earlier_version_gets_the_indexes_it_lacks() -> None:
+    """With the events that are in it; a further start changes nothing."""
+    engine = create_engine("sqlite://")
+    with engine.begin() as connection:
+        create_tables(connection)
+        for name in ("ix_analytics_app_id", "ix_analytics_llm_id"):
+            connection.exec_driver_sql(f"DROP INDEX {name}")
+        connection.execute(insert(TABLES["analytics"]), row_of("analytics", "old"))
+    before = indexes(engine, "analytics")
+    for _ in range(2):
+        with engine.begin() as connection:
+            create_tables(connection)
+        assert len(indexes(engine, "analytics") - before) == 2
+        with engine.begin() as connection:
+            assert connection.execute(select(TABLES["analytics"].c.event_id)).scalars().all() == ["old"]
+
+
+def test_many_processes_make_the_tables_at_once(tmp_path: Path) -> None:
+    """As collectors that start together do: each waits for the others, and none fails."""
+    ready = threading.Barrier(6)
+
+    def start() -> None:
+        engine = create_engine(f"sqlite:///{tmp_path / 'events.db'}", connect_args={"timeout": 30})
+        ready.wait()
+        with engine.begin() as connection:
+            create_tables(connection)
+        engine.dispose()
+
+    with ThreadPoolExecutor(6) as threads:
+        for future in [threads.submit(start) for _ in range(6)]:
+            future.result()
 
 
 def test_lists_are_the_columns_that_hold_json() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from sluice.plugin_host.errors import PluginLoadError
-from sluice.plugin_host.loader import load_plugin
+from sluice.plugin_host.loader import find_class, make_plugin
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.sdk import BasePlugin
 
@@ -39,7 +40,7 @@ class Configured(BasePlugin[Config], PostAuthHandler):
 def load(command: str, folder: Path = Path(), **config: Any) -> BasePlugin[Any]:
     """The plugin of a command."""
     registration = PluginRegistration.model_validate({"id": 1, "name": "p", "command": command, "config": config})
-    return load_plugin(registration, folder)
+    return make_plugin(registration, find_class(registration, folder))
 
 
 def refusal(command: str, folder: Path = Path(), **config: Any) -> PluginLoadError:
@@ -166,7 +167,7 @@ def test_two_files_of_one_name_are_two_modules(tmp_path: Path) -> None:
     assert (type(first).__name__, type(second).__name__) == ("A", "B")
     assert type(first).__module__ != type(second).__module__
     again = PluginRegistration.model_validate({"id": 2, "name": "q", "command": "a/plugin.py"})
-    assert type(load_plugin(again, tmp_path)) is not type(first)
+    assert find_class(again, tmp_path) is not type(first)
 
 
 def test_without_a_model_the_configuration_is_a_mapping(tmp_path: Path) -> None:
@@ -236,3 +237,34 @@ def test_a_validator_that_breaks_is_refused_without_its_text(tmp_path: Path, rai
 def test_annotations_of_a_file_are_resolved(tmp_path: Path) -> None:
     """``from __future__ import annotations`` works in a file that was never imported by name."""
     assert configured(tmp_path, "mode: Literal['a', 'b'] = 'a'", mode="b").config.mode == "b"
+
+
+def checked(folder: Path, checksum: str, command: str = "plugin.py") -> type[BasePlugin[Any]]:
+    """The class of a plugin whose file is known."""
+    values = {"id": 1, "name": "p", "command": command, "checksum": checksum}
+    return find_class(PluginRegistration.model_validate(values), folder)
+
+
+@pytest.mark.parametrize("prefix", ["", "sha256:"])
+def test_a_file_that_is_not_the_one_that_was_checked_is_not_run(tmp_path: Path, prefix: str) -> None:
+    """Neither is it told by anything that it does: its SHA-256 is looked at before."""
+    file_of(tmp_path, SDK + PLUGIN.format(name="Checked"))
+    good = hashlib.sha256((tmp_path / "plugin.py").read_bytes()).hexdigest()
+    assert checked(tmp_path, prefix + good).__name__ == "Checked"
+    file_of(tmp_path, "raise SystemExit(3)")
+    with pytest.raises(PluginLoadError, match="checksum"):
+        checked(tmp_path, prefix + good)
+
+
+def test_a_checksum_is_of_a_file() -> None:
+    """A package has no one file: an operator who gives one for it would believe it checked."""
+    with pytest.raises(PluginLoadError, match="no one file"):
+        checked(Path(), "0" * 64, f"python://{HERE}:Limit")
+
+
+@pytest.mark.parametrize("command", ["file:///a/b", "limit", "python://a.b", "", "grpc://host:1"])
+def test_a_command_that_nobody_validated_is_refused(command: str) -> None:
+    """What was registered over the API is not run because it happens to be a path."""
+    registration = PluginRegistration.model_construct(id=1, name="p", command=command, checksum="", config={})
+    with pytest.raises(PluginLoadError, match=r"is no plugin; write python://"):
+        find_class(registration, Path())

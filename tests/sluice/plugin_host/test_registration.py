@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from sluice.plugin_host.registration import HookType, PluginRegistration
+from sluice.plugin_host.registration import HookType, Instance, PluginRegistration
 from sluice.sdk.capabilities import Hook
 
 HOOKS: tuple[Hook, ...] = get_args(Hook)
@@ -134,3 +134,33 @@ def test_a_registration_does_not_change() -> None:
     """It is shared by all workers of a process."""
     with pytest.raises(ValidationError):
         registration().timeout_ms = 5
+
+
+@pytest.mark.parametrize("checksum", ["", "0" * 64, "sha256:" + "a" * 64])
+def test_checksums_that_can_be(checksum: str) -> None:
+    """SHA-256 in hex, or none."""
+    assert registration(checksum=checksum).checksum == checksum
+
+
+@pytest.mark.parametrize("checksum", ["0" * 63, "A" * 64, "md5:" + "a" * 32, "sha256:", "x"])
+def test_checksums_that_cannot_be(checksum: str) -> None:
+    """One that no file can have would stop the plugin without telling why."""
+    assert "checksum" in refusal(checksum=checksum)
+
+
+def test_a_hook_type_that_nobody_validated_wants_nothing() -> None:
+    """What was registered over the API may name hooks of other gateways."""
+    plugin = PluginRegistration.model_construct(hook_types=("data_collection", "pre_auth"))
+    assert [hook for hook in HOOKS if plugin.wants(hook)] == ["pre_auth"]
+
+
+def test_an_instance_is_another_when_anything_is() -> None:
+    """Its registration or its revision: then it is loaded anew."""
+    one = Instance("a", registration())
+    assert one == Instance("a", registration())
+    others = [
+        Instance("b", registration()),
+        Instance("a", registration(timeout_ms=5)),
+        Instance("a", registration(), 1),
+    ]
+    assert one not in others

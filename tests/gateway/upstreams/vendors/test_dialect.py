@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from gateway.snapshot import DIALECTS
+from gateway.snapshot_builder import DIALECTS
 from gateway.upstreams.vendors.dialect import Answer, Asked, Dialect, StreamScanner
 
 VENDORS = sorted(DIALECTS)

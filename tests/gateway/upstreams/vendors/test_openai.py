@@ -184,6 +184,28 @@ def test_filling_in_a_model_touches_no_other_byte(body: bytes, edited: bytes) ->
         assert ask(edited).model == 'm"1'
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/chat/completions", "max_completion_tokens"),
+        ("/v1/chat/completions", "max_completion_tokens"),
+        ("/v1/completions/", "max_tokens"),
+        ("/responses", "max_output_tokens"),
+        ("/embeddings", None),
+        ("/responses/input_tokens", None),
+        ("/my-completions", None),
+    ],
+)
+def test_a_maximum_has_the_name_it_has_there(path: str, name: str | None) -> None:
+    """Added as a member of its own; nothing where a path has none, or a body is no object."""
+    body = b'{"model":"gpt-4o" }'
+    edited = DIALECT.with_maximum(body, path, 77)
+    assert edited == (None if name is None else b'{"model":"gpt-4o" ,"%s":77}' % name.encode())
+    assert DIALECT.with_maximum(b"--form", path, 77) is None
+    if edited is not None:
+        assert DIALECT.ask(edited, path).max_response_tokens == 77
+
+
 def test_credentials() -> None:
     """A bearer token, in any case of the word; ours goes out the same way, and no header where there is none."""
     assert DIALECT.credential([(b"x", b"y"), (b"authorization", b"bEARER  tok ")]) == "tok"

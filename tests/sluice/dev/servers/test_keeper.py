@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+from sluice.dev.servers.process import STOP_SECONDS
 from tests.sluice.dev.servers.processes import READY_SECONDS, process_of, wait_until_gone
 
 
@@ -20,6 +21,18 @@ def test_a_kill_takes_grandchildren_along(tmp_path: Path) -> None:
     grandchild = int(process.log_since_launch())
     process.kill()
     assert not Path(f"/proc/{grandchild}").exists()
+
+
+def test_a_kill_takes_along_what_left_the_group(tmp_path: Path) -> None:
+    """PostgreSQL's processes have sessions of their own, two generations deep here: they are gone when kill returns."""
+    script = "setsid sh -c 'setsid sleep 600 & echo $! $$; wait' & wait"
+    process = process_of(tmp_path, "sh", "-c", script)
+    process.launch()
+    process.wait_until(lambda: process.log_since_launch().endswith(b"\n"), timeout_seconds=READY_SECONDS)
+    started = time.monotonic()
+    process.kill()
+    assert time.monotonic() - started < STOP_SECONDS / 2
+    assert [pid for pid in process.log_since_launch().split() if Path(f"/proc/{int(pid)}").exists()] == []
 
 
 def test_a_server_dies_with_its_owner(tmp_path: Path) -> None:

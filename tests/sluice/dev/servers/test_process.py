@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sluice.dev.servers import ServerStartError
+from sluice.dev.servers.process import ServerProcess
 from tests.sluice.dev.servers.processes import READY_SECONDS, process_of
 
 
@@ -41,3 +42,16 @@ def test_a_command_that_ended_by_itself_can_be_launched_again(tmp_path: Path) ->
             time.sleep(0.02)
     assert process.log_path.read_bytes() == b"once\nonce\n"
     process.stop()
+
+
+def test_a_server_is_stopped_by_the_signal_that_it_wants(tmp_path: Path) -> None:
+    """PostgreSQL takes SIGINT for "now" and SIGTERM for "when every client has left"."""
+    script = "trap 'echo stopped; exit 0' INT; trap 'echo waiting' TERM; echo ready; while :; do sleep 0.1; done"
+    command = ["bash", "-c", script]
+    process = ServerProcess(
+        "a server", command, folder=tmp_path, log_path=tmp_path / "server.log", uid=None, stop_order=b"I"
+    )
+    process.launch()
+    process.wait_until(lambda: process.log_since_launch() == b"ready\n", timeout_seconds=READY_SECONDS)
+    process.stop()
+    assert process.log_since_launch() == b"ready\nstopped\n"

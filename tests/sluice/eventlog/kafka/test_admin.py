@@ -82,6 +82,16 @@ async def test_too_few_brokers_is_said_with_the_remedy(kafka_server: Kafka, uniq
         await ensure_topics(settings, topics_of(settings))
 
 
+async def test_strict_does_not_promise_what_a_topic_cannot_keep(kafka_server: Kafka, unique_name: str) -> None:
+    """A topic that acknowledges with one copy: ``strict`` says so instead of going on, ``durable`` goes on."""
+    await ensure_topics(settings_for(kafka_server, unique_name), topics_of(settings_for(kafka_server, unique_name)))
+    several = settings_for(kafka_server, unique_name, single_broker=False)
+    await ensure_topics(several, topics_of(several))
+    strict = several.model_copy(update={"eventlog": several.eventlog.model_copy(update={"durability": "strict"})})
+    with pytest.raises(EventLogError, match=r"min\.insync\.replicas of 2 or more; raise it, or"):
+        await ensure_topics(strict, topics_of(strict))
+
+
 async def test_a_topic_that_a_broker_refuses_is_named(
     kafka_server: Kafka, unique_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

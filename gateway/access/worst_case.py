@@ -1,0 +1,59 @@
+"""The most that an exchange can cost: all of its input, and as much output as it may have."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from gateway.access.input_tokens import InputCount, count_input
+from gateway.upstreams.failover import dearest_nanos
+from sluice.money.usage import Usage
+
+if TYPE_CHECKING:
+    from gateway.exchange import Exchange
+    from gateway.snapshot import Llm
+
+MAX_NANOS = (1 << 62) - 1
+"""Slots, events and cells carry money as a 64-bit integer; half of it, so that a cell can hold more than one."""
+NO_MODEL = InputCount(0, "bytes", is_bounded=False, unbounded_because="the request names no model")
+
+
+class WorstCase(NamedTuple):
+    """Counted input, and the most output of an answer."""
+
+    counted: InputCount
+    maximum: int
+    is_asked: bool
+    """Whether the request itself names the maximum."""
+    answers: int
+    """How many times the most output may come: choices, of each prompt of a batch."""
+
+    @property
+    def tokens(self) -> int:
+        """Of input and output together."""
+        return self.counted.tokens + self.maximum * self.answers
+
+    def nanos(self, exchange: Exchange) -> int:
+        """At the dearest price of whoever may answer, and of input that is written to a cache; 0 without any price."""
+        return self.nanos_with(exchange, self.maximum)
+
+    def nanos_with(self, exchange: Exchange, maximum: int) -> int:
+        """As ``nanos``, if the most output of an answer were another."""
+        tokens, output = self.counted.tokens, maximum * self.answers
+        plain = dearest_nanos(exchange, Usage(tokens, output))
+        price = exchange.price
+        if not exchange.failover and price is not None and price.cache_write_nanos <= price.prompt_nanos:
+            return min(plain, MAX_NANOS)
+        cached = dearest_nanos(exchange, Usage(tokens, output, cache_write_prompt_tokens=tokens))
+        return min(max(plain, cached), MAX_NANOS)
+
+
+def worst_case(exchange: Exchange, llm: Llm, default_output_tokens: int) -> WorstCase:
+    """Of a request as it goes to its vendor. Takes up to some milliseconds; most take a tenth of one."""
+    asked = exchange.max_response_tokens
+    counted = count_input(exchange.body, llm, exchange.model) if exchange.model is not None else NO_MODEL
+    return WorstCase(
+        counted=counted,
+        maximum=(llm.max_tokens or default_output_tokens) if asked is None else max(asked, 0),
+        is_asked=asked is not None,
+        answers=max(exchange.choices, counted.answers, 1),
+    )

@@ -1,0 +1,1 @@
+"""The control API from the shell: ``sluice admin``."""

@@ -1,0 +1,1 @@
+"""The management API: REST over the control store, mounted at ``/api/v1``."""

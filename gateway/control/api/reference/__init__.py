@@ -1,0 +1,1 @@
+"""Answers in the shapes that existing scripts know: ``control.dialect: reference``."""

@@ -1,0 +1,192 @@
+"""What an operator manages, as values: read by the snapshot, written by the control API, kept by the control database.
+
+Times are micros of the epoch, money is nanos (prices: nanos per million tokens). An amount or a rate of 0 is no limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+ManagedBy = Literal["api", "file"]
+EntityKind = Literal["llm", "app", "token", "price", "plugin"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """What every entity has. ``version`` grows by one with each change and is the ETag."""
+
+    id: int
+    managed_by: ManagedBy = "api"
+    version: int = 1
+    created_at: int = 0
+    updated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A plugin at its place on an LLM; the place is its index in ``LlmEntity.attachments``."""
+
+    plugin_id: int
+    is_active: bool = True
+    config: dict[str, Any] | None = None
+    """Instead of the plugin's own; ``None`` takes that one."""
+    app_id: int | None = None
+    """Only for this app's exchanges."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmEntity(Entity):
+    """A configured LLM."""
+
+    slug: str
+    name: str
+    vendor: str
+    endpoint: str
+    api_key: str = field(default="", repr=False)
+    """In clear, as decrypted; or where it is found: ``env:NAME``, ``file:/path``."""
+    default_model: str = ""
+    max_tokens: int = 4096
+    """Reserved as output where a request names no maximum; never written into a request."""
+    timeout_seconds: float | None = None
+    """Until the first byte of the answer; ``None`` is ``gateway.upstream``'s."""
+    retry_count: int | None = None
+    """Further attempts before the first byte; ``None`` is ``gateway.upstream.retries``."""
+    is_active: bool = True
+    monthly_budget_nanos: int = 0
+    budget_reset_day: int = 1
+    rate_limit_rpm: int = 0
+    rate_limit_tpm: int = 0
+    max_request_bytes: int = 0
+    max_response_bytes: int = 0
+    allowed_models: tuple[str, ...] = ()
+    failover_llm_ids: tuple[int, ...] = ()
+    """Asked in order where this one gave no first byte."""
+    labels: tuple[str, ...] = ()
+    metadata: dict[str, Any] = field(default_factory=dict)
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmLink:
+    """An app may use this LLM; with a budget of its own for it, if any."""
+
+    llm_id: int
+    monthly_budget_nanos: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppEntity(Entity):
+    """A credentialed caller."""
+
+    name: str
+    description: str = ""
+    owner_email: str = ""
+    user_id: int | None = None
+    is_active: bool = True
+    bodies: str = "full"
+    monthly_budget_nanos: int = 0
+    budget_reset_day: int = 1
+    time_zone: str = "UTC"
+    budget_fail: Literal["closed", "open"] = "closed"
+    """What happens where the ledger cannot be asked."""
+    rate_limit_rpm: int = 0
+    rate_limit_tpm: int = 0
+    max_concurrent: int = 0
+    allowed_ips: tuple[str, ...] = ()
+    """CIDR blocks or single addresses; empty allows all."""
+    metadata: dict[str, Any] = field(default_factory=dict)
+    llms: tuple[LlmLink, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenEntity(Entity):
+    """A credential of an app; the token itself was shown once and is nowhere."""
+
+    app_id: int
+    name: str = ""
+    prefix: str = ""
+    sha256: str = field(repr=False)
+    scopes: tuple[str, ...] = ("api",)
+    """``api`` calls LLMs, ``admin`` manages, ``*`` is both."""
+    is_active: bool = True
+    expires_at: int | None = None
+    last_used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEntity(Entity):
+    """What one model costs from some moment on."""
+
+    key: str
+    """The id that events carry: the file's, or ``price-<id>``."""
+    price_version: str = "1"
+    vendor: str
+    model_name: str
+    currency: str = "USD"
+    prompt_nanos: int
+    response_nanos: int
+    cache_read_nanos: int
+    cache_write_nanos: int
+    valid_from: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginEntity(Entity):
+    """A plugin as an operator registered it."""
+
+    name: str
+    slug: str
+    description: str = ""
+    command: str
+    checksum: str = ""
+    plugin_type: str = ""
+    hook_types: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    is_active: bool = True
+    timeout_ms: int = 1000
+    on_failure: Literal["closed", "open"] | None = None
+    namespace: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entities:
+    """Everything at one generation, by id. A generation is the number of the last change."""
+
+    generation: int = 0
+    llms: dict[int, LlmEntity] = field(default_factory=dict)
+    apps: dict[int, AppEntity] = field(default_factory=dict)
+    tokens: dict[int, TokenEntity] = field(default_factory=dict)
+    prices: dict[int, PriceEntity] = field(default_factory=dict)
+    plugins: dict[int, PluginEntity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """What changed since a generation; ``None`` is deleted."""
+
+    generation: int
+    llms: dict[int, LlmEntity | None] = field(default_factory=dict)
+    apps: dict[int, AppEntity | None] = field(default_factory=dict)
+    tokens: dict[int, TokenEntity | None] = field(default_factory=dict)
+    prices: dict[int, PriceEntity | None] = field(default_factory=dict)
+    plugins: dict[int, PluginEntity | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changes something; stands in the audit."""
+
+    name: str
+    """``file``, ``bootstrap``, ``command``, or the token's name and prefix."""
+    token_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """A part of a list, and how long the whole list is."""
+
+    items: list[T]
+    total: int

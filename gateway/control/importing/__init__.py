@@ -1,0 +1,1 @@
+"""``sluice import``: what other gateways have, carried over."""

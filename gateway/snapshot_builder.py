@@ -1,0 +1,273 @@
+"""From entities to a snapshot, and from one snapshot to the next: what did not change is not built again.
+
+What cannot be built (a key that is not there, an endpoint that is none) is an LLM whose calls say so, and a line in the
+log; an app or a price that cannot be built is left out. Neither keeps the rest from being served.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import structlog
+
+from gateway.access.addresses import parse_network
+from gateway.access.vendor_keys import VendorKeyError, VendorKeys
+from gateway.control.entities import (
+    AppEntity,
+    Changes,
+    Entities,
+    LlmEntity,
+    PriceEntity,
+    TokenEntity,
+)
+from gateway.sharded_map import ShardedMap
+from gateway.snapshot import NOTHING, App, Chains, Llm, Snapshot, Token
+from gateway.upstreams.client import Origin
+from gateway.upstreams.vendors.dialect import Dialect
+from gateway.upstreams.vendors.openai import OpenAi
+from sluice.money.prices import Price, PriceTable
+
+if TYPE_CHECKING:
+    from gateway.access.addresses import Network
+
+DIALECTS: dict[str, Dialect] = {"openai": OpenAi()}
+
+ChainsOf = Callable[[LlmEntity], Chains | None]
+"""An LLM's chains; ``None`` while plugins of it are being loaded: until then it stays as it was."""
+
+_MAX_SHARED = 4096
+"""Values that are looked for again before what is known of them is forgotten: those of the dead would stay for ever."""
+_ALL_SCOPES = ("api", "admin", "*")
+
+T = TypeVar("T", bound=Hashable)
+
+logger = structlog.get_logger(__name__)
+
+
+def no_chains(_: LlmEntity) -> Chains:
+    """Of LLMs without plugins."""
+    return Chains()
+
+
+def build_snapshot(entities: Entities, chains: ChainsOf = no_chains, keys: VendorKeys | None = None) -> Snapshot:
+    """The snapshot of these entities."""
+    return SnapshotBuilder(chains, keys).build(entities)
+
+
+def price_table(prices: Iterable[PriceEntity]) -> PriceTable:
+    """The price list of these rows."""
+    return PriceTable(_price(row) for row in prices)
+
+
+class SnapshotBuilder:
+    """Makes the snapshots of one worker. Values that many have in common are kept once."""
+
+    def __init__(self, chains: ChainsOf = no_chains, keys: VendorKeys | None = None) -> None:
+        self._chains = chains
+        self._keys = keys or VendorKeys()
+        self._shared: dict[Any, Any] = {}
+
+    def build(self, entities: Entities) -> Snapshot:
+        """All of it, from nothing."""
+        everything = Changes(
+            generation=entities.generation,
+            llms=dict(entities.llms),
+            apps=dict(entities.apps),
+            tokens=dict(entities.tokens),
+            prices=dict(entities.prices),
+        )
+        return self.change(Snapshot(), everything)
+
+    def change(self, snapshot: Snapshot, changes: Changes) -> Snapshot:
+        """The next state. What did not change is the same object in both."""
+        by_id, by_slug = self._llms(snapshot, changes.llms)
+        hashes, tokens = self._tokens(snapshot, changes.tokens)
+        rows, prices = snapshot.price_rows, snapshot.prices
+        if changes.prices:
+            made = {**rows, **_made(changes.prices, _price)}
+            rows = {price_id: row for price_id, row in made.items() if row is not None}
+            prices = PriceTable(rows.values())
+        return Snapshot(
+            llms_by_slug=by_slug,
+            llms_by_id=by_id,
+            tokens=tokens,
+            prices=prices,
+            apps=snapshot.apps.changed(_made(changes.apps, self._app)),
+            token_hashes=hashes,
+            price_rows=rows,
+            generation=changes.generation,
+        )
+
+    def _llms(
+        self, snapshot: Snapshot, changes: Mapping[int, LlmEntity | None]
+    ) -> tuple[Mapping[int, Llm], Mapping[str, Llm]]:
+        if not changes:
+            return snapshot.llms_by_id, snapshot.llms_by_slug
+        by_id = dict(snapshot.llms_by_id)
+        for llm_id, entity in changes.items():
+            made = None if entity is None or not entity.is_active else self._llm(entity, by_id.get(llm_id))
+            by_id.pop(llm_id, None)
+            if made is not None:
+                by_id[llm_id] = made
+        return by_id, {llm.slug: llm for llm in by_id.values()}
+
+    def _tokens(
+        self, snapshot: Snapshot, changes: Mapping[int, TokenEntity | None]
+    ) -> tuple[ShardedMap[int, str], ShardedMap[str, Token]]:
+        active = {token_id: token if token and token.is_active else None for token_id, token in changes.items()}
+        known = (snapshot.token_hashes.get(token_id) for token_id in active)
+        tokens: dict[str, Token | None] = {sha256: None for sha256 in known if sha256 is not None}
+        tokens.update({token.sha256: self._token(token) for token in active.values() if token})
+        hashes = {token_id: token.sha256 if token else None for token_id, token in active.items()}
+        return snapshot.token_hashes.changed(hashes), snapshot.tokens.changed(tokens)
+
+    def _llm(self, entity: LlmEntity, before: Llm | None) -> Llm | None:
+        chains = self._chains(entity)
+        if chains is None:
+            if before is None:
+                return None  # nobody gets past its plugins before they are there
+            chains = replace(before.chains, by_app={app: llm.chains for app, llm in before.by_app.items()})
+        llm = self._callable_llm(entity, chains)
+        if not chains.by_app:
+            return llm
+        own = {app_id: replace(llm, chains=own) for app_id, own in chains.by_app.items()}
+        return replace(llm, by_app=own)
+
+    def _callable_llm(self, entity: LlmEntity, chains: Chains) -> Llm:
+        problem, dialect = "", DIALECTS.get(entity.vendor)
+        origin, host, base_path, key = Origin("http", "", 0), b"", "", ""
+        allowed: tuple[re.Pattern[str], ...] = ()
+        if dialect is None:
+            dialect = DIALECTS["openai"]
+            problem = f"vendor {entity.vendor!r} is not in this version; known: {', '.join(DIALECTS)}"
+        try:
+            origin, host, base_path = address_of(entity.endpoint)
+            allowed = tuple(re.compile(pattern) for pattern in entity.allowed_models)
+            key = self._keys.find(entity.api_key)
+        except VendorKeyError as error:
+            problem = str(error)
+        except (ValueError, re.error) as error:
+            problem = f"its configuration cannot be used ({error}); correct it"
+        if problem:
+            logger.error("llm cannot be called", llm_id=entity.id, llm_slug=entity.slug, problem=problem)
+        return Llm(
+            id=entity.id,
+            slug=entity.slug,
+            vendor=entity.vendor,
+            dialect=dialect,
+            origin=origin,
+            host=host,
+            base_path=base_path,
+            authorization=dialect.authorize(key),
+            allowed_models=allowed,
+            default_model=entity.default_model,
+            labels=list(entity.labels),
+            chains=replace(chains, by_app=NOTHING),
+            timeout_seconds=entity.timeout_seconds,
+            retry_count=entity.retry_count,
+            failover_ids=entity.failover_llm_ids,
+            max_tokens=entity.max_tokens,
+            max_request_bytes=entity.max_request_bytes,
+            max_response_bytes=entity.max_response_bytes,
+            monthly_budget_nanos=entity.monthly_budget_nanos,
+            budget_reset_day=entity.budget_reset_day,
+            rate_limit_rpm=entity.rate_limit_rpm,
+            rate_limit_tpm=entity.rate_limit_tpm,
+            problem=problem,
+        )
+
+    def _app(self, entity: AppEntity) -> App:
+        budgets = {link.llm_id: link.monthly_budget_nanos for link in entity.llms if link.monthly_budget_nanos}
+        return App(
+            id=entity.id,
+            name=entity.name,
+            user_id=entity.user_id,
+            llm_ids=self._share(frozenset(link.llm_id for link in entity.llms)),
+            bodies=self._share(entity.bodies),
+            is_active=entity.is_active,
+            allowed_ips=self._networks(entity),
+            monthly_budget_nanos=entity.monthly_budget_nanos,
+            llm_budgets=MappingProxyType(budgets) if budgets else NOTHING,
+            budget_reset_day=entity.budget_reset_day,
+            time_zone=self._share(entity.time_zone),
+            budget_fail=self._share(entity.budget_fail),
+            rate_limit_rpm=entity.rate_limit_rpm,
+            rate_limit_tpm=entity.rate_limit_tpm,
+            max_concurrent=entity.max_concurrent,
+        )
+
+    def _networks(self, entity: AppEntity) -> tuple[Network, ...]:
+        if not entity.allowed_ips:
+            return ()
+        known: tuple[Network, ...] | None = self._shared.get(entity.allowed_ips)
+        if known is None:
+            known = tuple(parse_network(block) for block in entity.allowed_ips)
+            self._shared[entity.allowed_ips] = known
+        return known
+
+    def _token(self, entity: TokenEntity) -> Token:
+        scopes = _ALL_SCOPES if "*" in entity.scopes else entity.scopes
+        return Token(
+            id=entity.id,
+            app_id=entity.app_id,
+            scopes=self._share(frozenset(scopes)),
+            expires_at=entity.expires_at,
+            name=entity.name,
+            prefix=entity.prefix,
+        )
+
+    def _share(self, value: T) -> T:
+        """The one of many equal values that is kept."""
+        if len(self._shared) >= _MAX_SHARED:
+            self._shared.clear()
+        shared: T = self._shared.setdefault(value, value)
+        return shared
+
+
+def address_of(endpoint: str) -> tuple[Origin, bytes, str]:
+    """Where to connect, what ``Host`` says, and what stands before each path; ValueError for what is no address."""
+    url = urlsplit(endpoint)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        message = "the endpoint is no absolute http:// or https:// URL"
+        raise ValueError(message)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    host = url.netloc.rpartition("@")[2]
+    encoded = host.encode("ascii" if host.isascii() else "idna")
+    return Origin(url.scheme, url.hostname, port), encoded, url.path.rstrip("/")
+
+
+EntityT = TypeVar("EntityT")
+ValueT = TypeVar("ValueT")
+
+
+def _made(changes: Mapping[int, EntityT | None], make: Callable[[EntityT], ValueT]) -> dict[int, ValueT | None]:
+    """What changed, as it is served; ``None`` for what is not."""
+    made: dict[int, ValueT | None] = dict.fromkeys(changes)
+    for entity_id, entity in changes.items():
+        if entity is None:
+            continue
+        try:
+            made[entity_id] = make(entity)
+        except ValueError as error:  # whoever wrote it checked it: another program did
+            logger.warning("entity left out", kind=type(entity).__name__, entity_id=entity_id, error=str(error))
+    return made
+
+
+def _price(row: PriceEntity) -> Price:
+    return Price(
+        id=row.key,
+        version=row.price_version,
+        vendor=row.vendor,
+        model=row.model_name,
+        currency=row.currency,
+        prompt_nanos=row.prompt_nanos,
+        response_nanos=row.response_nanos,
+        cache_read_nanos=row.cache_read_nanos,
+        cache_write_nanos=row.cache_write_nanos,
+        valid_from=row.valid_from,
+    )

@@ -1,0 +1,99 @@
+"""The worst case: all of the input, the most output for each answer, at the dearest price of whoever may answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.access.input_tokens import count_input
+from gateway.access.worst_case import MAX_NANOS, WorstCase, worst_case
+from gateway.exchange import Exchange
+from gateway.upstreams.failover import Candidate
+from sluice.money.prices import Price
+from tests.gateway.test_exchange import a_snapshot, an_exchange
+
+SNAPSHOT, DEMO = a_snapshot()
+LLM = replace(DEMO, max_tokens=0)
+BODY = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hello"}]}'
+
+
+def price(prompt: int, response: int, cache_write: int | None = None) -> Price:
+    """Nanos for a million tokens."""
+    return Price("p", "1", "openai", "gpt-*", "USD", prompt, response, prompt // 2, cache_write or prompt)
+
+
+def asked(**values: Any) -> Exchange:
+    """A request that costs a nano for each token, in or out."""
+    return an_exchange(**{"model": "gpt-4o-mini", "body": BODY, "choices": 1, "price": price(10**6, 10**6), **values})
+
+
+def tokens() -> int:
+    """Of the body."""
+    return count_input(BODY, LLM, "gpt-4o-mini").tokens
+
+
+@pytest.mark.parametrize(
+    ("values", "llm", "output"),
+    [
+        ({}, LLM, 100),
+        ({}, replace(LLM, max_tokens=30), 30),
+        ({"max_response_tokens": 7}, replace(LLM, max_tokens=30), 7),
+        ({"max_response_tokens": 0}, LLM, 0),
+        ({"max_response_tokens": -3}, LLM, 0),
+        ({"choices": 3}, LLM, 300),
+        ({"choices": 0}, LLM, 100),
+        ({"choices": 4, "max_response_tokens": 7}, LLM, 28),
+    ],
+)
+def test_output_is_what_may_come(values: dict[str, Any], llm: Any, output: int) -> None:
+    """The request's maximum, else its LLM's, else the gateway's; for each choice."""
+    exchange = asked(**values)
+    worst = worst_case(exchange, llm, 100)
+    assert worst.is_asked is ("max_response_tokens" in values)
+    assert worst.tokens == worst.nanos(exchange) == tokens() + output
+
+
+def test_a_request_without_a_model_has_no_bound() -> None:
+    """Nobody knows what it will be charged as."""
+    worst = worst_case(asked(model=None), LLM, 100)
+    assert not worst.counted.is_bounded
+    assert worst.counted.unbounded_because == "the request names no model"
+
+
+def test_the_dearest_of_those_who_may_answer_counts() -> None:
+    """Whichever part of it is dear."""
+    others = tuple(Candidate(LLM, "gpt-4o", False, each) for each in (price(5 * 10**6, 10**6), None))
+    exchange = asked(failover=others, max_response_tokens=10)
+    assert worst_case(exchange, LLM, 100).nanos(exchange) == 5 * tokens() + 10
+
+
+def test_input_that_is_written_to_a_cache_is_dearer_with_some() -> None:
+    """Then that is what is held; where it is cheaper it is not."""
+    for written, nanos in ((2 * 10**6, 2), (1, 1)):
+        exchange = asked(price=price(10**6, 10**6, written), max_response_tokens=0)
+        assert worst_case(exchange, LLM, 100).nanos(exchange) == nanos * tokens()
+
+
+def test_without_a_price_it_costs_nothing() -> None:
+    """As far as anybody knows."""
+    exchange = asked(price=None)
+    assert worst_case(exchange, LLM, 100).nanos(exchange) == 0
+
+
+@given(st.integers(0, 1 << 31), st.integers(1, 1 << 15), st.integers(0, 10**12))
+def test_it_is_money_that_fits(maximum: int, choices: int, dear: int) -> None:
+    """Within what a cell can hold, and growing with the maximum."""
+    exchange = asked(price=price(dear, dear))
+    worst = WorstCase(count_input(BODY, LLM, "gpt-4o-mini"), maximum, True, choices)
+    assert 0 <= worst.nanos_with(exchange, maximum // 2) <= worst.nanos(exchange) <= MAX_NANOS
+
+
+def test_a_batch_of_prompts_is_answered_once_for_each() -> None:
+    """And what a vendor generates to choose from is charged."""
+    body = b'{"model":"gpt-4o-mini","prompt":["a","b","c"],"best_of":2}'
+    exchange = asked(body=body, path="/completions", max_response_tokens=10)
+    assert worst_case(exchange, LLM, 100).answers == 6

@@ -1,0 +1,405 @@
+"""The refresher: what is committed is served, soon, whole and whatever fails beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.access.credentials import Credentials
+from gateway.control import refresher as refresher_module
+from gateway.control.database import ControlDatabase
+from gateway.control.entities import Attachment, LlmEntity
+from gateway.control.errors import ControlDatabaseError
+from gateway.control.generation import FILE_NAME, GenerationFile
+from gateway.control.refresher import Refresher, load
+from gateway.control.store import ControlStore
+from gateway.exchange import Exchange
+from gateway.plugins import WorkerPlugins
+from gateway.settings import Settings
+from gateway.snapshot import Snapshot, SnapshotHolder
+from gateway.snapshot_builder import SnapshotBuilder
+from sluice.plugin_host import host as host_module
+from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
+from sluice.secrets import SecretBox
+from tests.gateway.control.made import ADMIN, app, llm, sha256, token
+from tests.gateway.test_exchange import an_exchange
+from tests.integration.waiting import until
+
+SECONDS = 10.0
+LIVES: list[str] = []
+
+
+class Slow(BasePlugin, PostAuthHandler):
+    """Starts when it is told to, and may fail then."""
+
+    gate = asyncio.Event()
+
+    async def initialize(self, ctx: Context, config: Any) -> None:
+        LIVES.append(f"begins {config.get('label')}")
+        if config.get("waits"):
+            await Slow.gate.wait()
+        if config.get("fails"):
+            raise ValueError("no database")
+
+    async def shutdown(self, ctx: Context) -> None:
+        LIVES.append(f"ends {self.config.get('label')}")
+
+    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
+        return PluginResponse.allow()
+
+
+class FlakyStore(ControlStore):
+    """A store whose database can be away."""
+
+    is_away = False
+    asked = 0
+
+    async def changes_since(self, generation: int) -> Any:
+        """Unless it is away."""
+        self.asked += 1
+        if self.is_away:
+            raise ControlDatabaseError("control.database_url: it is away")
+        return await super().changes_since(generation)
+
+    async def touch_tokens(self, used: Any) -> None:
+        """Unless it is away."""
+        if self.is_away:
+            raise ControlDatabaseError("control.database_url: it is away")
+        await super().touch_tokens(used)
+
+
+class Bench:
+    """A worker's refresher, on a store that others write to as well."""
+
+    def __init__(self, store: FlakyStore, others: ControlStore, told: GenerationFile) -> None:
+        self.store = store
+        self.others = others
+        self.told = told
+        self.plugins = WorkerPlugins()
+        self.credentials = Credentials()
+        self.exchanges: list[Exchange] = []
+        self.snapshots = SnapshotHolder(Snapshot())
+        self.refresher: Refresher
+
+    async def start(self) -> None:
+        """Serve by what is there."""
+        builder = SnapshotBuilder(self.plugins.chains)
+        loaded = await load(self.store, builder, self.plugins)
+        self.snapshots.replace(loaded.snapshot)
+        self.refresher = Refresher(
+            store=self.store, told=self.told, loaded=loaded, snapshots=self.snapshots, builder=builder,
+            plugins=self.plugins, credentials=self.credentials, exchanges=self.under_way,
+        )  # fmt: skip
+        await self.refresher.start_plugins(Settings(), Path())
+
+    def under_way(self) -> Collection[Exchange]:
+        """The exchanges of this worker."""
+        return self.exchanges
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """With all that goes on beside the server."""
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(self.refresher.run())
+            try:
+                yield
+            finally:
+                task.cancel()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What the next request reads."""
+        return self.snapshots.get()
+
+    def chained(self, llm_id: int) -> list[str]:
+        """The plugins of an LLM, in order."""
+        found = self.snapshot.llms_by_id[llm_id].chains.post_auth
+        return [link.plugin for link in found.links] if found else []
+
+    async def plugin(self, label: str = "a", **config: Any) -> int:
+        """Register one; its id."""
+        values = {
+            "name": label,
+            "slug": label,
+            "command": f"python://{__name__}:Slow",
+            "config": {"label": label, **config},
+        }
+        return (await self.others.plugins.create(values, ADMIN)).id
+
+    async def attach(self, plugin_id: int, name: str = "gpt") -> LlmEntity:
+        """An LLM with it."""
+        return await self.others.llms.create(llm(name, attachments=(Attachment(plugin_id=plugin_id),)), ADMIN)
+
+
+@pytest.fixture(name="bench")
+async def a_bench(
+    migrated_sqlite: Path, tmp_path: Path, box: SecretBox, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Bench]:
+    """Started by each test, when what it needs is there."""
+    LIVES.clear()
+    monkeypatch.setattr(Slow, "gate", asyncio.Event())
+    path = tmp_path / "control.db"
+    path.write_bytes(migrated_sqlite.read_bytes())
+    databases = [ControlDatabase(f"sqlite+aiosqlite:///{path}") for _ in range(2)]
+    told = GenerationFile(tmp_path / FILE_NAME)
+    made = Bench(FlakyStore(databases[0], box), ControlStore(databases[1], box, told.bump), told)
+    yield made
+    await made.plugins.close()
+    for database in databases:
+        await database.close()
+    told.close()
+
+
+async def test_a_refresh_serves_what_is_committed(bench: Bench) -> None:
+    """Made, changed, deleted: the next request sees it, at its generation."""
+    await bench.start()
+    made = await bench.others.llms.create(llm(), ADMIN)
+    assert "gpt" not in bench.snapshot.llms_by_slug
+    assert await bench.refresher.refresh()
+    assert bench.snapshot.llms_by_slug["gpt"].id == made.id
+    await bench.others.llms.update(made.id, {"slug": "other"}, ADMIN)
+    await bench.refresher.refresh()
+    assert list(bench.snapshot.llms_by_slug) == ["other"]
+    await bench.others.llms.delete(made.id, ADMIN)
+    await bench.refresher.refresh()
+    assert list(bench.snapshot.llms_by_slug) == []
+    assert bench.refresher.generation == bench.snapshot.generation == await bench.others.generation() == 3
+
+
+async def test_a_refresh_of_nothing_changes_nothing(bench: Bench) -> None:
+    """The very same snapshot goes on."""
+    await bench.start()
+    before = bench.snapshot
+    await bench.refresher.refresh()
+    assert bench.snapshot is before
+
+
+async def test_what_is_told_is_served_in_a_moment(bench: Bench) -> None:
+    """A revoked token is refused within a tenth of a second of its commit, half of it on a machine that is not busy."""
+    owner = await bench.others.apps.create(app(), ADMIN)
+    kept = await bench.others.tokens.create(token(owner.id), ADMIN)
+    await bench.start()
+    delays = []
+    loop = asyncio.get_running_loop()
+    async with bench.running():
+        for is_active in (False, True) * 5:
+            await bench.others.tokens.update(kept.id, {"is_active": is_active}, ADMIN)
+            committed = loop.time()
+            while (sha256("secret") in bench.snapshot.tokens) is not is_active:
+                await asyncio.sleep(0.001)
+                assert loop.time() - committed < SECONDS
+            delays.append(loop.time() - committed)
+    assert sorted(delays)[len(delays) // 2] <= 0.1, delays
+
+
+async def test_what_nobody_told_is_seen_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another host's changes are in the database and not in the file."""
+    monkeypatch.setattr(refresher_module, "POLL_SECONDS", 0.02)
+    await bench.start()
+    bench.others.on_change = None
+    async with bench.running():
+        await bench.others.llms.create(llm(), ADMIN)
+        await until(lambda: "gpt" in bench.snapshot.llms_by_slug, SECONDS, "it is served")
+
+
+async def test_a_look_costs_no_query(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty times a second it is one read of memory; the database is asked when something was told."""
+    monkeypatch.setattr(refresher_module, "LOOK_SECONDS", 0.001)
+    monkeypatch.setattr(refresher_module, "POLL_SECONDS", SECONDS)
+    await bench.start()
+    async with bench.running():
+        await until(lambda: bench.store.asked == 1, SECONDS, "it is asked once at the start")
+        await asyncio.sleep(0.1)  # real time: a hundred looks
+        assert bench.store.asked == 1
+
+
+async def test_a_database_that_is_away_leaves_the_last_state(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests are served as before, the log says so, and what was missed is caught up with when it is back."""
+    monkeypatch.setattr(refresher_module, "_FIRST_BACKOFF_SECONDS", 0.001)
+    made = await bench.others.llms.create(llm(), ADMIN)
+    await bench.start()
+    bench.store.is_away = True
+    with capture_logs() as lines:
+        async with bench.running():
+            await bench.others.llms.update(made.id, {"slug": "other"}, ADMIN)
+            assert await bench.refresher.refresh() is False
+            before = bench.store.asked
+            await until(lambda: bench.store.asked >= before + 3, SECONDS, "it is tried again")
+            assert list(bench.snapshot.llms_by_slug) == ["gpt"]
+            bench.store.is_away = False
+            await until(lambda: "other" in bench.snapshot.llms_by_slug, SECONDS, "it is caught up with")
+    assert {line["event"] for line in lines} == {"control database cannot be read"}
+
+
+async def test_attempts_come_slower_the_longer_it_is_away(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the database nor the log is flooded."""
+    monkeypatch.setattr(refresher_module, "_FIRST_BACKOFF_SECONDS", 0.02)
+    await bench.start()
+    bench.store.is_away = True
+    async with bench.running():
+        await asyncio.sleep(0.3)  # real time: 0.02, 0.04, 0.08, 0.16 …
+    assert 2 <= bench.store.asked <= 5
+
+
+async def test_changes_that_are_lost_are_made_up_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever was away for too long loads everything, plugins too."""
+    made = await bench.attach(await bench.plugin())
+    await bench.start()
+    monkeypatch.setattr("gateway.control.store.KEPT_CHANGES", 1)
+    other = await bench.plugin("b")
+    await bench.others.llms.update(made.id, {"attachments": (Attachment(plugin_id=other),), "slug": "new"}, ADMIN)
+    await bench.others.llms.create(llm("third"), ADMIN)
+    await bench.others.prune()
+    await bench.refresher.refresh()
+    assert sorted(bench.snapshot.llms_by_slug) == ["new", "third"]
+    assert bench.chained(made.id) == ["b"]
+    assert bench.refresher.generation == await bench.others.generation()
+
+
+async def test_a_plugin_is_loaded_before_the_answer(bench: Bench) -> None:
+    """Whoever attached it is answered when the next request meets it."""
+    await bench.start()
+    made = await bench.attach(await bench.plugin())
+    await bench.refresher.refresh()
+    assert bench.chained(made.id) == ["a"]
+    assert LIVES == ["begins a"]
+
+
+async def test_nobody_gets_past_a_plugin_that_is_being_loaded(bench: Bench) -> None:
+    """A new LLM is unknown until its plugins are there; one that is served keeps those that it has."""
+    plain = await bench.others.llms.create(llm("plain"), ADMIN)
+    await bench.start()
+    async with asyncio.TaskGroup() as tasks, asyncio.timeout(SECONDS):
+        slow = await bench.plugin("slow", waits=True)
+        guarded = await bench.attach(slow)
+        await bench.others.llms.update(
+            plain.id, {"attachments": (Attachment(plugin_id=slow),), "default_model": "m"}, ADMIN
+        )
+        refreshing = tasks.create_task(bench.refresher.refresh())
+        await until(lambda: LIVES, SECONDS, "it is being loaded")
+        assert guarded.id not in bench.snapshot.llms_by_id
+        assert bench.chained(plain.id) == []
+        assert bench.snapshot.llms_by_id[plain.id].default_model == "m", "all else of it holds"
+        assert not refreshing.done()
+        Slow.gate.set()
+    assert (bench.chained(guarded.id), bench.chained(plain.id)) == (["slow"], ["slow"])
+
+
+async def test_a_slow_plugin_keeps_no_revocation_waiting(bench: Bench) -> None:
+    """What has nothing to do with it takes effect meanwhile."""
+    owner = await bench.others.apps.create(app(), ADMIN)
+    kept = await bench.others.tokens.create(token(owner.id), ADMIN)
+    await bench.start()
+    async with bench.running():
+        await bench.plugin("slow", waits=True)
+        await until(lambda: LIVES, SECONDS, "it is being loaded")
+        await bench.others.tokens.delete(kept.id, ADMIN)
+        await until(lambda: sha256("secret") not in bench.snapshot.tokens, SECONDS, "the token is refused")
+        Slow.gate.set()
+
+
+async def test_what_changes_while_a_plugin_is_loaded_is_not_lost(bench: Bench) -> None:
+    """The plugin itself was changed again: the last of all is what serves."""
+    made = await bench.attach(await bench.plugin("old"))
+    await bench.start()
+    config = {"label": "new", "waits": True}
+    plugin_id = made.attachments[0].plugin_id
+    async with bench.running():
+        await bench.others.plugins.update(plugin_id, {"slug": "new", "config": config}, ADMIN)
+        await until(lambda: "begins new" in LIVES, SECONDS, "it is being loaded")
+        await bench.others.plugins.update(plugin_id, {"slug": "last", "config": {"label": "last"}}, ADMIN)
+        await until(lambda: bench.refresher.generation == 4, SECONDS, "that is known")
+        assert bench.chained(made.id) == ["old"]
+        Slow.gate.set()
+        await until(lambda: bench.chained(made.id) == ["last"], SECONDS, "the last one serves")
+        await until(lambda: {"ends old", "ends new"} <= set(LIVES), SECONDS, "those before it ended")
+    assert LIVES.count("begins last") == 1
+
+
+async def test_a_plugin_that_fails_leaves_its_llm_answering(bench: Bench) -> None:
+    """Its exchanges are refused by name; the LLM is known, and a correction is taken."""
+    await bench.start()
+    made = await bench.attach(await bench.plugin("bad", fails=True))
+    with capture_logs() as lines:
+        assert await bench.refresher.refresh()
+    assert [line["event"] for line in lines if line["log_level"] == "error"] == ["plugin not loaded"]
+    assert bench.chained(made.id) == ["bad"]
+    await bench.others.plugins.update(made.attachments[0].plugin_id, {"config": {"label": "good"}}, ADMIN)
+    await bench.refresher.refresh()
+    assert [health.status for health in bench.plugins.health()] == ["ready"]
+
+
+async def test_a_plugin_that_is_renewed_is_loaded_anew(bench: Bench) -> None:
+    """In every worker, though nothing of it changed; its file may have."""
+    made = await bench.attach(await bench.plugin())
+    await bench.start()
+    await bench.others.renew_plugin(made.attachments[0].plugin_id, ADMIN)
+    await bench.refresher.refresh()
+    assert LIVES == ["begins a", "begins a"]
+
+
+async def test_a_plugin_ends_with_the_last_exchange_that_began_with_it(bench: Bench) -> None:
+    """Not before; exchanges that began after it was replaced are not waited for."""
+    made = await bench.attach(await bench.plugin("old"))
+    await bench.start()
+    early, late = an_exchange(), an_exchange()
+    bench.exchanges = [early]
+    async with bench.running():
+        await bench.others.plugins.update(made.attachments[0].plugin_id, {"config": {"label": "new"}}, ADMIN)
+        await until(lambda: "begins new" in LIVES, SECONDS, "the new one is loaded")
+        await bench.refresher.refresh()
+        bench.exchanges = [early, late]
+        await asyncio.sleep(0.15)  # real time: three looks at what is under way
+        assert "ends old" not in LIVES
+        bench.exchanges = [late]
+        await until(lambda: "ends old" in LIVES, SECONDS, "it ended")
+
+
+async def test_a_plugin_is_not_kept_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exchange that takes too long goes on without it."""
+    monkeypatch.setattr(refresher_module, "RETIRE_SECONDS", 0.02)
+    made = await bench.attach(await bench.plugin("old"))
+    await bench.start()
+    bench.exchanges = [an_exchange()]
+    async with bench.running():
+        await bench.others.llms.delete(made.id, ADMIN)
+        await bench.others.plugins.delete(made.attachments[0].plugin_id, ADMIN)
+        await until(lambda: "ends old" in LIVES, SECONDS, "it ended")
+
+
+async def test_a_refresh_that_is_cut_is_made_good(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client of the API left while a plugin was loaded: the next refresh loads it."""
+    monkeypatch.setattr(host_module, "SHUTDOWN_SECONDS", 0.05)
+    await bench.start()
+    made = await bench.attach(await bench.plugin("slow", waits=True))
+    async with asyncio.TaskGroup() as tasks:
+        refreshing = tasks.create_task(bench.refresher.refresh())
+        await until(lambda: LIVES, SECONDS, "it is being loaded")
+        refreshing.cancel()
+    assert made.id not in bench.snapshot.llms_by_id
+    Slow.gate.set()
+    await bench.refresher.refresh()
+    assert bench.chained(made.id) == ["slow"]
+
+
+async def test_when_tokens_were_used_is_written_now_and_then(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And at the end; what could not be written is written later."""
+    owner = await bench.others.apps.create(app(), ADMIN)
+    kept = await bench.others.tokens.create(token(owner.id), ADMIN)
+    await bench.start()
+    bench.credentials.find("secret", bench.snapshot, 5)
+    bench.store.is_away = True
+    await bench.refresher.close()
+    bench.store.is_away = False
+    bench.credentials.find("secret", bench.snapshot, 7)
+    monkeypatch.setattr(refresher_module, "TOUCH_SECONDS", 0.01)
+    async with bench.running():
+        await asyncio.sleep(0.05)  # real time: some rounds
+    assert (await bench.others.tokens.get(kept.id)).last_used_at == 7
+    assert bench.refresher.generation == 2, "it is no change"

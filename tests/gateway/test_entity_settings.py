@@ -1,0 +1,113 @@
+"""What ``sluice.yaml`` may say of entities: what could only fail later, or in silence, is refused with its key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from gateway.entity_settings import AppSettings, LlmSettings, PriceSettings, TokenSettings
+
+LLM = {"id": 1, "slug": "demo", "base_url": "http://vendor/v1"}
+APP = {"id": 1, "name": "tests"}
+TOKEN = {"app": 1, "sha256": "0" * 64}
+PRICE = {"id": "p", "model": "gpt-4o", "prompt": "1", "response": "2"}
+
+Kind = type[LlmSettings | AppSettings | TokenSettings | PriceSettings]
+BASES: dict[Kind, dict[str, Any]] = {LlmSettings: LLM, AppSettings: APP, TokenSettings: TOKEN, PriceSettings: PRICE}
+
+
+def made(kind: Kind, **values: Any) -> Any:
+    """A section with these values."""
+    return kind.model_validate({**BASES[kind], **values})
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_what_is_not_said_limits_nothing(kind: Kind) -> None:
+    """No budget, no rate, every address, every model; active, and for calling LLMs."""
+    section = made(kind)
+    names = ("monthly_budget", "rate_limit_rpm", "rate_limit_tpm", "max_concurrent", "allowed_ips", "allowed_models")
+    assert [getattr(section, name) for name in names if getattr(section, name, 0) not in {"0", 0, ()}] == []
+    assert getattr(section, "is_active", True)
+    assert getattr(section, "scopes", ("api",)) == ("api",)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (LlmSettings, {"slug": "Demo"}), (LlmSettings, {"slug": "a" * 64}), (LlmSettings, {"slug": "a/b"}),
+        (LlmSettings, {"id": 0}), (LlmSettings, {"vendor": "nobody"}), (LlmSettings, {"retry_count": 6}),
+        (LlmSettings, {"retry_count": -1}), (LlmSettings, {"timeout_seconds": 0}), (LlmSettings, {"max_tokens": 0}),
+        (LlmSettings, {"budget_reset_day": 29}), (LlmSettings, {"budget_reset_day": 0}),
+        (LlmSettings, {"monthly_budget": "-1"}), (LlmSettings, {"monthly_budget": "1e3"}),
+        (LlmSettings, {"rate_limit_rpm": -1}), (LlmSettings, {"rate_limit_tpm": 1_000_000_001}),
+        (LlmSettings, {"max_request_bytes": -1}), (LlmSettings, {"api_key": "a\nb"}),
+        (LlmSettings, {"allowed_models": ["("]}), (LlmSettings, {"failover": ["Not A Slug"]}),
+        (AppSettings, {"allowed_ips": ["10.0.0.0/33"]}), (AppSettings, {"allowed_ips": [""]}),
+        (AppSettings, {"time_zone": "Mars/Olympus"}), (AppSettings, {"budget_fail": "maybe"}),
+        (AppSettings, {"max_concurrent": -1}), (AppSettings, {"llm_budgets": {"demo": "-1"}}),
+        (AppSettings, {"bodies": "redacted"}), (AppSettings, {"monthly_budget": "0,15"}),
+        (TokenSettings, {"sha256": "0" * 63}), (TokenSettings, {"sha256": "A" * 64}),
+        (TokenSettings, {"prefix": "123456789"}),
+        (TokenSettings, {"scopes": ["root"]}), (TokenSettings, {"name": "x" * 256}),
+        (TokenSettings, {"expires_at": "soon"}),
+        (PriceSettings, {"currency": "dollars"}), (PriceSettings, {"prompt": "-1"}), (PriceSettings, {"response": "x"}),
+        (PriceSettings, {"cache_read": "1_000"}),
+    ],
+)  # fmt: skip
+def test_what_is_out_of_bounds_is_refused(kind: Kind, values: dict[str, Any]) -> None:
+    """By the key that is wrong."""
+    with pytest.raises(ValidationError) as caught:
+        made(kind, **values)
+    assert next(iter(values)) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", BASES)
+def test_a_key_that_is_not_known_is_refused(kind: Kind) -> None:
+    """A misspelt limit would be none."""
+    with pytest.raises(ValidationError, match="rate_limit_rpn"):
+        made(kind, rate_limit_rpn=5)
+
+
+def test_a_budget_for_an_llm_is_of_one_that_the_app_may_use() -> None:
+    """Else it would limit nothing."""
+    assert made(AppSettings, llms=["demo"], llm_budgets={"demo": "5"}).llm_budgets == {"demo": "5"}
+    with pytest.raises(ValidationError, match="'other' is no LLM of this app"):
+        made(AppSettings, llms=["demo"], llm_budgets={"other": "5"})
+
+
+def test_a_key_is_not_shown() -> None:
+    """Neither where the section is printed nor where it is refused."""
+    assert "sk-secret" not in repr(made(LlmSettings, api_key="sk-secret"))
+    with pytest.raises(ValidationError) as caught:
+        made(LlmSettings, api_key="sk-secret\n")
+    assert "sk-secret" not in str(caught.value.errors(include_input=False))
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York"])
+def test_time_zones_are_those_of_the_system(zone: str) -> None:
+    """By their names."""
+    assert made(AppSettings, time_zone=zone).time_zone == zone
+
+
+@given(st.text(max_size=20))
+def test_a_slug_is_what_a_path_can_have(text: str) -> None:
+    """Whatever is taken stands in a path as it is, and in an address without being encoded."""
+    try:
+        slug = made(LlmSettings, slug=text).slug
+    except ValidationError:
+        return
+    assert slug == text
+    assert slug.isascii()
+    assert not set(slug) & set("/?#%. \n")
+
+
+def test_no_two_prices_begin_at_once() -> None:
+    """What tells them apart says model, vendor and moment, in UTC."""
+    one = made(PriceSettings, valid_from="2026-01-01T00:00:00+01:00")
+    other = made(PriceSettings, valid_from="2025-12-31T23:00:00")
+    assert one.starts == other.starts == "openai/gpt-4o from 2025-12-31T23:00:00+00:00"
+    assert made(PriceSettings).starts.endswith("from 1970-01-01T00:00:00+00:00")
