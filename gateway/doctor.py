@@ -39,6 +39,7 @@ def check_gateway(config: Path) -> Iterator[Finding]:
     yield Finding(True, f"{config} is valid: {len(settings.llms)} LLMs, {len(settings.apps)} apps")
     yield _data_folder(settings.data_dir)
     yield _port(settings.gateway)
+    yield _control(settings)
     for llm in settings.llms:
         yield _vendor(llm)
     yield from _journals(settings)
@@ -50,6 +51,30 @@ def _data_folder(folder: Path) -> Finding:
     if os.access(existing, os.W_OK | os.X_OK):
         return Finding(True, f"data_dir {folder} can be written")
     return Finding(False, f"data_dir {folder} cannot be written", "set data_dir, or change the rights of the folder")
+
+
+def _control(settings: Settings) -> Finding:
+    """Reads the control database; one in ``data_dir`` that is not there yet is made by the first start."""
+    from gateway.control.database import DATABASE_FILE, ControlDatabase, control_url  # noqa: PLC0415 - SQL belongs to an extra
+    from gateway.control.errors import ControlDatabaseError  # noqa: PLC0415 - as above
+    from gateway.control.reading import read_generation  # noqa: PLC0415 - as above
+
+    if not settings.control.database_url and not (settings.data_dir / DATABASE_FILE).exists():
+        return Finding(True, "the control database is made at the first start")
+
+    async def generation() -> int:
+        database = ControlDatabase(control_url(settings.control.database_url, settings.data_dir))
+        try:
+            async with database.read() as connection:
+                return await read_generation(connection)
+        finally:
+            await database.close()
+
+    try:
+        changes = asyncio.run(generation())
+    except ControlDatabaseError as error:
+        return Finding(False, str(error), "see control.database_url in sluice.yaml")
+    return Finding(True, f"the control database can be read: {changes} changes")
 
 
 def _port(settings: GatewaySettings) -> Finding:

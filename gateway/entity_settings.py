@@ -17,6 +17,8 @@ from sluice.money.periods import is_time_zone
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MAX_HOST_BYTES = 253  # RFC 1035, 2.3.4, without the dot at the end
+MAX_FAILOVER = 16
+"""LLMs that one may fail over to: each is looked at for every exchange under a budget, at the dearest price of all."""
 
 
 def _in_utc(at: datetime) -> datetime:
@@ -63,7 +65,7 @@ class LlmSettings(Section):
     """Until the first byte of an answer; by default ``gateway.upstream.first_byte_timeout_seconds``."""
     retry_count: Annotated[int, Field(ge=0, le=5)] | None = None
     """Further attempts before the first byte; by default ``gateway.upstream.retries`` (for connections alone)."""
-    failover: tuple[Slug, ...] = ()
+    failover: Annotated[tuple[Slug, ...], Field(max_length=MAX_FAILOVER)] = ()
     """LLMs that are asked in order where this one gave no first byte."""
     monthly_budget: Amount = "0"
     budget_reset_day: ResetDay = 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -13,6 +15,9 @@ from gateway.entity_settings import Amount, AppSettings, LlmSettings, PriceSetti
 from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
 from sluice.plugin_host.registration import PluginRegistration
+
+_MAX_SHOWN = 20
+"""Names that a message lists."""
 
 
 class UpstreamSettings(Section):
@@ -99,8 +104,9 @@ class BudgetSettings(Section):
     """Held for such a request where ``unbounded: reserve``; money as decimal text."""
     unpriced: Literal["allow", "deny"] = "allow"
     """A request under a budget whose model has no price."""
-    ask_timeout_seconds: Seconds = 0.05
-    """How long the ledger is waited for before the app's ``budget_fail`` holds."""
+    ask_timeout_seconds: Seconds = 0.5
+    """How long the ledger is waited for before the app's ``budget_fail`` holds. It answers in 3 ms; but on a busy
+    machine a worker's first question took more than 50, and who is not waited for is refused for nothing."""
     report_seconds: Seconds = 1.0
     """How often a host tells the ledger what was spent."""
     slice_fraction: Annotated[float, Field(gt=0, le=1)] = 0.125
@@ -186,26 +192,33 @@ class Settings(LogSettings):
         _unique("plugins.id", [plugin.id for plugin in self.plugins])
         _unique("plugins.name", [plugin.name for plugin in self.plugins])
         _unique("prices.valid_from", [price.starts for price in self.prices])
+        plugins = dict.fromkeys(plugin.name for plugin in self.plugins)
+        slugs = dict.fromkeys(llm.slug for llm in self.llms)
+        apps = dict.fromkeys(app.id for app in self.apps)
         for llm in self.llms:
-            _known(f"llms.{llm.slug}.plugins", llm.plugins, [plugin.name for plugin in self.plugins])
-            _known(f"llms.{llm.slug}.failover", llm.failover, [other.slug for other in self.llms if other is not llm])
+            _known(f"llms.{llm.slug}.plugins", llm.plugins, plugins)
+            _known(f"llms.{llm.slug}.failover", llm.failover, slugs)
+            if llm.slug in llm.failover:
+                message = f"llms.{llm.slug}.failover: names the LLM itself; remove it"
+                raise ValueError(message)
         for app in self.apps:
-            _known(f"apps.{app.name}.llms", app.llms, [llm.slug for llm in self.llms])
+            _known(f"apps.{app.name}.llms", app.llms, slugs)
         for token in self.tokens:
-            _known("tokens.app", (token.app,), [app.id for app in self.apps])
+            _known("tokens.app", (token.app,), apps)
         return self
 
 
 def _unique(key: str, values: Sequence[str | int]) -> None:
-    twice = {str(value) for value in values if values.count(value) > 1}
+    twice = {str(value) for value, count in Counter(values).items() if count > 1}
     if twice:
         message = f"{key}: {', '.join(sorted(twice))} is used twice; give each its own"
         raise ValueError(message)
 
 
-def _known(key: str, values: tuple[str, ...] | tuple[int, ...], names: list[str] | list[int]) -> None:
+def _known(key: str, values: tuple[str, ...] | tuple[int, ...], names: Mapping[Any, None]) -> None:
     for value in values:
         if value not in names:
-            known = ", ".join(map(str, names)) or "none are defined"
+            shown = list(map(str, islice(names, _MAX_SHOWN + 1)))
+            known = ", ".join([*shown[:_MAX_SHOWN], *("…" for _ in shown[_MAX_SHOWN:])]) or "none are defined"
             message = f"{key}: {value!r} does not exist; known: {known}"
             raise ValueError(message)

@@ -67,9 +67,13 @@ def price_table(prices: Iterable[PriceEntity]) -> PriceTable:
 class SnapshotBuilder:
     """Makes the snapshots of one worker. Values that many have in common are kept once."""
 
-    def __init__(self, chains: ChainsOf = no_chains, keys: VendorKeys | None = None) -> None:
+    def __init__(
+        self, chains: ChainsOf = no_chains, keys: VendorKeys | None = None, *, allows_private: bool = True
+    ) -> None:
+        """``allows_private``: whether LLMs that are not the file's may be at private addresses."""
         self._chains = chains
         self._keys = keys or VendorKeys()
+        self._allows_private = allows_private
         self._shared: dict[Any, Any] = {}
 
     def build(self, entities: Entities) -> Snapshot:
@@ -147,6 +151,7 @@ class SnapshotBuilder:
             problem = f"vendor {entity.vendor!r} is not in this version; known: {', '.join(DIALECTS)}"
         try:
             origin, host, base_path = address_of(entity.endpoint)
+            origin = replace(origin, allows_private=self._allows_private or entity.managed_by == "file")
             allowed = tuple(re.compile(pattern) for pattern in entity.allowed_models)
             key = self._keys.find(entity.api_key)
         except VendorKeyError as error:

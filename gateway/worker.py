@@ -24,6 +24,7 @@ from gateway.control.ledger import ControlLedger
 from gateway.control.plane import ControlPlane, open_plane
 from gateway.endpoints import make_application
 from gateway.listener import Listeners, WorkerServer
+from gateway.recording.alerts import BudgetAlerts
 from gateway.recording.inflight import FILE_NAME, InFlightFile
 from gateway.recording.recovery import ChargeRule, recover
 from gateway.recording.reports import report
@@ -80,7 +81,8 @@ class Worker:
             control = await stack.enter_async_context(open_plane(settings, self._config, lambda: sweep.exchanges))  # 1
             rule = ChargeRule(settings.budget.interrupted, PresentPrices(control.snapshots))
             journal, boot, table = await self._open_journal(stack, rule)  # 2
-            ledger = ControlLedger(control.store.database, settings.budget.slice_fraction, logger.warning)
+            alerts = BudgetAlerts(journal, boot, self._topics)
+            ledger = ControlLedger(control.store.database, settings.budget.slice_fraction, alerts)
             share = share_of(settings, table, ledger, self._metrics)
             stack.push_async_callback(share.keeper.close)
             await share.keeper.start()

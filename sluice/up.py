@@ -203,7 +203,9 @@ class Up:
             from sluice.dev.demo.run import DemoError, curl_line, run_demo  # noqa: PLC0415
 
             result |= {"token": demo.token, "curl": curl_line(self._address, demo.token)}
-            self._tell(f"\naddress  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}\n")
+            result["manage"] = f"sluice admin llms list --config {demo.config}"
+            self._tell(f"\naddress  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}")
+            self._tell(f"manage   {result['manage']}\n")
             elasticsearch_url = self._options.variables.get(ELASTICSEARCH_VARIABLE, "")
             try:
                 result |= await run_demo(self._address, demo, elasticsearch_url, self._console, self._tell)

@@ -64,7 +64,7 @@ class LimitedAdmission:
             self._budgets.release(exchange)
 
     async def _admit_limited(self, exchange: Exchange, llm: Llm, app: App) -> None:
-        has_budget = bool(app.monthly_budget_nanos or llm.monthly_budget_nanos or app.llm_budgets)
+        has_budget = bool(app.monthly_budget_nanos or llm.monthly_budget_nanos or app.llm_budgets.get(llm.id))
         has_price = exchange.model is not None or bool(exchange.body)  # lists and look-ups are metered by nobody
         if not (has_price and (has_budget or app.rate_limit_tpm or llm.rate_limit_tpm)):
             self._limits.admit(exchange, llm, app, 0)

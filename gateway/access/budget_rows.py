@@ -19,6 +19,7 @@ from gateway.access.shared_table import (
     RESERVED,
     RESPONSE_TOKENS,
     SPENT,
+    TableFullError,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ GRANTED, RETURNED, WRITTEN_OFF, FORGOTTEN, LIMIT, REPORTED_SPENT, REPORTED_RETUR
 )
 """``FORGOTTEN`` is what the ledger heard was spent before this row was made, or before a power cut; until it has
 answered once (``IS_KNOWN``) nobody here knows what is spent in all."""
+
+
+_MAX_CELL = (1 << 63) - 1
 
 
 class Budget(NamedTuple):
@@ -99,6 +103,9 @@ class BudgetRows:
             if short:
                 return short
             own = table.own
+            if anyway and any(own[table.cell_at(row) + RESERVED] > _MAX_CELL - nanos for row in rows):
+                message = "exchanges under way hold more of a budget than can be counted"
+                raise TableFullError(message)
             for row in rows:
                 at = table.cell_at(row)
                 own[at + RESERVED] += nanos

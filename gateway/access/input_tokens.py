@@ -63,6 +63,9 @@ class _Members(msgspec.Struct):
     thread: msgspec.Raw = _ABSENT
     additional_messages: msgspec.Raw = _ABSENT
     input_file_id: msgspec.Raw = _ABSENT
+    training_file: msgspec.Raw = _ABSENT
+    background: msgspec.Raw = _ABSENT
+    service_tier: msgspec.Raw = _ABSENT
     n: msgspec.Raw = _ABSENT
     best_of: msgspec.Raw = _ABSENT
 

@@ -27,6 +27,7 @@ _REFERENCES = {
     "conversation": "a stored conversation",
     "assistant_id": "a stored assistant",
     "web_search_options": "a web search",
+    "training_file": "training on a stored file",
 }
 _STORED_ITEMS = frozenset({"item_reference", "image_generation_call"})
 """And reasoning that is named by its id alone."""
@@ -126,6 +127,10 @@ def _reason(name: str, value: Any) -> str:
     """Why this member has no bound; empty where it has."""
     if name in _REFERENCES:
         return _REFERENCES[name] if value is not None and value != "" else ""
+    if name == "background" and value is True:
+        return "an answer made in the background, whose usage is in no answer to this request"
+    if name == "service_tier" and value == "priority":
+        return "a service tier whose prices are not known"
     if name == "audio" and isinstance(value, dict) and "id" in value:
         return "audio by reference"
     if name == "prompt" and isinstance(value, dict):

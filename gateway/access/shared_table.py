@@ -83,8 +83,7 @@ class SharedTable:
         self._known: dict[Key, int] = {}
         self._free: list[int] = []
         self._seen = self._freed_seen = 0
-        with self.lock:
-            self._look_at_all()
+        self._look_at_all()
 
     def _begin(self, max_rows: int) -> None:
         """A new table, also where the file holds something else."""
@@ -219,11 +218,16 @@ class SharedTable:
             self._free.append(row)
 
     def _look_at_all(self) -> None:
+        """Also without the lock, which it would keep from all others for long.
+
+        What is made meanwhile is announced behind what counts as seen; a key and a free row are looked at again before
+        they are used.
+        """
+        self._seen, self._freed_seen = self.words[_ANNOUNCED], self.words[_FREED]
         self._known.clear()
         self._free.clear()
         for row in range(self.words[_USED]):
             self._learn(row)
-        self._seen, self._freed_seen = self.words[_ANNOUNCED], self.words[_FREED]
 
     def _make(self, key: Key, period_end: int) -> int:
         """Announced first, its kind last: a kill between leaves a row that is still free, and never two of one key."""

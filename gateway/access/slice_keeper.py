@@ -103,11 +103,12 @@ class SliceKeeper:
 
     async def look_at_all(self) -> None:
         """Report what nobody reported, return what is left of periods that are over, free their rows."""
-        now = now_micros()
-        for number, row in enumerate(self._rows):
-            if number % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
+        now, rows = now_micros(), self._rows
+        for row in range(rows.table.used):
+            if row % _ROWS_AT_ONCE == _ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # exchanges go on meanwhile
-            self._look_at(row, now)
+            if rows.is_budget(row):
+                self._look_at(row, now)
 
     def _look_at(self, row: int, now: int) -> None:
         rows, table = self._rows, self._rows.table

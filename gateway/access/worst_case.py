@@ -50,10 +50,26 @@ class WorstCase(NamedTuple):
 def worst_case(exchange: Exchange, llm: Llm, default_output_tokens: int) -> WorstCase:
     """Of a request as it goes to its vendor. Takes up to some milliseconds; most take a tenth of one."""
     asked = exchange.max_response_tokens
-    counted = count_input(exchange.body, llm, exchange.model) if exchange.model is not None else NO_MODEL
+    counted = _count(exchange, llm)
     return WorstCase(
         counted=counted,
         maximum=(llm.max_tokens or default_output_tokens) if asked is None else max(asked, 0),
         is_asked=asked is not None,
         answers=max(exchange.choices, counted.answers, 1),
     )
+
+
+def _count(exchange: Exchange, llm: Llm) -> InputCount:
+    """The largest count of whoever may answer: vocabularies differ, and what an image costs; without a bound where one
+    of them has none."""
+    if exchange.model is None:
+        return NO_MODEL
+    counted = count_input(exchange.body, llm, exchange.model)
+    seen: set[tuple[str, str | None]] = {(llm.vendor, exchange.model)}
+    for candidate in exchange.failover:
+        who = (candidate.llm.vendor, candidate.model)
+        if who not in seen and counted.is_bounded:
+            seen.add(who)
+            other = count_input(exchange.body, candidate.llm, candidate.model)
+            counted = counted if other.is_bounded and other.tokens <= counted.tokens else other
+    return counted

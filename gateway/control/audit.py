@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.control.entities import Actor, Entity, EntityKind, Page
+from gateway.control.batches import execute_batches
+from gateway.control.entities import Actor, Attachment, Entity, EntityKind, LlmLink, Page
 from gateway.control.specs import SPECS
 from gateway.control.tables import AUDIT
 from sluice.redaction import MASK, is_credential_header, mask_url
@@ -58,7 +60,7 @@ class Change:
 async def write_entries(connection: AsyncConnection, actor: Actor, at: int, changes: Sequence[Change]) -> None:
     """One entry a change, by this actor at this moment."""
     who = {"at": at, "actor": actor.name, "token_id": actor.token_id}
-    rows = [
+    rows = (
         {
             **who,
             "action": change.action,
@@ -68,8 +70,8 @@ async def write_entries(connection: AsyncConnection, actor: Actor, at: int, chan
             "after": masked(change.kind, change.after),
         }
         for change in changes
-    ]
-    await connection.execute(insert(AUDIT), rows)
+    )
+    await execute_batches(connection, insert(AUDIT), rows)
 
 
 async def write_note(
@@ -100,7 +102,7 @@ def masked(kind: EntityKind, entity: Entity | None) -> dict[str, Any] | None:
     if entity is None:
         return None
     spec = SPECS[kind]
-    shown: dict[str, Any] = _masked({name: value for name, value in asdict(entity).items() if name not in spec.hidden})
+    shown: dict[str, Any] = _masked({name: held for name, held in _held(entity).items() if name not in spec.hidden})
     return shown | {name: MASK for name in spec.secrets if shown[name]}
 
 
@@ -112,9 +114,17 @@ def _masked(value: Any) -> Any:
             return [_masked(item) for item in value]
         case str() if "://" in value:
             return mask_url(value)
+        case Attachment() | LlmLink():
+            return _masked(_held(value))
     return value
 
 
+def _held(value: Any) -> dict[str, Any]:
+    """What a dataclass holds, not copied: of 100,000 entities ``asdict`` takes half of the time of a change."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
+@lru_cache(4096)
 def _names_secret(name: str) -> bool:
     """Also in camel case."""
     return is_credential_header(_WORD_START.sub("-", name).lower().encode())

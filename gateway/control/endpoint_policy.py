@@ -3,7 +3,7 @@
 An allow-list (``control.allowed_endpoints``) names hosts or patterns. Without one every public address is allowed.
 Loopback, private, link-local and other special ranges, among them the metadata services of clouds, need
 ``control.allow_private_endpoints``. A name is resolved and every one of its addresses must pass; what it resolves to
-later is the resolver's doing. Redirects are never followed by the gateway.
+later is checked when a connection is made (``gateway/upstreams/public_addresses.py``). Redirects are never followed.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from fnmatch import fnmatchcase
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.entity_settings import LlmSettings
+from gateway.upstreams.public_addresses import is_public
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 _RESOLVE_SECONDS = 2.0
 _METADATA = frozenset(("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal"))
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"), ip_network("2002::/16"))
-"""IPv6 that carries an IPv4 address inside: NAT64 and 6to4."""
 _REMEDY = "; set control.allow_private_endpoints to allow it"
 
 
@@ -107,15 +106,6 @@ def _address(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def _refuse_unless_public(address: IPv4Address | IPv6Address) -> None:
-    if not _is_public(address):
+    if not is_public(address):
         message = f"{address} is no public address{_REMEDY}"
         raise EndpointRefused(message)
-
-
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    if isinstance(address, IPv6Address):
-        if address.ipv4_mapped is not None:
-            return _is_public(address.ipv4_mapped)
-        if any(address in network for network in _TRANSLATED) or address.teredo is not None:
-            return False
-    return address.is_global and not address.is_multicast

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.control.errors import ControlDatabaseError
+
+if TYPE_CHECKING:
+    from sqlalchemy.pool import ConnectionPoolEntry
 
 _READ_BUSY_SECONDS = 5
 """How long a statement waits where another process recovers SQLite's log; a write waits by itself."""
@@ -91,17 +102,50 @@ def _sqlite_engine(url: URL, begin: str, busy_seconds: float, *pragmas: str) -> 
         json_deserializer=from_json,
         hide_parameters=True,
     )
-    event.listen(engine.sync_engine, "do_connect", _make_file)
+    file = _SqliteFile(Path(url.database or ""))
+    event.listen(engine.sync_engine, "do_connect", file.make)
+    event.listen(engine.sync_engine, "connect", file.remember)
+    event.listen(engine.sync_engine, "checkout", file.check)
     event.listen(engine.sync_engine, "connect", lambda connection, _record: _prepare_sqlite(connection, pragmas))
     event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
 
-def _make_file(_dialect: Any, _record: Any, arguments: list[Any], _keywords: dict[str, Any]) -> None:
-    """Readable by its owner alone: it holds hashes of tokens. SQLite's side files are made like it."""
-    path = Path(arguments[0])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)
+class _SqliteFile:
+    """The file of an engine. One that is deleted or replaced under us is not written to: whoever is told that a change
+    is kept would find it gone at the next start. What is there instead is connected to; nothing is made in its place.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._was_there = False
+
+    def make(self, *_: Any) -> None:
+        """Readable by its owner alone: it holds hashes of tokens. SQLite's side files are made like it."""
+        if self._was_there:
+            if not self._path.exists():
+                message = "its file is gone; put it back, or start again with a new one"
+                raise sqlite3.OperationalError(message)
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.touch(mode=0o600)
+        self._was_there = True
+
+    def remember(self, _connection: Any, record: ConnectionPoolEntry) -> None:
+        """Which file a connection is to."""
+        record.info["file"] = self._identity()
+
+    def check(self, _connection: Any, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        """Before each use: two microseconds."""
+        if record.info["file"] != self._identity():
+            raise DisconnectionError
+
+    def _identity(self) -> tuple[int, int]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return 0, 0
+        return found.st_dev, found.st_ino
 
 
 def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:

@@ -48,8 +48,9 @@ class LlmEntity(Entity):
     api_key: str = field(default="", repr=False)
     """In clear, as decrypted; or where it is found: ``env:NAME``, ``file:/path``."""
     default_model: str = ""
-    max_tokens: int = 4096
-    """Reserved as output where a request names no maximum; never written into a request."""
+    max_tokens: int = 0
+    """Reserved as output where a request names no maximum, never written into a request; 0 is
+    ``budget.default_output_tokens``."""
     timeout_seconds: float | None = None
     """Until the first byte of the answer; ``None`` is ``gateway.upstream``'s."""
     retry_count: int | None = None

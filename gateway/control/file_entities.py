@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -36,8 +37,7 @@ def entities_of(settings: Settings) -> Entities:
     """What the file says. Its tokens and prices have no ids: numbers below zero tell them apart until they have."""
     llm_ids = {llm.slug: llm.id for llm in settings.llms}
     plugin_ids = {plugin.name: plugin.id for plugin in settings.plugins}
-    default_tokens = settings.budget.default_output_tokens
-    llms = [_llm(llm, llm_ids, plugin_ids, default_tokens) for llm in settings.llms]
+    llms = [_llm(llm, llm_ids, plugin_ids) for llm in settings.llms]
     apps = [_app(app, llm_ids) for app in settings.apps]
     return Entities(
         llms={llm.id: llm for llm in llms},
@@ -57,11 +57,11 @@ def file_sha256(entities: Entities) -> str:
 
 async def apply_settings(store: ControlStore, settings: Settings) -> bool:
     """Write the file's entities to the database; whether there was anything to do. Raises ControlError."""
-    entities = entities_of(settings)
-    return await store.apply_file(entities, file_sha256(entities))
+    entities = await asyncio.to_thread(entities_of, settings)  # of 100,000 it takes seconds, and exchanges go on
+    return await store.apply_file(entities, await asyncio.to_thread(file_sha256, entities))
 
 
-def _llm(llm: LlmSettings, llm_ids: dict[str, int], plugin_ids: dict[str, int], default_tokens: int) -> LlmEntity:
+def _llm(llm: LlmSettings, llm_ids: dict[str, int], plugin_ids: dict[str, int]) -> LlmEntity:
     return LlmEntity(
         id=llm.id,
         managed_by="file",
@@ -71,7 +71,7 @@ def _llm(llm: LlmSettings, llm_ids: dict[str, int], plugin_ids: dict[str, int], 
         endpoint=llm.base_url,
         api_key=llm.api_key.get_secret_value(),
         default_model=llm.default_model,
-        max_tokens=llm.max_tokens or default_tokens,
+        max_tokens=llm.max_tokens or 0,
         timeout_seconds=llm.timeout_seconds,
         retry_count=llm.retry_count,
         is_active=llm.is_active,
@@ -150,6 +150,7 @@ def _plugin(plugin: PluginRegistration) -> PluginEntity:
         name=plugin.name,
         slug=plugin.name,
         command=plugin.command,
+        checksum=plugin.checksum,
         hook_types=plugin.hook_types,
         config=config,
         timeout_ms=plugin.timeout_ms,

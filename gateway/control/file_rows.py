@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Generic
 from uuid import uuid4
 
 from sqlalchemy import bindparam, insert, select, update
 
+from gateway.control.batches import ROWS, execute_batches
 from gateway.control.checks import shown_value
 from gateway.control.entities import Entities
 from gateway.control.errors import FileConflictError
-from gateway.control.specs import KEPT_FIELDS, SPECS, EntityT, Spec
+from gateway.control.specs import SPECS, EntityT, Spec
 from gateway.control.tables import FILE_STATE
 from gateway.control.transaction import Transaction
 from gateway.control.values import changed_entity, new_entity
@@ -39,9 +41,9 @@ async def apply_file(transaction: Transaction, wanted: Entities, sha256: str) ->
     plans = [await _plan(transaction, spec, getattr(wanted, spec.plural)) for spec in SPECS.values()]
     for plan in plans:
         await _free_names(transaction, plan)
-    linked = [link for plan in plans for link in await _write(transaction, plan)]
-    for spec, before, after in linked:
-        await transaction.link(spec, before, after)
+    written = [(plan.spec, await _write(transaction, plan)) for plan in plans]
+    for spec, pairs in written:  # when all are there that they may name
+        await transaction.link_all(spec, pairs)
     await transaction.delete({plan.spec.kind: plan.gone for plan in plans})
     return True
 
@@ -64,7 +66,9 @@ async def _plan(transaction: Transaction, spec: Spec[EntityT], wanted: dict[int,
     await _refuse_conflicts(transaction, spec, wanted.values())
     ids = {getattr(entity, spec.file_key): entity.id for entity in current.values()}
     plan: Plan[EntityT] = Plan(spec, [], [], dict(current))
-    for entity in wanted.values():
+    for at, entity in enumerate(wanted.values()):
+        if at % ROWS == 0:
+            await asyncio.sleep(0)  # exchanges go on
         entity_id = entity.id if spec.file_has_ids else ids.get(getattr(entity, spec.file_key), 0)
         values = _values(spec, entity)
         before = plan.gone.pop(entity_id, None)
@@ -80,8 +84,7 @@ async def _plan(transaction: Transaction, spec: Spec[EntityT], wanted: dict[int,
 
 def _values(spec: Spec[EntityT], entity: EntityT) -> dict[str, Any]:
     """What the file says of it."""
-    names = {field.name for field in fields(spec.entity)} - KEPT_FIELDS - spec.not_in_file
-    return {name: getattr(entity, name) for name in names}
+    return {name: getattr(entity, name) for name in spec.fields_in_file}
 
 
 async def _refuse_conflicts(transaction: Transaction, spec: Spec[EntityT], wanted: Iterable[EntityT]) -> None:
@@ -93,7 +96,7 @@ async def _refuse_conflicts(transaction: Transaction, spec: Spec[EntityT], wante
         select(*(columns[name] for name in names)).where(columns.managed_by != "file")
     )
     taken = {(group, tuple(row[name] for name in group)): row["id"] for row in rows.mappings() for group in groups}
-    for entity in wanted:
+    for entity in wanted if taken else ():
         for group in groups:
             values = tuple(getattr(entity, name) for name in group)
             if (group, values) in taken:
@@ -104,20 +107,16 @@ async def _refuse_conflicts(transaction: Transaction, spec: Spec[EntityT], wante
 async def _free_names(transaction: Transaction, plan: Plan[EntityT]) -> None:
     """So that whoever is given a name next finds it free: what leaves it has another until then, or the end."""
     leaving = [*plan.gone, *(before.id for before, _ in plan.changed)]
-    if not leaving:
-        return
     firsts = sorted({group[0] for group in plan.spec.unique})
     columns = plan.spec.table.c
     statement = update(plan.spec.table).where(columns.id == bindparam("leaving"))
     statement = statement.values({name: bindparam(f"free_{name}") for name in firsts})
-    rows = [{"leaving": id_, **{f"free_{name}": uuid4().hex for name in firsts}} for id_ in leaving]
-    await transaction.connection.execute(statement, rows)
+    rows = ({"leaving": id_, **{f"free_{name}": uuid4().hex for name in firsts}} for id_ in leaving)
+    await execute_batches(transaction.connection, statement, rows)
 
 
-async def _write(transaction: Transaction, plan: Plan[EntityT]) -> list[tuple[Spec[EntityT], EntityT | None, EntityT]]:
-    """New and changed entities without their links; what has to be linked when all are there."""
-    spec = plan.spec
-    for before, after in plan.changed:
-        await transaction.update(spec, before, after)
-    made = [await transaction.insert(spec, entity) for entity in plan.new]
-    return [*((spec, before, after) for before, after in plan.changed), *((spec, None, entity) for entity in made)]
+async def _write(transaction: Transaction, plan: Plan[EntityT]) -> list[tuple[EntityT | None, EntityT]]:
+    """New and changed entities without their links, each with what it was before."""
+    await transaction.update_all(plan.spec, plan.changed)
+    made = await transaction.insert_all(plan.spec, plan.new)
+    return [*plan.changed, *((None, entity) for entity in made)]

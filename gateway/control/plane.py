@@ -57,7 +57,8 @@ async def open_plane(
     Raises ControlDatabaseError and SecretError where there is nothing to serve by.
     """
     plugins, credentials = WorkerPlugins(), Credentials()
-    builder = SnapshotBuilder(plugins.chains, VendorKeys(config.parent))
+    allows_private = settings.control.allow_private_endpoints
+    builder = SnapshotBuilder(plugins.chains, VendorKeys(config.parent), allows_private=allows_private)
     async with open_control(settings) as control:
         loaded = await load(control.store, builder, plugins)
         snapshots = SnapshotHolder(loaded.snapshot)

@@ -31,25 +31,15 @@ def _context(spec: Spec[Any], field: str, entity_id: int) -> str:
 
 
 def entity_row(spec: Spec[EntityT], entity: EntityT, box: SecretBox) -> Row:
-    """The entity's own row, without its links. Secrets can be encrypted only where the id is known: else none are."""
+    """The entity's own row, without its links. It has its id: secrets are bound to that."""
     row: Row = {}
     for field, column in spec.columns.items():
         value = getattr(entity, field)
         if field not in spec.secrets:
             row[column.name] = list(value) if field in spec.tuples else value
         elif value != UNREADABLE:  # which stays as it lies there: its key may be found again
-            row[column.name] = encrypt_secret(spec, field, entity.id, value, box) if entity.id else b""
-    if not entity.id:
-        del row["id"]
+            row[column.name] = encrypt_secret(spec, field, entity.id, value, box)
     return row
-
-
-def secret_row(spec: Spec[EntityT], entity: EntityT, box: SecretBox) -> Row:
-    """The columns of the secrets that the entity has."""
-    set_fields = {field: getattr(entity, field) for field in spec.secrets if getattr(entity, field)}
-    return {
-        spec.secrets[field]: encrypt_secret(spec, field, entity.id, value, box) for field, value in set_fields.items()
-    }
 
 
 def link_rows(links: Links, entity_id: int, values: Sequence[Any]) -> list[Row]:

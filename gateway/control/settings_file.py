@@ -32,14 +32,21 @@ class SettingsFile:
         self._path = path
         self._store = store
         self._stamp: tuple[int, ...] = (-1,)
+        self._last: tuple[int, ...] = (-1,)
         self._running: Settings | None = None
         self._restart_for: list[str] = []
 
     async def run(self) -> None:
         """Look each second, until it is cancelled."""
+        self._last = self._stamp_now()
         while True:
-            await self.look()
+            await self.look_when_settled()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def look_when_settled(self) -> bool:
+        """Look where the file is as it was the last time: half of one that is being written would delete the rest."""
+        last, self._last = self._last, self._stamp_now()
+        return self._last == last and await self.look()
 
     async def look(self) -> bool:
         """Take the file if it changed since the last look; whether that changed anything."""
@@ -66,6 +73,9 @@ class SettingsFile:
         return applied
 
     async def _take(self) -> bool:
+        if self._stamp[1:2] == (0,):  # its size; it has none where it is gone
+            problem = "is empty, which would delete all that it manages; write what is to stay, or version: '1' alone"
+            raise SettingsError(self._path, [problem])
         settings = await asyncio.to_thread(load_settings, self._path, Settings)
         self._note_restarts(settings)
         return await apply_settings(self._store, settings)

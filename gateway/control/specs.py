@@ -102,6 +102,11 @@ class Spec(Generic[EntityT]):
         )
 
     @cached_property
+    def fields_in_file(self) -> frozenset[str]:
+        """Those that ``sluice.yaml`` sets."""
+        return frozenset(found.name for found in fields(self.entity)) - KEPT_FIELDS - self.not_in_file
+
+    @cached_property
     def unique(self) -> list[tuple[str, ...]]:
         """The fields, one or several together, that no two entities have in common."""
         found = [constraint for constraint in self.table.constraints if isinstance(constraint, UniqueConstraint)]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from gateway.control.audit import Change, write_entries
+from gateway.control.batches import execute_batches, in_batches
 from gateway.control.checks import check_unique
 from gateway.control.dependants import by_kind, find_parts, find_referring, without
 from gateway.control.entities import Actor, Entity, EntityKind
 from gateway.control.reading import read_entities, read_generation
-from gateway.control.rows import entity_row, link_rows, secret_row
+from gateway.control.rows import Row, entity_row, link_rows
 from gateway.control.specs import SPECS, EntityT, Spec
 from gateway.control.tables import CHANGES
 from sluice.secrets import SecretBox
+
+_LAST_ID = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+"""Where SQLite keeps the largest id that a table ever had."""
 
 
 class Transaction:
@@ -44,31 +48,45 @@ class Transaction:
 
         Raises DuplicateError where the name that it gets from its id is taken.
         """
-        row = entity_row(spec, entity, self._box)
-        inserted = await self.connection.execute(insert(spec.table).values(row))
-        if entity.id:
-            await self._give_ids_behind(spec, entity.id)
-        else:
-            entity = await self._complete(spec, replace(entity, id=(inserted.inserted_primary_key or (0,))[0]))
-        self._changes.append(Change(spec.kind, None, entity))
-        return entity
+        (made,) = await self.insert_all(spec, [entity])
+        return made
+
+    async def insert_all(self, spec: Spec[EntityT], entities: Sequence[EntityT]) -> list[EntityT]:
+        """As ``insert`` each of them, in batches: those that bring an id first, the others in their order."""
+        given = [entity for entity in entities if entity.id]
+        made = given + await self._with_ids(spec, [entity for entity in entities if not entity.id])
+        await execute_batches(self.connection, insert(spec.table), self._rows(spec, made))
+        if given:
+            await self._give_ids_behind(spec, max(entity.id for entity in given))
+        self._changes.extend(Change(spec.kind, None, entity) for entity in made)
+        return made
 
     async def update(self, spec: Spec[EntityT], before: EntityT, after: EntityT) -> None:
         """An entity in its next version, without its links."""
-        row = entity_row(spec, after, self._box)
-        await self.connection.execute(update(spec.table).where(spec.table.c.id == after.id).values(row))
-        self._changes.append(Change(spec.kind, before, after))
+        await self.update_all(spec, [(before, after)])
+
+    async def update_all(self, spec: Spec[EntityT], pairs: Sequence[tuple[EntityT, EntityT]]) -> None:
+        """As ``update`` each of them, in batches."""
+        statement = update(spec.table).where(spec.table.c.id == bindparam("which"))
+        rows = self._rows(spec, [after for _, after in pairs])
+        await execute_batches(self.connection, statement, ({"which": row.pop("id"), **row} for row in rows))
+        self._changes.extend(Change(spec.kind, before, after) for before, after in pairs)
 
     async def link(self, spec: Spec[EntityT], before: EntityT | None, after: EntityT) -> None:
         """The links of an entity that is there, to entities that are there."""
+        await self.link_all(spec, [(before, after)])
+
+    async def link_all(self, spec: Spec[EntityT], pairs: Sequence[tuple[EntityT | None, EntityT]]) -> None:
+        """As ``link`` each of them, in batches."""
         links = spec.links
-        if links is None or (before and getattr(before, links.field) == getattr(after, links.field)):
+        if links is None:
             return
-        if before:
-            await self.connection.execute(delete(links.table).where(links.table.c[links.owner] == after.id))
-        rows = link_rows(links, after.id, getattr(after, links.field))
-        if rows:
-            await self.connection.execute(insert(links.table), rows)
+        field, owner = links.field, links.table.c[links.owner]
+        new = [pair for pair in pairs if pair[0] is None or getattr(pair[0], field) != getattr(pair[1], field)]
+        old = ({"which": before.id} for before, _ in new if before is not None)
+        await execute_batches(self.connection, delete(links.table).where(owner == bindparam("which")), old)
+        rows = (row for _, after in new for row in link_rows(links, after.id, getattr(after, field)))
+        await execute_batches(self.connection, insert(links.table), rows)
 
     async def delete(self, doomed: Mapping[EntityKind, Mapping[int, Entity]]) -> None:
         """Entities as they were, with all that cannot be without them; what refers to them does so no longer."""
@@ -80,8 +98,9 @@ class Transaction:
             going[kind] |= await self.read(SPECS[kind], parts)
             ids[kind] |= parts
         for spec in SPECS.values():
-            for before in (await self.read(spec, await find_referring(self.connection, spec, ids))).values():
-                await self._put(spec, before, without(spec, before, ids))
+            referring = await self.read(spec, await find_referring(self.connection, spec, ids))
+            for batch in in_batches(referring.values()):
+                await self._put(spec, [(before, without(spec, before, ids)) for before in batch])
         for kind, entities in reversed(going.items()):
             await self._remove(SPECS[kind], entities)
 
@@ -89,35 +108,51 @@ class Transaction:
         """Remember what was done; the new generation, or 0 where nothing was."""
         if not self._changes:
             return 0
-        rows = [{"kind": change.kind, "entity_id": change.entity_id, "at": self.now} for change in self._changes]
-        await self.connection.execute(insert(CHANGES), rows)
+        rows = ({"kind": change.kind, "entity_id": change.entity_id, "at": self.now} for change in self._changes)
+        await execute_batches(self.connection, insert(CHANGES), rows)
         await write_entries(self.connection, self.actor, self.now, self._changes)
         return await read_generation(self.connection)
 
-    async def _put(self, spec: Spec[Any], before: Entity, after: Entity) -> None:
-        following = replace(after, version=before.version + 1, updated_at=max(self.now, before.updated_at))
-        await self.update(spec, before, following)
-        await self.link(spec, before, following)
+    async def _put(self, spec: Spec[Any], pairs: Iterable[tuple[Entity, Entity]]) -> None:
+        following = [
+            (before, replace(after, version=before.version + 1, updated_at=max(self.now, before.updated_at)))
+            for before, after in pairs
+        ]
+        await self.update_all(spec, following)
+        await self.link_all(spec, following)
 
     async def _remove(self, spec: Spec[Any], entities: Mapping[int, Entity]) -> None:
-        if not entities:
-            return
-        gone = delete(spec.table).where(spec.table.c.id == bindparam("gone"))
-        await self.connection.execute(gone, [{"gone": entity_id} for entity_id in entities])
+        gone = delete(spec.table).where(spec.table.c.id == bindparam("which"))
+        await execute_batches(self.connection, gone, ({"which": entity_id} for entity_id in entities))
         self._changes.extend(Change(spec.kind, entity, None) for entity in entities.values())
 
-    async def _complete(self, spec: Spec[EntityT], entity: EntityT) -> EntityT:
-        """With what is made of the id that the row has only now: names, and secrets, which are bound to their row."""
-        names: dict[str, Any] = {
-            field: name.format(entity.id) for field, name in spec.named_by_id.items() if not getattr(entity, field)
-        }
-        named = replace(entity, **names)
-        if names:
-            await check_unique(self.connection, spec, named)
-        row = {**names, **secret_row(spec, named, self._box)}
-        if row:
-            await self.connection.execute(update(spec.table).where(spec.table.c.id == entity.id).values(row))
-        return named
+    def _rows(self, spec: Spec[EntityT], entities: Iterable[EntityT]) -> Iterable[Row]:
+        return (entity_row(spec, entity, self._box) for entity in entities)
+
+    async def _with_ids(self, spec: Spec[EntityT], entities: Sequence[EntityT]) -> list[EntityT]:
+        """With ids that no entity had, before they are written: secrets are bound to theirs, and names made of them."""
+        made: list[EntityT] = []
+        for entity_id, entity in zip(await self._new_ids(spec, len(entities)), entities, strict=True):
+            names: dict[str, Any] = {
+                field: name.format(entity_id) for field, name in spec.named_by_id.items() if not getattr(entity, field)
+            }
+            named = replace(entity, id=entity_id, **names)
+            if names:
+                await check_unique(self.connection, spec, named)
+            made.append(named)
+        return made
+
+    async def _new_ids(self, spec: Spec[Any], count: int) -> Sequence[int]:
+        """Nobody else can take them: only one transaction writes."""
+        if not count:
+            return ()
+        if self.connection.dialect.name != "sqlite":
+            sequence, numbers = func.pg_get_serial_sequence(spec.table.name, "id"), func.generate_series(1, count)
+            return (await self.connection.scalars(select(func.nextval(sequence)).select_from(numbers))).all()
+        last = await self.connection.scalar(_LAST_ID, {"name": spec.table.name}) or 0
+        largest = await self.connection.scalar(select(func.max(spec.table.c.id))) or 0
+        first = max(last, largest) + 1
+        return range(first, first + count)
 
     async def _give_ids_behind(self, spec: Spec[Any], entity_id: int) -> None:
         """PostgreSQL's sequence knows nothing of an id that it did not give; SQLite's does."""

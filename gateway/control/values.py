@@ -54,6 +54,8 @@ def _checked(spec: Spec[EntityT], values: Mapping[str, Any]) -> dict[str, Any]:
             checked[name] = _checked_links(spec.links, value)
         elif name in spec.columns:
             checked[name] = check_value(name, spec.columns[name], value, is_tuple=name in spec.tuples)
+            if name in spec.lists:
+                _require(all(isinstance(item, int) for item in checked[name]), name, "must be a list of ids")
         else:
             raise InvalidError(name, f"is no field of an entity of kind {spec.kind}")
     return checked

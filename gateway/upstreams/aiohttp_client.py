@@ -52,7 +52,8 @@ class AiohttpClient:
         self._limits = limits
         self._tls = tls or tls_context(ca_file)
         self._proxies = dict(getproxies() if proxies is None else proxies)
-        self._session: ClientSession | None = None
+        self._sessions: dict[bool, ClientSession] = {}
+        """By whether private addresses may be connected to: neither is given the other's connections."""
         self._responses: set[AiohttpResponse] = set()
         self._closed = False
 
@@ -76,8 +77,8 @@ class AiohttpClient:
         self._closed = True
         for response in tuple(self._responses):
             response.fail(UpstreamProtocolError("the client was closed"))
-        if self._session is not None:
-            await self._session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     async def _attempt(
         self, request: UpstreamRequest, headers: CIMultiDict[str], total_at: float, *, is_retry: bool
@@ -105,6 +106,7 @@ class AiohttpClient:
         request = call.request
         left = max(total_at - asyncio.get_running_loop().time(), 0.001)
         timeout = ClientTimeout(total=None, connect=min(request.timeouts.connect_seconds, left))
+        proxy = proxy_for(request.origin, self._proxies)  # which resolves the name itself
 
         async def exactly(aiohttp_request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
             """The innermost layer: here aiohttp can neither add a header nor send a request again."""
@@ -121,14 +123,14 @@ class AiohttpClient:
                 raise self._failed(call, error) from error
 
         try:
-            return await self._ready().request(
+            return await self._ready(allows_private=request.origin.allows_private or proxy is not None).request(
                 request.method.decode("ascii"),
                 _url(request),
                 headers=headers,
                 data=WireBody(request.body) if request.body else None,
                 allow_redirects=False,
                 timeout=timeout,
-                proxy=proxy_for(request.origin, self._proxies),
+                proxy=proxy,
                 middlewares=(exactly,),
             )
         except FAILURES as error:  # raised before the innermost layer: an address that is none
@@ -146,12 +148,12 @@ class AiohttpClient:
             message = "the client was closed"
             raise UpstreamUnreachable(message)
 
-    def _ready(self) -> ClientSession:
-        """The session, which must be made inside a running loop."""
-        if self._session is None:
+    def _ready(self, *, allows_private: bool) -> ClientSession:
+        """A session, which must be made inside a running loop."""
+        if allows_private not in self._sessions:
             limits = self._limits
-            self._session = ClientSession(
-                connector=WireConnector(limits, self._tls),
+            self._sessions[allows_private] = ClientSession(
+                connector=WireConnector(limits, self._tls, allows_private=allows_private),
                 request_class=WireRequest,
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
@@ -161,7 +163,7 @@ class AiohttpClient:
                 max_field_size=limits.max_header_bytes,
                 max_headers=limits.max_headers,
             )
-        return self._session
+        return self._sessions[allows_private]
 
 
 def _headers(request: UpstreamRequest) -> CIMultiDict[str]:

@@ -25,6 +25,7 @@ from aiohttp.payload import Payload
 
 from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamUnreachable
 from gateway.upstreams.dial import closed_properly, new_socket
+from gateway.upstreams.public_addresses import refuse_private
 
 if TYPE_CHECKING:
     import ssl
@@ -75,14 +76,14 @@ class WireProtocol(ResponseHandler):
 class WireConnector(TCPConnector):
     """The pool, with connections of our class."""
 
-    def __init__(self, limits: ClientLimits, tls: ssl.SSLContext) -> None:
+    def __init__(self, limits: ClientLimits, tls: ssl.SSLContext, *, allows_private: bool = True) -> None:
         super().__init__(
             limit=0,
             limit_per_host=limits.max_connections_per_origin,
             keepalive_timeout=limits.max_idle_seconds,
             use_dns_cache=False,
             ssl=tls,
-            socket_factory=_new_socket,
+            socket_factory=_new_socket if allows_private else _new_public_socket,
         )
         self._factory = partial(_new_protocol, self._loop)  # no public seam; the contract suite holds that it works
 
@@ -107,6 +108,11 @@ def _new_protocol(loop: asyncio.AbstractEventLoop) -> ResponseHandler:
 def _new_socket(address: AddrInfoType) -> Any:
     family, kind, protocol, _, _ = address
     return new_socket(family, kind, protocol)
+
+
+def _new_public_socket(address: AddrInfoType) -> Any:
+    refuse_private("its host", str(address[4][0]))
+    return _new_socket(address)
 
 
 class WireCall:

@@ -19,6 +19,8 @@ class Origin:
     scheme: str
     host: str
     port: int
+    allows_private: bool = True
+    """Whether its name may resolve to loopback and private addresses; else no connection to one is made."""
 
 
 @dataclass(frozen=True, slots=True)

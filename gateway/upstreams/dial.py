@@ -8,6 +8,7 @@ import ssl
 from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamUnreachable
+from gateway.upstreams.public_addresses import refuse_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,8 @@ async def _connect(loop: asyncio.AbstractEventLoop, origin: Origin) -> socket.so
     failure: OSError = OSError("the name has no address")
     for left, (family, kind, protocol, _, address) in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
         try:
+            if not origin.allows_private:
+                refuse_private(origin.host, str(address[0]))
             async with asyncio.timeout(_ATTEMPT_SECONDS if left else None):
                 return await _connect_one(loop, new_socket(family, kind, protocol), address)
         except OSError as error:  # a TimeoutError is one

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.usage import abandon
+from gateway.usage import abandon, estimate_tokens
 from sluice.money.cost import cost_nanos
+from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from gateway.snapshot import Llm, Snapshot
     from sluice.money.prices import Price
-    from sluice.money.usage import Usage
 
 
 class Candidate(NamedTuple):
@@ -47,12 +47,19 @@ def plan_failover(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
 
 
 def dearest_nanos(exchange: Exchange, usage: Usage) -> int:
-    """What so many tokens cost at the dearest price of those who may answer; 0 where none has any."""
-    nanos = cost_nanos(exchange.price, usage) if exchange.price else 0
-    for candidate in exchange.failover:
-        if candidate.price is not None:
-            nanos = max(nanos, cost_nanos(candidate.price, usage))
-    return nanos
+    """What so many tokens cost at most: of whoever answers, and what those may have charged that were given up for it.
+
+    0 where none has a price.
+    """
+    if not exchange.failover:
+        return cost_nanos(exchange.price, usage) if exchange.price else 0
+    most = given_up = 0
+    asked = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=0)
+    for price in (exchange.price, *(candidate.price for candidate in exchange.failover)):
+        if price is not None:
+            most = max(most, given_up + cost_nanos(price, usage))
+            given_up += cost_nanos(price, asked)  # as ``abandon`` will
+    return most
 
 
 def take_over(exchange: Exchange, candidate: Candidate, body: bytes) -> None:
@@ -67,11 +74,18 @@ def take_over(exchange: Exchange, candidate: Candidate, body: bytes) -> None:
 
 
 def _may_take(exchange: Exchange, llm: Llm, other: Llm) -> bool:
-    """What keeps a request of its client's own away from an LLM keeps this one away too."""
+    """What keeps a request of its client's own away from an LLM keeps this one away too.
+
+    And what is held are the budgets of the LLM that was asked: one with a budget of its own, or that the app has one
+    for, would spend it without holding any of it.
+    """
+    app = exchange.app
     return (
         not other.problem
-        and exchange.app is not None
-        and other.id in exchange.app.llm_ids
+        and app is not None
+        and other.id in app.llm_ids
+        and not other.monthly_budget_nanos
+        and not app.llm_budgets.get(other.id)
         and other.dialect.name == llm.dialect.name
         and not 0 < other.max_request_bytes < len(exchange.body)
     )
@@ -96,7 +110,9 @@ def _is_accountable(exchange: Exchange, llm: Llm, candidate: Candidate, before: 
     has: what was held, or passed without, holds for whoever answers.
     """
     app = exchange.app
-    has_budget = llm.monthly_budget_nanos or (app is not None and (app.monthly_budget_nanos or app.llm_budgets))
+    has_budget = llm.monthly_budget_nanos or (
+        app is not None and (app.monthly_budget_nanos or app.llm_budgets.get(llm.id))
+    )
     if has_budget and (candidate.price is None) != (exchange.price is None):
         return False
     prices = (exchange.price, *(other.price for other in before), candidate.price)

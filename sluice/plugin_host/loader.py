@@ -11,8 +11,9 @@ import importlib.util
 import inspect
 import sys
 from difflib import get_close_matches
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, NoReturn
 
 from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
@@ -64,8 +65,9 @@ def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BaseP
     path = (folder / file_name).resolve()
     if not path.is_file():
         raise PluginLoadError(registration.name, f"there is no file {path}", "correct `command`")
-    _check_sum(registration, path)
-    module = _run_file(registration, path)
+    source = _source(registration, path)
+    _check_sum(registration, path, source)
+    module = _run_file(registration, path, source)
     if class_name:
         return _class_in(registration, module, class_name)
     own = [
@@ -83,18 +85,39 @@ def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BaseP
     return own[0]
 
 
-def _check_sum(registration: PluginRegistration, path: Path) -> None:
+class _Loader(SourceFileLoader):
+    """Of a source that was read, and checked: not read again, and no bytecode that lies beside the file instead."""
+
+    def __init__(self, name: str, path: Path, source: bytes) -> None:
+        super().__init__(name, str(path))
+        self._source = source
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compiled each time: bytecode that is kept is told from its source by second and size alone."""
+        code: CodeType = self.source_to_code(self._source, self.get_filename(fullname))
+        return code
+
+
+def _source(registration: PluginRegistration, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        problem = f"{path} cannot be read ({error.strerror})"
+        raise PluginLoadError(registration.name, problem, "let the gateway read it") from error
+
+
+def _check_sum(registration: PluginRegistration, path: Path, source: bytes) -> None:
     expected = registration.checksum.removeprefix("sha256:")
-    if expected and hashlib.sha256(path.read_bytes()).hexdigest() != expected:
+    if expected and hashlib.sha256(source).hexdigest() != expected:
         problem = f"{path} is not the file whose SHA-256 is its checksum"
         raise PluginLoadError(registration.name, problem, "find out who changed the file, or correct `checksum`")
 
 
-def _run_file(registration: PluginRegistration, path: Path) -> ModuleType:
+def _run_file(registration: PluginRegistration, path: Path, source: bytes) -> ModuleType:
     """Run a file as a module with a name that nothing else can import by accident."""
     digest = hashlib.sha256(f"{registration.name}\0{path}".encode()).hexdigest()[:12]
     name = f"_sluice_plugin_{path.stem}_{digest}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Loader(name, path, source))
     if spec is None or spec.loader is None:
         raise PluginLoadError(registration.name, f"{path} is no Python file", "correct `command`")
     module = importlib.util.module_from_spec(spec)

@@ -17,6 +17,7 @@ from typing import Any
 from sluice.clock import iso_micros, now_micros
 from sluice.dev.servers import start_elasticsearch, start_kafka
 from tests.benchmarks.collectors import measure_collector, start_null_bulk
+from tests.benchmarks.control import measure_control
 from tests.benchmarks.gateways import Target, measure, median_of, start_floor, start_gateway, start_vendor
 from tests.benchmarks.processes import OTHER_CORE, pin_tree
 from tests.benchmarks.table import write_table
@@ -32,17 +33,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each gateway run")
     parser.add_argument("--events", type=int, default=400_000, help="of each collector run")
     parser.add_argument(
-        "--only", choices=("gateway", "collector"), help="measure one half; the other keeps its figures"
+        "--only", choices=("gateway", "collector", "control"), help="measure one part; the others keep their figures"
     )
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if options.only and RESULTS.exists() else {}
-    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as temporary, start_kafka(print) as kafka:
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-", dir="/var/tmp") as temporary:
         folder = Path(temporary)
-        pin_tree(kafka.pid, OTHER_CORE)
-        if options.only != "collector":
-            results["gateway"] = gateway_figures(folder, kafka.bootstrap_servers, options.rounds, options.seconds)
-        if options.only != "gateway":
-            results["collector"] = collector_figures(folder, kafka.bootstrap_servers, options.rounds, options.events)
+        if options.only in {None, "control"}:
+            results["control"] = measure_control(folder, 2 * options.seconds)
+        if options.only != "control":
+            results |= log_figures(folder, options)
     results["machine"] = {
         "at": iso_micros(now_micros()),
         "python": platform.python_version(),
@@ -52,6 +52,18 @@ def main() -> None:
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(write_table(results))
+
+
+def log_figures(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """What runs over Kafka: gateways, collectors, or both."""
+    results = {}
+    with start_kafka(print) as kafka:
+        pin_tree(kafka.pid, OTHER_CORE)
+        if options.only != "collector":
+            results["gateway"] = gateway_figures(folder, kafka.bootstrap_servers, options.rounds, options.seconds)
+        if options.only != "gateway":
+            results["collector"] = collector_figures(folder, kafka.bootstrap_servers, options.rounds, options.events)
+    return results
 
 
 def gateway_figures(folder: Path, bootstrap: str, rounds: int, seconds: float) -> dict[str, Any]:

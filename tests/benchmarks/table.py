@@ -30,11 +30,22 @@ def render(results: dict[str, Any]) -> str:
     lines += ["", "| collector | events/s | CPU µs an event |", "|---|---|---|"]
     for name, figures in results.get("collector", {}).items():
         lines.append(f"| {name} | {figures['events_per_second']:,.0f} | {figures['cpu_us']:.1f} |")
+    if control := results.get("control"):
+        lines += ["", _control_line(control)]
     machine = results["machine"]
     idle = ", ".join(f"{name} {mib:g}" for name, mib in gateway.get("idle_rss_mib", {}).items())
     where = f"{machine['processor']}, {machine['system']}, CPython {machine['python']}"
     lines += ["", f"Idle, resident MiB: {idle}. {where}, medians of {machine['rounds']} rounds, {machine['at'][:10]}."]
     return "\n".join(lines)
+
+
+def _control_line(control: dict[str, Any]) -> str:
+    return (
+        f"With {control['apps']:,} apps and {control['llms']:,} LLMs a gateway has {control['rss_mib']:.0f} MiB; "
+        f"finding LLM, token, app, and admission cost {control['lookup_and_admission_us']:.1f} µs. Its control API at "
+        f"100 requests a second, three in ten of them changes: p50 {control['api_p50_ms']:.1f} ms, "
+        f"p99 {control['api_p99_ms']:.1f} ms."
+    )
 
 
 def _gateway_row(name: str, gateway: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from gateway import doctor as doctor_module
+from gateway.control.opening import prepare
 from gateway.doctor import check_gateway
+from gateway.settings import Settings
 from sluice.commands import Finding
 from sluice.dev.servers.ports import free_port
 from sluice.eventlog.places import collector_journal, gateway_journal
@@ -88,12 +91,25 @@ def llm(base_url: str) -> dict[str, Any]:
 def test_a_fresh_installation_is_well(tmp_path: Path) -> None:
     """Nothing runs, nothing is there yet: all of it is as it should be, and says so."""
     each = findings(tmp_path)
-    assert [finding.ok for finding in each] == [True] * 4
+    assert [finding.ok for finding in each] == [True] * 5
+    assert "is made at the first start" in found("control database", each).what
     assert found("is valid", each).what.endswith("is valid: 0 LLMs, 0 apps")
     assert "can be written" in found("data_dir", each).what
     assert found("nothing listens", each).what.endswith("sluice gateway can")
     assert "the journals are the event log" in found("kafka", each).what
-    assert [finding.remedy for finding in each] == [""] * 4
+    assert [finding.remedy for finding in each] == [""] * 5
+
+
+def test_the_control_database_is_read(tmp_path: Path) -> None:
+    """One that a start made is; one that is no database, or is not reached, is named with its setting."""
+    asyncio.run(prepare(Settings.model_validate({"data_dir": tmp_path / "data"})))
+    assert found("control database", findings(tmp_path)).ok
+    (tmp_path / "data" / "control.db").write_bytes(b"nothing of the kind" * 100)
+    assert not found("control database", findings(tmp_path)).ok
+    away = {"control": {"database_url": "postgresql+asyncpg://u:secret@127.0.0.1:1/none"}}
+    finding = found("127.0.0.1:1", findings(tmp_path, **away))
+    assert (finding.ok, finding.remedy) == (False, "see control.database_url in sluice.yaml")
+    assert "secret" not in finding.what
 
 
 @pytest.mark.parametrize("text", [None, "- a", "gateway: {prt: 1}"])
@@ -225,7 +241,7 @@ def test_kafka_s_problems_are_findings_each(
 
     monkeypatch.setattr(doctor_module, "find_problems", find_problems)
     kafka = {"bootstrap_servers": "broker:9092", "namespace": "mine", "partitions": 3}
-    each = findings(tmp_path, kafka=kafka)[3:]
+    each = findings(tmp_path, kafka=kafka)[4:]
     assert [finding.ok for finding in each] == oks
     assert asked == [("mine", 3)]
     if problems:

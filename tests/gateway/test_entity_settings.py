@@ -46,6 +46,7 @@ def test_what_is_not_said_limits_nothing(kind: Kind) -> None:
         (LlmSettings, {"rate_limit_rpm": -1}), (LlmSettings, {"rate_limit_tpm": 1_000_000_001}),
         (LlmSettings, {"max_request_bytes": -1}), (LlmSettings, {"api_key": "a\nb"}),
         (LlmSettings, {"allowed_models": ["("]}), (LlmSettings, {"failover": ["Not A Slug"]}),
+        (LlmSettings, {"failover": [f"llm-{number}" for number in range(17)]}),
         (AppSettings, {"allowed_ips": ["10.0.0.0/33"]}), (AppSettings, {"allowed_ips": [""]}),
         (AppSettings, {"time_zone": "Mars/Olympus"}), (AppSettings, {"budget_fail": "maybe"}),
         (AppSettings, {"max_concurrent": -1}), (AppSettings, {"llm_budgets": {"demo": "-1"}}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -218,3 +219,21 @@ def test_what_is_valid_becomes_a_snapshot() -> None:
     """The least that serves does."""
     settings = tree(prices=[PRICE], plugins=[PLUGIN])
     assert set(snapshot_of(settings).llms_by_slug) == {"demo"}
+
+
+def test_an_llm_does_not_fail_over_to_itself() -> None:
+    """Nor to one that is not there; a message does not list thousands."""
+    assert "the LLM itself" in refusal(llms=one(LLM, failover=["demo"]))
+    many = [{**LLM, "id": number, "slug": f"llm-{number}"} for number in range(1, 1_000)]
+    message = refusal(llms=[*many, {**LLM, "id": 1_000, "failover": ["nobody"]}])
+    assert "'nobody' does not exist; known: llm-1, " in message
+    assert len(message) < 500
+
+
+def test_thousands_of_entities_are_read_in_a_moment() -> None:
+    """What is looked up for each is not looked for among all: 20,000 apps took minutes."""
+    apps = [{**APP, "id": number, "name": f"app {number}"} for number in range(1, 20_001)]
+    tokens = [{"app": number, "sha256": f"{number:064x}"} for number in range(1, 20_001)]
+    began = time.process_time()
+    tree(apps=apps, tokens=tokens)
+    assert time.process_time() - began < 5

@@ -90,6 +90,15 @@ def test_an_endpoint_is_taken_apart_once(endpoint: str, origin: Origin, host: by
     assert (made.origin, made.host, made.base_path, made.problem) == (origin, host, base_path, "")
 
 
+@pytest.mark.parametrize("allows", [False, True])
+def test_only_the_file_and_a_setting_let_an_llm_be_private(allows: bool) -> None:
+    """An LLM of the API is connected to at public addresses alone, unless the setting says otherwise."""
+    made = SnapshotBuilder(allows_private=allows).build(
+        entities(llm_entity(3), llm_entity(4, slug="file", managed_by="file"))
+    )
+    assert [made.llms_by_id[llm_id].origin.allows_private for llm_id in (3, 4)] == [allows, True]
+
+
 def test_the_key_is_ready_to_be_sent(tmp_path: Path) -> None:
     """In the dialect's header, wherever it is kept; none where there is no key."""
     (tmp_path / "key").write_text("of-a-file\n")

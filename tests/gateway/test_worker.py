@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from gateway.recording.inflight import FILE_NAME, InFlightFile
 from sluice.dev.servers.ports import LOOPBACK, free_port
@@ -23,6 +24,7 @@ from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.journal.reader import JournalReader
 from sluice.eventlog.places import gateway_journal
 from tests.gateway.flow import TOKEN
+from tests.gateway.recording.test_alerts import alerts_in
 from tests.gateway.recording.test_recovery import reports_in
 from tests.integration.service import descendants
 from tests.integration.stack import write_yaml
@@ -195,6 +197,21 @@ async def test_a_worker_leaves_nothing_that_its_next_boot_cannot_close(mock_vend
         assert (report["outcomes"], gateway.in_flight()) == ({"ok": 1}, 0)
         assert not is_held(gateway.journal() / LOCK_FILE)
         assert "Traceback" not in gateway.said()
+
+
+async def test_budget_alerts_are_beside_the_events(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """In the journal of the worker that reported what was spent, without anybody asking."""
+    async with command(tmp_path, mock_vendor) as gateway:
+        content = yaml.safe_load(gateway.config.read_text("utf-8"))
+        content["apps"][0]["monthly_budget"] = "0.01"
+        content["prices"] = [{"id": "dear", "model": "gpt-4o", "prompt": "1", "response": "1000"}]
+        content["budget"] = {"default_output_tokens": 8, "report_seconds": 0.05, "ask_timeout_seconds": 5}
+        write_yaml(gateway.config, content)
+        await gateway.start()
+        assert (await gateway.post("response_tokens=7")).status_code == 200
+        await until(lambda: alerts_in(gateway.journal()), SECONDS, "the budget's alert")
+        (alert,) = alerts_in(gateway.journal())
+        assert (alert["scope"], alert["app_id"], alert["percent"], alert["service"]) == ("app", 1, 50, "g")
 
 
 async def test_a_worker_outlives_a_disk_that_takes_nothing(mock_vendor: MockVendor, tmp_path: Path) -> None:

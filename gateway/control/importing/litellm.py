@@ -51,7 +51,10 @@ class _Import:
 
     def run(self) -> None:
         credentials = self._credentials()
-        for at, entry in enumerate(_list(self.document.get("model_list"))):
+        entries = self.document.get("model_list")
+        if entries is not None and not isinstance(entries, list):
+            self.plan.leave("model_list", "it is no list of deployments")
+        for at, entry in enumerate(_list(entries)):
             found = read_deployment(f"model_list[{at}]", entry, credentials, self.variables, self.plan)
             if found is not None:
                 self._add(found)
@@ -59,6 +62,7 @@ class _Import:
             self._stand_by(name, llms)
         for section in ("litellm_settings", "router_settings"):
             self._settings(_dict(self.document.get(section)))
+        self.plan.shorten_failover()
         self._leave_the_rest()
 
     def _credentials(self) -> dict[str, Mapping[str, Any]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.entity_settings import MAX_FAILOVER
+
 Values = dict[str, Any]
 """Fields of the API's bodies; amounts are decimal text."""
 
@@ -91,6 +93,14 @@ class Plan:
         left = Left(what, reason)
         if left not in self.left:
             self.left.append(left)
+
+    def shorten_failover(self) -> None:
+        """Leave what is more than one LLM may fail over to."""
+        for llm in self.llms:
+            beyond = llm.failover[MAX_FAILOVER:]
+            if beyond:
+                del llm.failover[MAX_FAILOVER:]
+                self.leave(f"failover of {llm.slug} to {', '.join(beyond)}", f"{MAX_FAILOVER} LLMs are the most")
 
     def note(self, text: str) -> None:
         """Note what is to be known; the same once."""

@@ -243,6 +243,7 @@ class _Import:
                     llm.failover.append(self.llms[other].slug)
                 else:
                     self.plan.leave(f"LLM {llm.values.get('name')}", f"its failover to LLM {other}")
+        self.plan.shorten_failover()
 
 
 def _id(value: Any) -> int:

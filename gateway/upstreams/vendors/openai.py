@@ -133,7 +133,10 @@ class OpenAi:
 
 
 def _maximum(request: _Request) -> int | None:
-    """The most response tokens a choice may have. A negative number means no maximum to those servers that take it."""
-    limits = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
-    limit = next((limit for limit in limits if limit is not None), None)
-    return None if limit is None or limit < 0 else min(limit, _MAX_RESPONSE_TOKENS)
+    """The most response tokens a choice may have: of several the largest, since servers differ in which they heed.
+
+    A negative number means no maximum to those servers that take it.
+    """
+    named = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
+    limits = [limit for limit in named if limit is not None]
+    return min(max(limits), _MAX_RESPONSE_TOKENS) if limits and min(limits) >= 0 else None

@@ -21,6 +21,7 @@ _SLUICE = """# Made by `sluice up --demo`. Edit it: it is not written again whil
 version: "1"
 data_dir: {folder}/data
 gateway: {{id: demo, host: 127.0.0.1, port: {gateway_port}}}
+control: {{allow_private_endpoints: true, events: {{{events}}}}}
 {kafka}
 llms:
   - id: 1
@@ -79,7 +80,7 @@ def prepare(folder: Path, *, real: bool) -> DemoState:
         folder / "sluice.yaml", folder / "collectors.yaml", folder / "events.db", _token(folder / "token")
     )
     ports = _Ports()
-    _write_once(state.config, _sluice_text(state.token, folder, ports, real=real))
+    _write_once(state.config, _sluice_text(state.token, folder, state.database, ports, real=real))
     _write_once(state.collectors, _collectors_text(state.database, ports, real=real))
     return state
 
@@ -91,11 +92,12 @@ class _Ports:
         return usual if is_free(usual) else free_port()
 
 
-def _sluice_text(token: str, folder: Path, ports: _Ports, *, real: bool) -> str:
+def _sluice_text(token: str, folder: Path, database: Path, ports: _Ports, *, real: bool) -> str:
     return _SLUICE.format(
         folder=folder.as_posix(),
         gateway_port=ports.take(_GATEWAY_PORT),
         vendor_port=ports.take(_VENDOR_PORT),
+        events=_events(database, real=real),
         kafka=_KAFKA if real else "",
         prefix=token[:8],
         sha256=hashlib.sha256(token.encode()).hexdigest(),
@@ -109,6 +111,11 @@ def _collectors_text(database: Path, ports: _Ports, *, real: bool) -> str:
         sink="sink://elasticsearch" if real else "sink://database",
         config="elasticsearch_url: '${ES_URL}'" if real else f"url: sqlite:///{database.as_posix()}",
     )
+
+
+def _events(database: Path, *, real: bool) -> str:
+    """Where the control API reads what the collector wrote."""
+    return "elasticsearch_url: '${ES_URL}'" if real else f"database_url: 'sqlite:///{database.as_posix()}'"
 
 
 def _token(path: Path) -> str:

@@ -221,3 +221,15 @@ async def test_who_only_looks_is_held_to_no_budget(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_concurrent=1, monthly_budget="0.00000001")
     exchange = await bench.admit(model=None, method="GET")
     assert (exchange.holds, bench.open_at_once()) == ((), 1)
+
+
+async def test_a_budget_for_another_llm_costs_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody counts the input of an exchange that no budget and no limit of tokens meters."""
+
+    def counted(*_: Any) -> None:
+        pytest.fail("its input was counted")
+
+    monkeypatch.setattr("gateway.access.admission.worst_case", counted)
+    bench = Bench(tmp_path, llms=["demo", "nowhere"], llm_budgets={"nowhere": "1"}, max_concurrent=1)
+    exchange = await bench.admit()
+    assert (exchange.holds, bench.open_at_once()) == ((), 1)

@@ -10,7 +10,7 @@ import pytest
 from gateway.access.budget_rows import Budget, BudgetRows, Shortfall, rows_held
 from gateway.access.ledger import APP, APP_LLM, LLM, SliceAnswer
 from gateway.access.settlement import Settlements, Worth
-from gateway.access.shared_table import Key, SharedTable
+from gateway.access.shared_table import Key, SharedTable, TableFullError
 from tests.gateway.access.sharing import held_in
 
 END = 2_000
@@ -69,6 +69,16 @@ def test_what_is_held_anyway_is_held(rows: BudgetRows) -> None:
     assert isinstance(rows.hold([ONE], 40, anyway=True), tuple)
     assert rows.room(ONE) == -40
     assert rows.hold([ONE], 10) == [Shortfall(ONE, 50, False)]
+
+
+def test_what_no_cell_can_count_is_held_nowhere(rows: BudgetRows) -> None:
+    """Anyway holds have no limit: one that passes 64 bits in the second budget is not left behind in the first."""
+    most = (1 << 62) - 1
+    for _ in range(2):
+        assert isinstance(rows.hold([OTHER], most, anyway=True), tuple)
+    with pytest.raises(TableFullError):
+        rows.hold([ONE, OTHER], most, anyway=True)
+    assert sorted(held_in(rows.table)) == [(0, 0), (2 * most, 2)]
 
 
 def test_what_is_idle_is_given_back_and_gone(rows: BudgetRows) -> None:

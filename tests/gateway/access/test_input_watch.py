@@ -55,6 +55,9 @@ def test_parts_without_a_bound(content: dict[str, Any], reason: str) -> None:
         ({"prompt": {"id": "pmpt_1", "variables": {}}}, "stored prompt"),
         ({"assistant_id": "asst_1"}, "assistant"),
         ({"input_file_id": "file-1"}, "file"),
+        ({"training_file": "file-1"}, "training"),
+        ({"background": True}, "background"),
+        ({"service_tier": "priority"}, "service tier"),
         ({"web_search_options": {}}, "search"),
         ({"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]}, "audio"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "item_reference"),
@@ -108,6 +111,8 @@ def test_tools_that_the_vendor_runs_have_no_bound(kind: Any) -> None:
         {"messages": [{"role": "user", "content": 'say "file_id": "file-1" and "image_url": "https://x"'}]},
         {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": '{"file_id":"x"}'}}]}]},
         {"tool_choice": {"type": "file_search"}},
+        {"background": False, "service_tier": "auto"},
+        {"tools": [{"type": "custom", "background": "transparent"}]},
     ],
 )
 def test_names_of_the_client_s_own_are_no_references(request_: dict[str, Any]) -> None:
@@ -166,3 +171,11 @@ def test_what_is_seen_may_be_anything() -> None:
     for kind in kinds:
         watch.see({"type": kind})
     assert watch.reason == ""
+
+
+@pytest.mark.parametrize("request_", [{"background": True}, {"service_tier": "priority"}, {"training_file": "file-1"}])
+def test_a_large_body_hides_none_of_it(request_: dict[str, Any]) -> None:
+    """One that is not walked through is looked through for what stands beside its texts."""
+    many = [{"role": "user", "content": "x"}] * 5_000
+    assert count(messages=many).is_bounded
+    assert not count(messages=many, **request_).is_bounded

@@ -142,6 +142,29 @@ def test_who_was_away_for_long_finds_everything(one: SharedTable, other: SharedT
         assert other.find((4, 1, 0, 0)) == -1
 
 
+def test_who_opens_a_table_keeps_nobody_waiting(one: SharedTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many rows take a tenth of a second to look at: the lock is free meanwhile, and what is made or freed behind its
+    back is found all the same."""
+    gone, kept = add(one, (1, 1, 0, 1), SPENT, 1), add(one, (1, 2, 0, 1), SPENT, 1)
+    learn = SharedTable._learn
+
+    def learn_late(table: SharedTable, row: int) -> None:
+        learn(table, row)
+        if row == gone and one.key(gone) == (1, 1, 0, 1):
+            with one.lock:
+                one.free(gone)
+            add(one, KEY, SPENT, 7)
+            add(one, (1, 3, 0, 1), SPENT, 8)
+
+    monkeypatch.setattr(SharedTable, "_learn", learn_late)
+    other = SharedTable(one.folder, "w1", max_rows=ROWS)
+    with other.lock:
+        found = [other.find(key) for key in ((1, 1, 0, 1), (1, 2, 0, 1), KEY, (1, 3, 0, 1))]
+        assert found == [-1, kept, one.find(KEY), one.find((1, 3, 0, 1))]
+        assert len({*found, other.row((1, 4, 0, 1))}) == 5
+    other.close()
+
+
 def test_a_full_disk_is_an_error_and_no_signal(one: SharedTable, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the call that needed the room; a row that is there goes on."""
     row = add(one, KEY, SPENT, 5)

@@ -81,6 +81,31 @@ async def test_what_a_dead_worker_did_not_report_is_reported(worker: Worker, led
     assert ledger.parts[BUDGET.key][worker.slices.host].spent == 40
 
 
+async def test_exchanges_go_on_while_it_looks(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also past rows that are none of its own: a hundred thousand apps have limits, and one of them a budget."""
+    monkeypatch.setattr(slice_keeper_module, "_ROWS_AT_ONCE", 10)
+    with worker.table.lock:
+        for app_id in range(50):
+            worker.table.row((8, app_id, 0, 0))
+    worker.settle(worker.hold(BUDGET, 40), 40)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        other = tasks.create_task(others())
+        await asyncio.sleep(0)
+        turns = 0
+        await worker.keeper.look_at_all()
+        other.cancel()
+    assert 5 <= turns <= 10
+    assert await worker.slices.report()
+
+
 async def test_a_recall_is_heeded(worker: Worker, ledger: MemoryLedger) -> None:
     """What is idle goes back, what is held stays; the ledger can give it to others."""
     worker.hold(BUDGET, 40)

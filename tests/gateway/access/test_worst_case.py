@@ -13,6 +13,7 @@ from gateway.access.input_tokens import count_input
 from gateway.access.worst_case import MAX_NANOS, WorstCase, worst_case
 from gateway.exchange import Exchange
 from gateway.upstreams.failover import Candidate
+from gateway.usage import estimate_tokens
 from sluice.money.prices import Price
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
@@ -65,10 +66,20 @@ def test_a_request_without_a_model_has_no_bound() -> None:
 
 
 def test_the_dearest_of_those_who_may_answer_counts() -> None:
-    """Whichever part of it is dear."""
+    """Whichever part of it is dear; with what the one that was given up for it may have charged."""
     others = tuple(Candidate(LLM, "gpt-4o", False, each) for each in (price(5 * 10**6, 10**6), None))
     exchange = asked(failover=others, max_response_tokens=10)
-    assert worst_case(exchange, LLM, 100).nanos(exchange) == 5 * tokens() + 10
+    assert worst_case(exchange, LLM, 100).nanos(exchange) == 5 * tokens() + 10 + estimate_tokens(len(BODY))
+
+
+def test_the_input_of_whoever_counts_most_counts() -> None:
+    """A model of another vocabulary, or none that is known, makes more tokens of the same text; or has no bound."""
+    for model, is_bounded in (("llama3", True), ("gpt-4o-mini", True), ("gpt-4o-search-preview", False)):
+        others = tuple(Candidate(LLM, each, False, None) for each in ("gpt-4o", model))
+        exchange = asked(model="gpt-4o", failover=others)
+        counted = worst_case(exchange, LLM, 100).counted
+        assert counted.tokens == max(count_input(BODY, LLM, each).tokens for each in ("gpt-4o", model))
+        assert counted.is_bounded is is_bounded
 
 
 def test_input_that_is_written_to_a_cache_is_dearer_with_some() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.control.database import ControlDatabase, control_url
+from gateway.control.database import DATABASE_FILE, ControlDatabase, control_url
 from gateway.control.errors import ControlDatabaseError
 from gateway.control.migrations import HEAD
-from gateway.control.tables import CHANGES, METADATA
+from gateway.control.tables import CHANGES, FILE_STATE, METADATA
 from sluice.dev.servers.ports import free_port
 
 CHANGE = {"kind": "app", "entity_id": 1, "at": 1}
@@ -268,3 +269,27 @@ async def test_a_database_of_a_newer_program_is_refused(database_url: str) -> No
 async def _count(database: ControlDatabase) -> int:
     async with database.read() as connection:
         return await connection.scalar(select(func.count()).select_from(CHANGES)) or 0
+
+
+async def test_a_file_that_is_gone_keeps_no_change(migrated_sqlite: Path, tmp_path: Path) -> None:
+    """Its connections would go on, to a file that nobody finds again: each use is refused, none is made in its place;
+    what is put there instead is used from the next transaction on."""
+    path = tmp_path / DATABASE_FILE
+    shutil.copy(migrated_sqlite, path)
+    database = ControlDatabase(control_url("", tmp_path))
+    async with database.write() as connection:
+        await connection.execute(insert(FILE_STATE).values(id=1, sha256="kept", at=0))
+    async with database.read() as connection:
+        await connection.execute(select(FILE_STATE))
+    for file in tmp_path.glob(f"{DATABASE_FILE}*"):
+        file.unlink()
+    for transaction in (database.write, database.read):
+        with pytest.raises(ControlDatabaseError, match="file is gone"):
+            async with transaction():
+                pass
+    assert not path.exists()
+    shutil.copy(migrated_sqlite, path)
+    for transaction in (database.write, database.read):
+        async with transaction() as connection:
+            assert (await connection.scalars(select(FILE_STATE.c.sha256))).all() == []
+    await database.close()

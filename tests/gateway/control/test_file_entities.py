@@ -79,7 +79,7 @@ def test_a_plugin_is_what_its_section_says() -> None:
     """Its name is its slug too: events and logs go on calling it by that."""
     values: dict[str, Any] = {
         "command": "python://a:B", "hook_types": ("pre_auth",), "config": {"a": {"b": [1]}}, "timeout_ms": 5,
-        "on_failure": "open",
+        "on_failure": "open", "checksum": "a" * 64,
     }  # fmt: skip
     plugin = read(plugins=[{"id": 5, "name": "My.Plugin", **values}]).plugins[5]
     assert {name: getattr(plugin, name) for name in values} == values

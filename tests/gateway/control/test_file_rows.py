@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from gateway.control.database import ControlDatabase
 from gateway.control.entities import (
+    Actor,
     AppEntity,
     Attachment,
     Entities,
@@ -266,3 +270,46 @@ async def test_after_any_files_there_is_the_last(store: ControlStore, versions: 
     for version in versions:
         await store.apply_file(version, str(next(NUMBERS)))
         assert as_file(await store.load()) == as_file(version)
+
+
+async def test_many_are_few_statements(store: ControlStore) -> None:
+    """A file of thousands is written, changed and taken away in batches, and no law is lost: a change and an entry for
+    each, new ids in the file's order, links with all of them; what an LLM's end takes from its apps too."""
+    count = 1_200
+    apps = [AppEntity(id=n, managed_by="file", name=f"a{n}", llms=(LlmLink(llm_id=1),)) for n in range(1, count + 1)]
+    tokens = [file_token(-n, n, f"t{n}") for n in range(1, count + 1)]
+    first = entities(file_llm(1, "a", api_key="sk-a"), file_llm(2, "b"), *apps, *tokens)
+    second = replace(first, apps={each.id: replace(each, llms=(LlmLink(llm_id=2),)) for each in apps})
+    done: dict[str, tuple[Callable[[], Awaitable[object]], int]] = {
+        "made": (lambda: store.apply_file(first, "1"), 2 * count + 2),
+        "linked to another": (lambda: store.apply_file(second, "2"), count),
+        "that goes": (lambda: store.llms.delete(2, Actor("file")), count + 1),
+        "all gone": (lambda: store.apply_file(entities(), "4"), 2 * count + 1),
+    }
+    for what, (do, changed) in done.items():
+        generation = await store.generation()
+        with statements(store.database) as executed:
+            await do()
+        assert len(executed) < 60, what
+        assert await store.generation() - generation == changed, what
+        assert (await store.audit_entries()).total == await store.generation()
+        loaded = await store.load()
+        assert [token.sha256 for token in loaded.tokens.values()] == (
+            [] if what == "all gone" else [token.sha256 for token in tokens]
+        )
+        links = {"made": ((1,),), "linked to another": ((2,),), "that goes": ((),), "all gone": ()}[what]
+        assert {tuple(link.llm_id for link in each.llms) for each in loaded.apps.values()} == set(links)
+
+
+@contextmanager
+def statements(database: ControlDatabase) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        sent.append(statement)
+
+    engine = database._writer.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield sent
+    event.remove(engine, "before_cursor_execute", note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Collection
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from structlog.testing import capture_logs
 from gateway.access.credentials import Credentials
 from gateway.control import refresher as refresher_module
 from gateway.control.database import ControlDatabase
-from gateway.control.entities import Attachment, LlmEntity
+from gateway.control.entities import Attachment, Changes, LlmEntity, LlmLink
 from gateway.control.errors import ControlDatabaseError
 from gateway.control.generation import FILE_NAME, GenerationFile
 from gateway.control.refresher import Refresher, load
@@ -259,6 +260,27 @@ async def test_changes_that_are_lost_are_made_up_for(bench: Bench, monkeypatch: 
     await bench.refresher.refresh()
     assert sorted(bench.snapshot.llms_by_slug) == ["new", "third"]
     assert bench.chained(made.id) == ["b"]
+    assert bench.refresher.generation == await bench.others.generation()
+
+
+async def test_many_changes_hold_no_exchange_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The snapshot of a file with thousands of new apps is made beside the loop; what it has is what it would have."""
+    monkeypatch.setattr(refresher_module, "_MANY", 1)
+    threads: list[int] = []
+    change = SnapshotBuilder.change
+
+    def noted(self: SnapshotBuilder, snapshot: Snapshot, changes: Changes) -> Snapshot:
+        threads.append(threading.get_ident())
+        return change(self, snapshot, changes)
+
+    await bench.start()
+    made = await bench.attach(await bench.plugin())
+    owner = await bench.others.apps.create(app(llms=(LlmLink(llm_id=made.id),)), ADMIN)
+    monkeypatch.setattr(SnapshotBuilder, "change", noted)
+    await bench.refresher.refresh()
+    assert threads[0] != threading.get_ident()
+    assert bench.snapshot.apps[owner.id].llm_ids == {made.id}
+    assert bench.chained(made.id) == ["a"]
     assert bench.refresher.generation == await bench.others.generation()
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gateway.control.entities import AppEntity, Attachment, LlmEntity, LlmLink
-from gateway.control.rows import RowReader, decrypt_secret, encrypt_secret, entity_row, link_rows, secret_row
+from gateway.control.rows import RowReader, decrypt_secret, encrypt_secret, entity_row, link_rows
 from gateway.control.specs import APP, LLM
 from sluice.secrets import SecretBox, SecretError, new_key
 
@@ -31,15 +29,6 @@ def test_a_secret_belongs_to_its_row(box: SecretBox) -> None:
         assert "sk-1" not in str(refused.value)
     assert encrypt_secret(LLM, "api_key", 5, "", box) == b""
     assert decrypt_secret(LLM, "api_key", 5, b"", box) == ""
-
-
-def test_without_an_id_nothing_is_encrypted_yet(box: SecretBox) -> None:
-    """A new entity's row has no id and no secret; its secrets' row follows when it has one."""
-    row = entity_row(LLM, replace(LLM_5, id=0), box)
-    assert "id" not in row
-    assert row["api_key_encrypted"] == b""
-    assert list(secret_row(LLM, LLM_5, box)) == ["api_key_encrypted"]
-    assert secret_row(LLM, replace(LLM_5, api_key=""), box) == {}
 
 
 def test_links_have_their_owner_and_place() -> None:

@@ -198,3 +198,31 @@ async def test_it_is_looked_at_each_second(file: File, monkeypatch: pytest.Monke
 
             await until_found(is_kept, SECONDS, "it is taken")
         running.cancel()
+
+
+async def test_a_file_that_is_being_written_is_left_alone(file: File) -> None:
+    """Half of one deletes what the other half has, with links and tokens that nobody gets back: it is taken when two
+    looks found the same."""
+    await file.look()
+    await file.file.look_when_settled()
+    whole = yaml.safe_dump({"llms": [LLM, {**LLM, "id": 2, "slug": "other"}]})
+    generation = await file.store.generation()
+    for written in ("", "llms: []", whole):
+        file.path.write_text(written)
+        assert not await file.file.look_when_settled()
+    assert await file.store.generation() == generation
+    assert await file.file.look_when_settled()
+    assert await file.slugs() == ["demo", "other"]
+
+
+async def test_an_empty_file_deletes_nothing(file: File) -> None:
+    """It is what a full disk or an editor leaves; who means it says so."""
+    await file.look()
+    file.said()
+    file.path.write_text("")
+    assert not await file.look()
+    assert file.said() == ["settings file cannot be used"]
+    assert await file.slugs() == ["demo"]
+    file.write("version: '1'")
+    assert await file.look()
+    assert await file.slugs() == []

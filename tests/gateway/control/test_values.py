@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Integer, String
 
 from gateway.control.entities import AppEntity, Attachment, LlmLink
-from gateway.control.errors import InvalidError
+from gateway.control.errors import InvalidError, UnknownReferenceError
 from gateway.control.reading import MAX_ID
 from gateway.control.repository import Repository
 from gateway.control.specs import APP, LLM, PLUGIN, TOKEN, Spec
@@ -127,14 +127,22 @@ ANYTHING = st.recursive(
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from(sorted(set(LLM.columns) | {"attachments", "x"})), value=ANYTHING)
 async def test_no_value_is_a_fault(store: ControlStore, field: str, value: Any) -> None:
-    """Any value of any field is taken and read back, or is refused as invalid; the database never refuses it."""
+    """Any value of any field is taken and read back, or is refused as invalid or as the id of nobody; the database
+    never refuses it."""
     existing = (await store.llms.find(slug="fuzzed")).items
     made = existing[0] if existing else await store.llms.create(llm("fuzzed"), ADMIN)
     try:
         after = await store.llms.update(made.id, {field: value, "slug": "fuzzed"}, ADMIN)
-    except InvalidError:
+    except (InvalidError, UnknownReferenceError):
         return
     assert await store.llms.get(made.id) == after
+
+
+@pytest.mark.parametrize("ids", [["1"], [1, "x"], [[]]])
+def test_ids_are_numbers(ids: list[Any]) -> None:
+    """A text among them is refused before anybody compares it with an id."""
+    with pytest.raises(InvalidError, match="failover_llm_ids"):
+        new_entity(LLM, llm(failover_llm_ids=ids), "api", NOW)
 
 
 async def test_the_longest_and_largest_fit(store: ControlStore) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,20 @@ async def test_a_proxy_that_is_not_there_is_unreachable(bench: Bench) -> None:
     """As is a vendor that is not there."""
     client = bench.client(proxies={"http": "http://127.0.0.1:1"})
     assert type(await fault_of(client, ask(Origin("http", "vendor.test", 80)))) is UpstreamUnreachable
+
+
+async def test_a_private_address_needs_leave(bench: Bench) -> None:
+    """Where the origin may not be private no connection is made, nor one taken that another origin's call left; a
+    proxy may be anywhere: it resolves the name itself."""
+    script = Recorder()
+    server = await bench.upstream(script)
+    client = bench.client(proxies={})
+    await fetch(client, ask(server.origin))
+    guarded = replace(server.origin, allows_private=False)
+    fault = await fault_of(client, ask(guarded))
+    assert type(fault) is UpstreamUnreachable
+    assert "allow_private_endpoints" in str(fault)
+    assert len(script.asked) == 1
+    proxied = bench.client(proxies={"http": f"http://127.0.0.1:{server.origin.port}"})
+    await fetch(proxied, ask(guarded))
+    assert len(script.asked) == 2

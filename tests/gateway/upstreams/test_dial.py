@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,20 @@ async def test_no_address_that_answers_is_unreachable(addresses: list[str], monk
         resolve_to(monkeypatch, *addresses)
         fault = await fault_of(client, ask(Origin("http", "vendor.test", server.origin.port)))
         assert type(fault) is UpstreamUnreachable
+
+
+async def test_a_name_that_came_to_be_private_is_not_connected_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the origin may not be private: whatever the name resolved to when it was stored. Of several addresses the
+    private ones are passed over; who may is not kept from it, and neither is given the other's connections."""
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        server, client = await bench.upstream(answer), bench.client()
+        resolve_to(monkeypatch, "127.0.0.1")
+        trusted = Origin("http", "vendor.test", server.origin.port)
+        assert (await fetch(client, ask(trusted)))[2] == b"ok"
+        fault = await fault_of(client, ask(replace(trusted, allows_private=False)))
+        assert type(fault) is UpstreamUnreachable
+        assert "allow_private_endpoints" in str(fault)
+        assert server.connections == 1
 
 
 def test_a_context_always_verifies(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ def test_prices_are_pinned_and_of_one_currency() -> None:
     assert slugs(exchange) == ["c"]
 
 
-@pytest.mark.parametrize("budget", [{"monthly_budget_nanos": 1}, {"llm_budgets": {2: 1}}, {}])
+@pytest.mark.parametrize("budget", [{"monthly_budget_nanos": 1}, {"llm_budgets": {1: 1}}, {}])
 def test_under_a_budget_all_have_a_price_or_none_has(budget: dict[str, Any]) -> None:
     """What was held, or passed without, holds for whoever answers; without a budget an outage is worse than a cost that
     is not known."""
@@ -180,21 +180,39 @@ def test_under_a_budget_all_have_a_price_or_none_has(budget: dict[str, Any]) -> 
 
 
 def test_an_llm_s_own_budget_is_one_too() -> None:
-    """As an app's."""
+    """As an app's; one for another LLM is none."""
     others = {"b": {"allowed_models": ["free"], "default_model": "free"}}
     assert slugs(planned(snapshot_of(["b", "c"], a={"monthly_budget": "1"}, **others))) == ["c"]
+    app = App(1, "tests", None, frozenset((1, 2, 3, 4)), "full", llm_budgets={4: 1})
+    assert slugs(planned(snapshot_of(["b", "c"], **others), app=app)) == ["b", "c"]
+
+
+def test_an_llm_with_a_budget_that_is_not_held_is_left_out() -> None:
+    """Held are the budgets of the LLM that was asked: by way of failover another's, or the app's for it, could be spent
+    without end."""
+    assert slugs(planned(snapshot_of(["b", "c"], b={"monthly_budget": "1"}))) == ["c"]
+    app = App(1, "tests", None, frozenset((1, 2, 3)), "full", llm_budgets={2: 1})
+    assert slugs(planned(snapshot_of(["b", "c"]), app=app)) == ["c"]
 
 
 @given(st.integers(0, 1 << 30), st.integers(0, 1 << 30))
-def test_the_dearest_price_covers_whoever_answers(prompt: int, response: int) -> None:
-    """Each of them alone costs no more."""
+def test_the_dearest_end_is_covered(prompt: int, response: int) -> None:
+    """Whoever answers, and whoever may have charged before it was given up; no more than the dearest of these ends."""
     usage = Usage(prompt_tokens=prompt, response_tokens=response)
-    exchange = EXPENSIVE
-    prices = [exchange.price, *(candidate.price for candidate in exchange.failover)]
-    assert dearest_nanos(exchange, usage) == max(cost_nanos(price, usage) for price in prices if price)
+    ends = []
+    for attempts in range(3):
+        exchange = planned(EXPENSIVE_CHAIN)
+        for candidate in exchange.failover[:attempts]:
+            exchange.attempts.append(an_attempt())
+            take_over(exchange, candidate, BODY)
+        assert exchange.price
+        ends.append(cost_nanos(exchange.price, usage) + (exchange.abandoned_nanos or 0))
+    rounding = cost_nanos(EXPENSIVE.failover[0].price, Usage(1, 0)) if EXPENSIVE.failover[0].price else 0
+    assert max(ends) - rounding <= dearest_nanos(EXPENSIVE, usage) <= max(ends)
 
 
-EXPENSIVE = planned(snapshot_of(["b", "c"], b={"allowed_models": ["big"], "default_model": "big"}))
+EXPENSIVE_CHAIN = snapshot_of(["b", "c"], b={"allowed_models": ["big"], "default_model": "big"})
+EXPENSIVE = planned(EXPENSIVE_CHAIN)
 
 
 def test_without_any_price_nothing_is_dearest() -> None:

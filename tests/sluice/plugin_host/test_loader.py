@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import py_compile
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -254,6 +256,23 @@ def test_a_file_that_is_not_the_one_that_was_checked_is_not_run(tmp_path: Path, 
     file_of(tmp_path, "raise SystemExit(3)")
     with pytest.raises(PluginLoadError, match="checksum"):
         checked(tmp_path, prefix + good)
+
+
+def test_what_was_read_and_checked_is_what_runs(tmp_path: Path) -> None:
+    """Never bytecode that lies beside it: that is told apart by second and size alone, so that a file which is changed
+    twice in a second would run as it was before, and one that was tampered with past its checksum. Nothing is left in
+    the folder either."""
+    first, second = (SDK + PLUGIN.format(name=name) for name in ("One", "Two"))
+    path = tmp_path / "plugin.py"
+    path.write_text(first)
+    at = path.stat()
+    assert type(load("plugin.py", tmp_path)).__name__ == "One"
+    assert list(tmp_path.iterdir()) == [path]
+    py_compile.compile(str(path))
+    path.write_text(second)
+    os.utime(path, ns=(at.st_atime_ns, at.st_mtime_ns))
+    assert type(load("plugin.py", tmp_path)).__name__ == "Two"
+    assert checked(tmp_path, hashlib.sha256(second.encode()).hexdigest()).__name__ == "Two"
 
 
 def test_a_checksum_is_of_a_file() -> None:

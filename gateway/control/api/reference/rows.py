@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 _TOKENS_PER_PRICE = 1_000_000
+_USUAL_TOKENS = 4096
+"""Shown for an LLM without a maximum of its own; scripts know this one."""
 
 
 def llm_row(llm: LlmEntity, upstream: UpstreamSettings) -> Row:
@@ -31,7 +33,7 @@ def llm_row(llm: LlmEntity, upstream: UpstreamSettings) -> Row:
         "endpoint": llm.endpoint,
         "api_key_encrypted": "",
         "default_model": llm.default_model,
-        "max_tokens": llm.max_tokens,
+        "max_tokens": llm.max_tokens or _USUAL_TOKENS,
         "timeout_seconds": number(timeout),
         "retry_count": upstream.retries if llm.retry_count is None else llm.retry_count,
         "is_active": llm.is_active,

@@ -37,7 +37,7 @@ from gateway.control.api.route import control_router
 from gateway.control.api.usage_views import LlmStatsView
 from gateway.control.api.views import LlmView
 from gateway.control.endpoint_policy import EndpointPolicy, EndpointRefused
-from gateway.entity_settings import LlmSettings
+from gateway.entity_settings import MAX_FAILOVER, LlmSettings
 from gateway.snapshot_builder import DIALECTS
 
 router = control_router("llms")
@@ -89,7 +89,7 @@ ApiKey = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_key)]
 Models = Annotated[list[Model], Field(max_length=200), AfterValidator(_patterns)]
 Labels = Annotated[list[Label], Field(max_length=32)]
 Retries = Annotated[StrictInt, Field(ge=0, le=5)]
-OutputTokens = Annotated[StrictInt, Field(ge=1, le=100_000_000)]
+OutputTokens = Annotated[StrictInt, Field(ge=0, le=100_000_000)]
 
 
 class LlmChange(Body):
@@ -103,7 +103,7 @@ class LlmChange(Body):
     api_key: ApiKey = ""
     """The key itself, ``env:NAME`` or ``file:/path``; empty takes it away."""
     default_model: Annotated[Model, Field(min_length=0)] = ""
-    max_tokens: OutputTokens = 4096
+    max_tokens: OutputTokens = 0
     timeout_seconds: Seconds | None = None
     retry_count: Retries | None = None
     is_active: Flag = True
@@ -114,7 +114,7 @@ class LlmChange(Body):
     max_request_bytes: Size = 0
     max_response_bytes: Size = 0
     allowed_models: Models = Field(default_factory=list)
-    failover_llm_ids: Ids = Field(default_factory=list)
+    failover_llm_ids: Annotated[Ids, Field(max_length=MAX_FAILOVER)] = Field(default_factory=list)
     labels: Labels = Field(default_factory=list)
     metadata: Object | None = None
 

@@ -14,6 +14,7 @@ from gateway.control.importing.litellm import plan_litellm
 from gateway.control.importing.plan import Plan
 from gateway.control.importing.report import Report
 from gateway.control.importing.settings_document import settings_document
+from gateway.entity_settings import MAX_FAILOVER
 
 CONFIG = """
 model_list:
@@ -130,6 +131,21 @@ def test_fallbacks_for_all() -> None:
     )
     assert [llm.failover for llm in plan.llms] == [["gpt-b"], []]
     assert left(plan) == {"fallback of 'gone'": "it is not carried over itself"}
+
+
+def test_a_group_fails_over_to_as_many_as_may_be() -> None:
+    """Those beyond are LLMs all the same, and named; else the settings file would be refused."""
+    deployment = "{model_name: gpt-4o, litellm_params: {model: gpt-4o}}"
+    plan = planned(f"model_list: [{', '.join([deployment] * 20)}]")
+    assert len(plan.llms) == 20
+    assert len(plan.llms[0].failover) == MAX_FAILOVER
+    assert f"failover of gpt-4o to {', '.join(llm.slug for llm in plan.llms[-3:])}" in left(plan)
+
+
+def test_a_list_that_is_none_is_not_passed_over() -> None:
+    """Nothing would be carried over, and nothing said."""
+    assert left(planned("model_list: {model_name: gpt-4o}")) == {"model_list": "it is no list of deployments"}
+    assert left(planned("model_list:")) == {}
 
 
 VALUES = st.recursive(

@@ -106,14 +106,17 @@ def test_of_repeated_names_the_last_counts() -> None:
     [
         (b'{"max_tokens":0}', 0),
         (b'{"max_tokens":-1}', None),
-        (b'{"max_completion_tokens":5,"max_tokens":9}', 5),
+        (b'{"max_completion_tokens":5,"max_tokens":9}', 9),
+        (b'{"max_output_tokens":1,"max_tokens":9}', 9),
+        (b'{"max_completion_tokens":-1,"max_tokens":9}', None),
         (b'{"max_output_tokens":6}', 6),
         (b'{"max_tokens":null,"max_completion_tokens":null}', None),
         (b'{"max_tokens":' + b"9" * 40 + b"}", (1 << 31) - 1),
     ],
 )
 def test_maximum_response_tokens(body: bytes, maximum: int | None) -> None:
-    """The newest name counts; a negative number is no maximum; a huge one stays within what can be reserved."""
+    """The largest counts, since servers differ in which name they heed; a negative number is no maximum; a huge one
+    stays within what can be reserved."""
     assert ask(body).max_response_tokens == maximum
 
 

@@ -53,7 +53,7 @@ async def test_the_reference_s_body_works(api: Api) -> None:
     assert answer["message"] == "LLM created successfully"
     assert (made["slug"], made["max_tokens"], made["monthly_budget"], made["retry_count"]) == (
         "mock-gpt",
-        4096,
+        0,
         "0",
         None,
     )
@@ -133,7 +133,7 @@ BAD: list[Any] = [
     ("api_key", "sk\n", "control character"),
     ("api_key", "env:not a name", "env:NAME"),
     ("api_key", "x" * 5000, "at most 4096"),
-    ("max_tokens", 0, "greater than or equal to 1"),
+    ("max_tokens", -1, "greater than or equal to 0"),
     ("max_tokens", 1.5, "integer"),
     ("max_tokens", True, "integer"),
     ("max_tokens", "100", "integer"),
@@ -156,6 +156,7 @@ BAD: list[Any] = [
     ("allowed_models", ["x"] * 201, "at most 200"),
     ("failover_llm_ids", [99], "99"),
     ("failover_llm_ids", [1, 1], "twice"),
+    ("failover_llm_ids", list(range(1, 18)), "at most 16"),
     ("labels", ["x" * 65], "at most 64"),
     ("metadata", [], "no object"),
     ("metadata", {"x": "y" * 70_000}, "larger than"),
