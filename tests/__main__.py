@@ -1,12 +1,13 @@
-"""``make test``: all tests, in two halves side by side: those on real servers, and all others.
+"""``make test``: all tests, in three parts side by side: those on real servers, those of the gateway, and all others.
 
-Most tests wait for something, so two halves take little more than the longer one. The half on real servers goes first
-where both want a core, and says what it has to say as it comes; the other half's report follows in one piece.
-Arguments are pytest's and go to both.
+Many tests wait for something, so the parts together take little more than the longest one. The part on real servers
+goes first where all want a core, and says what it has to say as it comes; the reports of the others follow, each in one
+piece. Arguments are pytest's and go to all of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import tempfile
@@ -15,34 +16,42 @@ from pathlib import Path
 QUICK = "not long and not chaos"
 ON_SERVERS = "(kafka or elasticsearch or postgres)"
 NOTHING_SELECTED = 5
-"""pytest's status where no test was left, as when the arguments name tests of one half."""
+"""pytest's status where no test was left, as when the arguments name tests of one part."""
 
 
-def pytest(selection: str) -> list[str]:
-    """The command of one half."""
-    return [sys.executable, "-m", "pytest", "-m", f"{QUICK} and {selection}", *sys.argv[1:]]
+def pytest(selection: str, *options: str) -> list[str]:
+    """The command of one part."""
+    return [sys.executable, "-m", "pytest", "-m", f"{QUICK} and {selection}", *options, *sys.argv[1:]]
+
+
+def others() -> dict[str, list[str]]:
+    """The parts that need no server: pytest's options for each."""
+    here = Path(__file__).parent
+    beside = [path for path in sorted(here.iterdir()) if path.is_dir() or path.name.startswith("test_")]
+    return {
+        "the gateway's tests that need no server": [f"--ignore={each}" for each in beside if each.name != "gateway"],
+        "all other tests that need no server": [f"--ignore={here / 'gateway'}"],
+    }
 
 
 def main() -> int:
-    """0 where both halves passed."""
-    with tempfile.TemporaryDirectory(prefix="sluice-tests-") as folder:
-        report = Path(folder) / "report"
-        with (
-            report.open("wb") as output,
-            subprocess.Popen(
-                ["nice", "-n", "5", *pytest(f"not {ON_SERVERS}")],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            ) as others,
-        ):
-            on_servers = subprocess.run(pytest(ON_SERVERS), check=False).returncode
-            print("\n== the tests that need no server", flush=True)
-            status = others.wait()
-        sys.stdout.write(report.read_text(errors="replace"))
-    failed = {on_servers, status} - {0, NOTHING_SELECTED}
-    nothing = on_servers == status == NOTHING_SELECTED
-    return max(failed, default=NOTHING_SELECTED if nothing else 0)
+    """0 where all parts passed."""
+    statuses: list[int] = []
+    with tempfile.TemporaryDirectory(prefix="sluice-tests-") as folder, contextlib.ExitStack() as stack:
+        running = []
+        for at, (name, options) in enumerate(others().items()):
+            report = Path(folder) / str(at)
+            output = stack.enter_context(report.open("wb"))
+            command = ["nice", "-n", "5", *pytest(f"not {ON_SERVERS}", *options)]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            running.append((name, report, stack.enter_context(process)))
+        statuses.append(subprocess.run(pytest(ON_SERVERS), check=False).returncode)
+        for name, report, process in running:
+            print(f"\n== {name}", flush=True)
+            statuses.append(process.wait())
+            sys.stdout.write(report.read_text(errors="replace"))
+    failed = {*statuses} - {0, NOTHING_SELECTED}
+    return max(failed, default=NOTHING_SELECTED if {*statuses} == {NOTHING_SELECTED} else 0)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ INTERRUPTED = "sluice_interrupted_exchanges_total"
 class Command:
     """``sluice gateway`` in a folder of its own, before a vendor."""
 
-    def __init__(self, folder: Path, vendor: MockVendor, **gateway: Any) -> None:
+    def __init__(self, folder: Path, vendor: MockVendor, control: Any = None, **gateway: Any) -> None:
         self.folder = folder
         self.port = free_port()
         self.log = folder / "gateway.log"
@@ -53,6 +53,7 @@ class Command:
                 "llms": [{"id": 1, "slug": "demo", "base_url": vendor.url}],
                 "apps": [{"id": 1, "name": "tests", "llms": ["demo"]}],
                 "tokens": [{"app": 1, "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()}],
+                "control": {"allow_private_endpoints": True, **(control or {})},
             },
         )
         self.client = httpx.AsyncClient(

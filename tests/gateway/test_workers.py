@@ -104,8 +104,7 @@ async def test_workers_end_with_their_supervisor_and_fewer_adopt(mock_vendor: Mo
 async def test_the_control_api_has_an_address_of_its_own(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """Then the gateway's port has none of it, nor is the data plane on the other; both are each worker's."""
     port = free_port()
-    async with command(tmp_path, mock_vendor, workers=2) as gateway:
-        gateway.config.write_text(f"{gateway.config.read_text()}\ncontrol: {{listen: '{LOOPBACK}:{port}'}}\n")
+    async with command(tmp_path, mock_vendor, workers=2, control={"listen": f"{LOOPBACK}:{port}"}) as gateway:
         process = await gateway.start()
         token = (tmp_path / "data" / TOKEN_FILE).read_text()
         headers = {"authorization": f"Bearer {token.strip()}"}
@@ -362,9 +361,8 @@ async def test_the_first_start_shows_the_admin_token_once(mock_vendor: MockVendo
 
 async def test_without_its_database_nothing_is_started(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """Status 2 and a line that names the setting."""
-    async with command(tmp_path, mock_vendor, workers=2) as gateway:
-        url = "postgresql+asyncpg://sluice:hidden@127.0.0.1:1/sluice"
-        gateway.config.write_text(gateway.config.read_text() + f"control: {{database_url: '{url}'}}\n")
+    away = {"database_url": "postgresql+asyncpg://sluice:hidden@127.0.0.1:1/sluice"}
+    async with command(tmp_path, mock_vendor, workers=2, control=away) as gateway:
         assert await ended(gateway.launch()) == 2
         assert "control.database_url" in gateway.said()
         assert "hidden" not in gateway.said()

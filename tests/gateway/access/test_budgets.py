@@ -117,6 +117,10 @@ async def test_who_was_not_called_is_charged_nothing(tmp_path: Path) -> None:
         assert (spent_in(flow.share.table, APP), held_in(flow.share.table)) == (0, [(0, 0)])
 
 
+DEFAULT_TOKENS = 4096
+"""Of output, where neither a request nor its LLM names a maximum."""
+
+
 class Bench:
     """Budgets of an app, with a ledger that a test may stop."""
 
@@ -134,7 +138,7 @@ class Bench:
         exchange = an_exchange(model=model, body=raw, app=app, llm=self.llm, choices=1, occurred_at=NOW, **values)
         exchange.price = self.snapshot.prices.find("openai", model, NOW) if model else None
         async with answering(self.share):
-            await self.share.budgets.admit(exchange, self.llm, app, worst_case(exchange, self.llm, 100))
+            await self.share.budgets.admit(exchange, self.llm, app, worst_case(exchange, self.llm, DEFAULT_TOKENS))
         return exchange
 
     async def code_of(self, *args: Any, **values: Any) -> str:
@@ -201,11 +205,11 @@ async def test_what_this_host_alone_has_used_up_is_refused_without_asking(tmp_pa
 
 
 async def test_who_names_no_maximum_gets_the_most_it_can_pay(tmp_path: Path) -> None:
-    """``budget.no_maximum: cap``: written into the request, within its LLM's own; then nothing is left."""
+    """``budget.no_maximum: cap``: written into the request, within what is usual; then nothing is left."""
     bench = Bench(tmp_path, app={"monthly_budget": format_nanos(cost_of(2000, 5000))}, no_maximum="cap")
     first = await bench.admit()
-    assert first.max_response_tokens == bench.llm.max_tokens == 4096
-    assert json.loads(first.body)["max_completion_tokens"] == 4096
+    assert first.max_response_tokens == DEFAULT_TOKENS
+    assert json.loads(first.body)["max_completion_tokens"] == DEFAULT_TOKENS
     second = await bench.admit()
     assert second.max_response_tokens
     assert 1000 < second.max_response_tokens < 1500

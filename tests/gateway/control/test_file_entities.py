@@ -52,11 +52,11 @@ def test_an_llm_is_what_its_section_says() -> None:
         "max_request_bytes": 12, "max_response_bytes": 13, "is_active": False, "labels": ("x",), "max_tokens": 14,
     }  # fmt: skip
     given_values = {**LLM, **values, "plugins": ["b", "a"], "failover": ["other"], "monthly_budget": "1.5"}
-    found = read(llms=[given_values, other], plugins=plugins, budget={"default_output_tokens": 77}).llms
+    found = read(llms=[given_values, other], plugins=plugins).llms
     assert {name: getattr(found[3], name) for name in values} == values
     assert (found[3].failover_llm_ids, found[3].monthly_budget_nanos) == ((4,), 1_500_000_000)
     assert found[3].attachments == (Attachment(plugin_id=6), Attachment(plugin_id=5))
-    assert (found[4].endpoint, found[4].name, found[4].max_tokens) == ("http://other", "other", 77)
+    assert (found[4].endpoint, found[4].name, found[4].max_tokens) == ("http://other", "other", 0)
     assert (found[4].timeout_seconds, found[4].retry_count, found[4].max_request_bytes) == (None, None, 0)
     assert "env:KEY" not in repr(found)
 
