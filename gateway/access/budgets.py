@@ -79,6 +79,13 @@ class Budgets:
         budgets = budgets_of(app, llm, exchange.occurred_at)
         if not budgets:
             return
+        try:
+            await self._admit(exchange, llm, app, budgets, worst)
+        except BudgetExceeded as refusal:
+            refusal.detail = f"{refusal.message} ({worst.described()})"
+            raise
+
+    async def _admit(self, exchange: Exchange, llm: Llm, app: App, budgets: Sequence[Budget], worst: WorstCase) -> None:
         least = self._least_nanos(worst)
         if exchange.price is None and not least:
             self._pass_unpriced(exchange)

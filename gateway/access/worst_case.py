@@ -32,6 +32,11 @@ class WorstCase(NamedTuple):
         """Of input and output together."""
         return self.counted.tokens + self.maximum * self.answers
 
+    def described(self) -> str:
+        """What was wanted, and how it was counted: for the event of a refusal."""
+        output = f"{self.answers} x {self.maximum}" if self.answers > 1 else str(self.maximum)
+        return f"{self.counted.tokens} tokens of input, counted by {self.counted.how}, and up to {output} of output"
+
     def nanos(self, exchange: Exchange) -> int:
         """At the dearest price of whoever may answer, and of input that is written to a cache; 0 without any price."""
         return self.nanos_with(exchange, self.maximum)

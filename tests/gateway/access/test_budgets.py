@@ -76,6 +76,10 @@ async def test_a_burst_spends_a_budget_to_its_end_and_not_beyond(mock_vendor: Mo
         assert {(answer.json()["message"], answer.json()["code"]) for answer in refused} == {
             ("Budget limit exceeded", "budget_exceeded")
         }
+        said = {events["proxy_log"]["error_message"] for events in flow.log.exchanges} - {""}
+        assert said == {
+            f"Budget limit exceeded ({prompt} tokens of input, counted by tokenizer, and up to 50 of output)"
+        }
         assert spent_in(flow.share.table, APP) == 37 * cost
         assert held_in(flow.share.table) == [(0, 0)]
         assert sum("budget" in events for events in flow.log.exchanges) == 37

@@ -37,6 +37,15 @@ def tokens() -> int:
     return count_input(BODY, LLM, "gpt-4o-mini").tokens
 
 
+def test_it_says_how_input_was_counted() -> None:
+    """By a vocabulary where one fits, else by bytes; and what of output was meant."""
+    known = worst_case(asked(), LLM, 100).described()
+    assert known == f"{tokens()} tokens of input, counted by tokenizer, and up to 100 of output"
+    other = worst_case(asked(model="of-nobody", choices=2), LLM, 100).described()
+    counted = count_input(BODY, LLM, "of-nobody").tokens
+    assert other == f"{counted} tokens of input, counted by bytes, and up to 2 x 100 of output"
+
+
 @pytest.mark.parametrize(
     ("values", "llm", "output"),
     [
