@@ -22,7 +22,6 @@ from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import JournalBusyError
 from sluice.eventlog.places import COLLECTORS_FOLDER, all_journals, gateway_journal
-from sluice.eventlog.relay import Relay
 
 if TYPE_CHECKING:
     from gateway.access.ledger import Ledger
@@ -120,6 +119,8 @@ class Adopter:
             table.close()
 
     async def _relay(self, directory: Path) -> None:
+        from sluice.eventlog.relay import Relay  # noqa: PLC0415 - Kafka's client, for who has a Kafka
+
         relay = Relay(directory, self._settings, self._topics, self._settings.gateway.id)
         if relay.lag_records == 0:
             relay.close()

@@ -39,7 +39,6 @@ from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import JournalBusyError
 from sluice.eventlog.modes import open_log
 from sluice.eventlog.places import gateway_journal
-from sluice.eventlog.relay import Relay
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -47,6 +46,7 @@ if TYPE_CHECKING:
     from gateway.asgi import Application
     from gateway.settings import Settings
     from sluice.eventlog.interface import EventLog
+    from sluice.eventlog.relay import Relay
 
 HOUSEKEEPING_SECONDS = 1.0
 REPORT_SECONDS = 60.0
@@ -170,6 +170,8 @@ class Worker:
         settings = self._settings
         if not settings.kafka.bootstrap_servers:
             return None
+        from sluice.eventlog.relay import Relay  # noqa: PLC0415 - Kafka's client, for who has a Kafka
+
         relay = Relay(self._directory, settings, self._topics, settings.gateway.id)
         relay.attach(journal)
         return relay

@@ -14,13 +14,14 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from gateway.control.engines import checked_url, is_busy, is_unavailable, open_engines
 from gateway.control.errors import ControlDatabaseError
 from gateway.control.migrations import HEAD
+from gateway.control.tables import METADATA
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
@@ -146,6 +147,16 @@ def _upgrade(connection: Connection) -> None:
     revision = _revision(connection)
     if revision == HEAD:  # another process was faster
         return
+    if revision is None and not inspect(connection).get_table_names():
+        _make(connection)
+        return
     from gateway.control.migrations.upgrade import upgrade  # noqa: PLC0415 - Alembic is loaded where it has work
 
     upgrade(connection, revision)
+
+
+def _make(connection: Connection) -> None:
+    """All tables of an empty database at once, which is what all steps lead to; Alembic takes it up from there."""
+    METADATA.create_all(connection, checkfirst=False)
+    connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+    connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})

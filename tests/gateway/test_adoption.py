@@ -18,6 +18,7 @@ from gateway.adoption import Adopter, worker_name
 from gateway.recording.inflight import FILE_NAME, InFlightFile
 from gateway.recording.recovery import ChargeRule, recover
 from gateway.telemetry import GatewayMetrics
+from sluice.eventlog import relay as relay_module
 from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.places import collector_journal, gateway_journal
 from tests.gateway.access.memory_ledger import MemoryLedger
@@ -153,7 +154,7 @@ async def test_with_kafka_a_journal_is_relayed_before_it_is_let_go(
             relayed.append(self.directory)
             return True
 
-    monkeypatch.setattr(adoption_module, "Relay", Relay)
+    monkeypatch.setattr(relay_module, "Relay", Relay)
     await adopter(tmp_path)[0].look()
     assert relayed == []
     await adopter(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1"})[0].look()

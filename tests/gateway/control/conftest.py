@@ -13,6 +13,7 @@ from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from gateway.control.database import DATABASE_FILE, ControlDatabase, control_url
+from gateway.control.migrations.upgrade import upgrade
 from gateway.control.store import ControlStore
 from gateway.control.tables import METADATA
 from sluice.secrets import SecretBox, new_key
@@ -76,8 +77,10 @@ async def _create(server_url: str, name: str) -> None:
 
 
 async def _migrate(url: str) -> None:
+    """Step by step, so that all tests stand on what the steps lead to."""
     database = ControlDatabase(url)
-    await database.migrate()
+    async with database.write() as connection:
+        await connection.run_sync(lambda sync: upgrade(sync, None))
     await database.close()
 
 
