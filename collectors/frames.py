@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import polars as pl
 
 from schemas.avro_schema import event_schema
 from schemas.events import KINDS, Kind
+from sluice.clock import micros_of
 
 EVENT_ID_PATTERN = r"^[A-Za-z0-9._:-]{1,200}$"
 """What may stand in a document id and on a bulk line as it is; Elasticsearch's own bound is 512 bytes."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-FIRST_MICROS = (datetime.min.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
-LAST_MICROS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+FIRST_MICROS = micros_of(datetime.min.replace(tzinfo=UTC))
+LAST_MICROS = micros_of(datetime.max.replace(tzinfo=UTC))
 """The years 1 to 9999: what a datetime, and so the record decoder, can hold."""
 
 _PLAIN: dict[str, tuple[Any, Any]] = {
@@ -98,12 +97,8 @@ def frame_of(kind: Kind, events: Iterable[dict[str, Any]]) -> pl.DataFrame:
 def _with_micros(kind: Kind, event: dict[str, Any]) -> dict[str, Any]:
     for name, column in COLUMNS[kind].items():
         if column.is_micros:
-            event[name] = _micros(event[name])
+            event[name] = micros_of(event[name])
         for field in column.micros_within:
             for item in event[name]:
-                item[field] = _micros(item[field])
+                item[field] = micros_of(item[field])
     return event
-
-
-def _micros(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND

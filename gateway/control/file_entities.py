@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from gateway.control.entities import (
@@ -18,6 +18,7 @@ from gateway.control.entities import (
     PriceEntity,
     TokenEntity,
 )
+from sluice.clock import micros_of
 from sluice.money.nanos import parse_nanos
 
 if TYPE_CHECKING:
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 
 ENTITY_SECTIONS = ("llms", "apps", "tokens", "price_version", "prices", "plugins")
 """What of the file takes effect without a restart."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 def entities_of(settings: Settings) -> Entities:
@@ -159,7 +157,4 @@ def _plugin(plugin: PluginRegistration) -> PluginEntity:
 
 
 def _micros(at: datetime | None) -> int | None:
-    """Exactly: a float would lose some of them. Without a zone it is UTC."""
-    if at is None:
-        return None
-    return ((at if at.tzinfo else at.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    return None if at is None else micros_of(at)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 from schemas.avro_schema import event_schema, micros_fields
 from schemas.events import Kind
+from sluice.clock import micros_of
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _BODIES = ("request_body", "response_body")
 _KEPT = tuple(f"{body}_replaced" for body in _BODIES)
 """What documents of proxy logs add and events do not have, but readers must know."""
@@ -41,7 +40,6 @@ def _names(kind: Kind) -> tuple[str, ...]:
 def _micros(moment: Any) -> Any:
     """What is no time of ours is left as it is: a page is not lost for one foreign document."""
     try:
-        parsed = datetime.fromisoformat(moment)
+        return micros_of(datetime.fromisoformat(moment))
     except (TypeError, ValueError):
         return moment
-    return ((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from sluice.clock import micros_of
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ def _period(at_micros: int, reset_day: int, time_zone: str) -> Period:
     year, month = (local.year, local.month) if local.day >= reset_day else _month_before(local.year, local.month)
     start = datetime(year, month, reset_day, tzinfo=zone)
     after = datetime(*_month_after(year, month), reset_day, tzinfo=zone)
-    return Period(_micros(start), _micros(after), start.date().isoformat())
+    return Period(micros_of(start), micros_of(after), start.date().isoformat())
 
 
 @lru_cache(maxsize=1024)
@@ -66,7 +67,3 @@ def _month_before(year: int, month: int) -> tuple[int, int]:
 
 def _month_after(year: int, month: int) -> tuple[int, int]:
     return (year, month + 1) if month < 12 else (year + 1, 1)
-
-
-def _micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND

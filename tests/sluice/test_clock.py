@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.clock import at_micros, iso_micros, now_micros, utc_now
+from sluice.clock import at_micros, iso_micros, micros_of, now_micros, utc_now
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROS = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)  # the years 1 to 9999
@@ -35,6 +35,7 @@ def test_a_moment_keeps_every_microsecond(micros: int) -> None:
     at = at_micros(micros)
     assert at.tzinfo is UTC
     assert (at - EPOCH) // timedelta(microseconds=1) == micros
+    assert micros_of(at) == micros_of(at.replace(tzinfo=None)) == micros
 
 
 @settings(deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic import WithJsonSchema as Schema
 
 from gateway.access.addresses import parse_network
+from sluice.clock import micros_of
 from sluice.money.nanos import NANOS_PER_UNIT, parse_nanos
 from sluice.money.periods import is_time_zone
 
@@ -20,8 +21,6 @@ ItemT = TypeVar("ItemT")
 MAX_ID = (1 << 53) - 1
 """What every reader of JSON keeps exactly."""
 _MAX_NANOS = (1 << 63) - 1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _TOKENS_PER_PRICE = 1_000_000
 """Prices are named for one token, and kept for a million."""
 _MAX_DIGITS = 80
@@ -123,7 +122,7 @@ def _moment(value: object) -> int:
         message = "is no moment: write RFC 3339 with a zone, e.g. 2030-01-31T12:00:00Z"
         raise ValueError(message)
     try:
-        micros = (datetime.fromisoformat(value.upper()).astimezone(UTC) - _EPOCH) // _MICROSECOND
+        micros = micros_of(datetime.fromisoformat(value.upper()).astimezone(UTC))
     except (ValueError, OverflowError):
         message = "is no moment that a calendar has"
         raise ValueError(message) from None

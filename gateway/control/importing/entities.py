@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -12,10 +12,9 @@ from gateway.control.api.fields import slug_of
 from gateway.control.importing.models import whole_patterns
 from gateway.control.importing.plan import Plan, Values
 from gateway.control.importing.reading import Row
+from sluice.clock import micros_of
 
 MAX_RETRIES = 5
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _LLM = ("name", "vendor", "endpoint", "default_model", "is_active", "max_tokens", "timeout_seconds", "rate_limit_rpm")
 _LLM_OF_OURS = ("rate_limit_tpm", "budget_reset_day", "max_request_bytes", "max_response_bytes", "labels")
 _APP = ("name", "description", "owner_email", "is_active", "budget_reset_day", "rate_limit_rpm")
@@ -108,8 +107,7 @@ def micros(value: Any) -> int | None:
     """A moment of RFC 3339 in micros of the epoch; ``None`` where there is none. Raises ValueError."""
     if not value:
         return None
-    found = datetime.fromisoformat(str(value).upper())
-    return ((found if found.tzinfo else found.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
+    return micros_of(datetime.fromisoformat(str(value).upper()))
 
 
 def listed(value: Any) -> list[Any]:

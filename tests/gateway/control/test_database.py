@@ -10,10 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, insert, select, text
-from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
 from gateway.control.database import DATABASE_FILE, ControlDatabase, control_url
@@ -22,6 +19,7 @@ from gateway.control.migrations import HEAD
 from gateway.control.migrations.upgrade import upgrade
 from gateway.control.tables import CHANGES, FILE_STATE, METADATA
 from sluice.dev.servers.ports import free_port
+from tests.gateway.control.schema import differences
 
 CHANGE = {"kind": "app", "entity_id": 1, "at": 1}
 
@@ -262,16 +260,11 @@ async def test_what_is_made_at_once_is_what_the_steps_lead_to(database_url: str)
     database = ControlDatabase(database_url)
     await database.migrate()
     async with database.read() as connection:
-        assert await connection.run_sync(_differences) == []
+        assert await connection.run_sync(differences) == []
+        assert await connection.scalar(text("SELECT version_num FROM alembic_version")) == HEAD
     async with database.write() as connection:
         await connection.run_sync(lambda sync: upgrade(sync, HEAD))
     await database.close()
-
-
-def _differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-    assert context.get_current_revision() == HEAD
-    return list(compare_metadata(context, METADATA))
 
 
 async def test_a_database_of_a_newer_program_is_refused(database_url: str) -> None:

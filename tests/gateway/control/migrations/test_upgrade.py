@@ -7,11 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateTable
 
@@ -21,6 +18,7 @@ from gateway.control.errors import ControlDatabaseError
 from gateway.control.migrations import HEAD
 from gateway.control.migrations.upgrade import upgrade
 from gateway.control.tables import METADATA
+from tests.gateway.control.schema import differences
 
 
 def _scripts() -> ScriptDirectory:
@@ -38,12 +36,7 @@ def test_the_head_is_the_newest_revision() -> None:
 async def test_the_tables_are_those_of_the_code(database: ControlDatabase) -> None:
     """A migrated database has every table, column, key and index of ``tables.py``, and no others."""
     async with database.read() as connection:
-        assert await connection.run_sync(_differences) == []
-
-
-def _differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-    return list(compare_metadata(context, METADATA))
+        assert await connection.run_sync(differences) == []
 
 
 def test_sqlite_s_tables_are_the_code_s_to_the_letter(migrated_sqlite: Path) -> None:
