@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long chaos check bench schemas lock clean
+.PHONY: help setup run test test-long chaos check bench schemas proto lock clean
 .NOTPARALLEL:
 
 help: ## list what can be made
@@ -41,6 +41,9 @@ bench: $(READY) ## measure on this machine, write tests/benchmarks/results.json 
 
 schemas: $(READY) ## write a new Avro file for each event whose definition changed
 	@$(BIN)/python -c "from schemas.avro_schema import write_schema_files as w; print(*w() or ['nothing changed'], sep='\n')"
+
+proto: $(READY) ## make the plugin protocol's Python modules anew from sluice/plugin_wire/*.proto
+	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. sluice/plugin_wire/*.proto
 
 lock: $(READY) ## resolve requirements.lock anew for every platform (ARGS=--upgrade takes the newest)
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

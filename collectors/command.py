@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from sluice.logs import configure_logs
 from sluice.settings import SettingsError, load_settings
 
 _NEEDED = ("polars", "elasticsearch", "sqlalchemy", "aiosqlite")
+_NEEDED_BY_PLUGINS = ("httpx", "jsonschema")
 
 _Services = Annotated[list[str] | None, typer.Argument(help="The services to run; all enabled ones by default.")]
 _Collectors = Annotated[Path, typer.Option("--collectors", help="What to carry where.")]
@@ -24,6 +26,14 @@ def register(commands: Commands) -> None:
     commands.add_settings("collectors", lambda document: "data_collection_plugins" in document, _load)
     need(*_NEEDED)
     commands.app.command("collect")(collect)
+
+
+def _need_plugins(path: Path) -> None:
+    missing = [name for name in _NEEDED_BY_PLUGINS if find_spec(name) is None]
+    if missing:
+        text = f"{path}: plugins need what is not installed ({', '.join(missing)})"
+        typer.echo(f"{text}; pip install 'sluice-gateway[plugins]'", err=True)
+        raise typer.Exit(2)
 
 
 def _load(path: Path) -> Any:
@@ -43,7 +53,7 @@ def collect(
     """
     from collectors.process import Process  # noqa: PLC0415 - as above
     from collectors.server import PortTakenError  # noqa: PLC0415
-    from collectors.settings import HostSettings  # noqa: PLC0415
+    from collectors.settings import HostSettings, PluginEntry  # noqa: PLC0415
 
     configure_logs()
     try:
@@ -56,8 +66,11 @@ def collect(
         typer.echo(f"{collectors}: data_collection_plugins: has no enabled entry; add one, or enable one", err=True)
         raise typer.Exit(2)
 
+    if any(isinstance(entry, PluginEntry) for entry in entries):
+        _need_plugins(collectors)
+
     async def run() -> int:
-        return await Process(settings, host, entries).run()
+        return await Process(settings, host, entries, collectors.parent).run()
 
     try:
         code = asyncio.run(run())

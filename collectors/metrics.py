@@ -9,7 +9,7 @@ from collectors.errors import Halt, Retryable
 from sluice.eventlog.interface import Partition
 from sluice.telemetry import Registry
 
-Outcome = Literal["delivered", "duplicate", "filtered", "dead_lettered", "revoked"]
+Outcome = Literal["delivered", "duplicate", "passed", "filtered", "dead_lettered", "revoked"]
 Step = Literal["poll", "decode", "prepare", "write", "dead_letter", "backpressure"]
 CommitResult = Literal["stored", "refused", "failed"]
 
@@ -31,7 +31,8 @@ class CollectorMetrics:
     def _flow(self, registry: Registry) -> None:
         self.records = registry.counter(
             "sluice_collector_records_total",
-            "Records by outcome: delivered and duplicate are in the sink, dead_lettered in the dead letters, "
+            "Records by outcome: delivered and duplicate are in the sink, passed was seen by a plugin that did not "
+            "want it, dead_lettered is in the dead letters, "
             "filtered is not this service's, revoked is another member's now and was not acknowledged here.",
             labels=("service", "outcome"),
         )

@@ -3,7 +3,7 @@
 1 poll   2 decode   3 select   4 (redact is not in this version)   5 batch by count, bytes, age
 6 write   7 classify each item   8 dead letter where due   9 track   10 commit
 
-A record ends as delivered, duplicate, filtered or dead-lettered, and only then advances its partition: what is
+A record ends as delivered, duplicate, passed, filtered or dead-lettered, and only then advances its partition: what is
 committed is the longest finished prefix. Whatever else happens (a sink that is away, a halt, a log that does not
 answer) is waited for, while full partitions pause and polling goes on.
 """
@@ -29,7 +29,7 @@ from collectors.health import Health
 from collectors.intake import Intake
 from collectors.metrics import Outcome, ServiceMetrics
 from collectors.schema_wait import SchemaWait, unknown_schema
-from collectors.sinks.interface import Sink
+from collectors.sinks.interface import Sink, Verdict
 from collectors.tracker import Tracker
 from collectors.writer import Writer, prepare
 from schemas.events import Kind
@@ -149,7 +149,7 @@ class Pipeline:
         while self._keep_ours(batch):
             verdict = await self.writer.write(batch)  # 6, 7
             unsettled = verdict.poison.keys() | set(verdict.retry)
-            self._settle(batch, [at for at in batch.pending if at not in unsettled], verdict.duplicates)  # 9
+            self._settle(batch, [at for at in batch.pending if at not in unsettled], verdict)  # 9
             if verdict.poison:
                 await self._bury_items(batch, batch.poison(verdict.poison), list(verdict.poison))  # 8, 9
             await self.writer.wait(batch, verdict.cause)
@@ -168,10 +168,10 @@ class Pipeline:
         self._finish(batch.drop_revoked(), "revoked")
         return bool(batch.pending)
 
-    def _settle(self, batch: Batch, delivered: list[int], duplicates: int) -> None:
+    def _settle(self, batch: Batch, delivered: list[int], verdict: Verdict) -> None:
         if delivered:
             self.limits.delivered(batch.producers(delivered))
-            self._finish(batch.settle(delivered), "delivered", duplicates)
+            self._finish(batch.settle(delivered), "delivered", verdict.duplicates, verdict.passed)
 
     async def _bury_items(self, batch: Batch, poison: Poison, positions: list[int]) -> None:
         if self._admit(batch, poison):
@@ -237,13 +237,14 @@ class Pipeline:
         self.metrics.buried([error.reason for error in poison.errors])
         self.metrics.spent("dead_letter", self.clock() - began)
 
-    def _finish(self, delivery: Delivery, outcome: Outcome, duplicates: int = 0) -> None:
+    def _finish(self, delivery: Delivery, outcome: Outcome, duplicates: int = 0, passed: int = 0) -> None:
         """Track: these count for what may be committed (not where they were revoked: their lane is closed)."""
         for lane, records in delivery.by_lane():
             lane.finish([record.offset for record in records])
         self.backpressure.release(delivery)
-        self.metrics.finished(outcome, len(delivery) - duplicates)
+        self.metrics.finished(outcome, len(delivery) - duplicates - passed)
         self.metrics.finished("duplicate", duplicates)
+        self.metrics.finished("passed", passed)
         self._progress.set()
 
     async def _commit_regularly(self) -> None:

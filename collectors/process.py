@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import structlog
 
@@ -24,8 +25,12 @@ _log = structlog.get_logger(__name__)
 class Process:
     """Runs the services of these entries until a signal; a second one stops at once."""
 
-    def __init__(self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry]) -> None:
+    def __init__(
+        self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry], folder: Path = Path()
+    ) -> None:
+        """``folder`` is where relative paths of plugins begin."""
         self._settings = settings
+        self._folder = folder
         self._metrics = CollectorMetrics()
         self._services = [self._service(entry, host) for entry in entries]
         self._server = HealthServer(settings.server, self._services, self._metrics)
@@ -40,6 +45,8 @@ class Process:
             open_source=lambda subscription: open_source(host, host.data_dir, subscription),
             open_publisher=lambda service: open_publisher(host, host.data_dir, service),
             drain_seconds=max(1.0, self._settings.shutdown_seconds - 2 * CLOSE_SECONDS),
+            folder=self._folder,
+            control=self._settings.control,
         )
 
     async def run(self) -> int:

@@ -11,6 +11,7 @@ import importlib.metadata
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -24,8 +25,8 @@ from collectors.health import Health
 from collectors.intake import EVENT_LOG, OFFSETS
 from collectors.metrics import CollectorMetrics
 from collectors.pipeline import DEAD_LETTERS, LIMITS
-from collectors.settings import HostSettings, SinkEntry
-from collectors.sinks.interface import Sink
+from collectors.settings import ControlSettings, HostSettings, SinkEntry
+from collectors.sinks.interface import Kept, Sink
 from collectors.watch import MAX_STALL_SECONDS, STALL_SECONDS
 from collectors.writer import SINK
 from schemas.topics import Topics
@@ -61,6 +62,8 @@ class Service:
         open_source: Callable[[Subscription], Source],
         open_publisher: Callable[[str], Publisher],
         drain_seconds: float,
+        folder: Path = Path(),
+        control: ControlSettings | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], int] = now_micros,
     ) -> None:
@@ -78,6 +81,8 @@ class Service:
         self.backoff = Backoff(entry.retry)
         self.stall_seconds = STALL_SECONDS
         self.alerts: Alerts | None = None
+        self._folder = folder
+        self._control = control or ControlSettings()
         self._open_source = open_source
         self._open_publisher = open_publisher
         self._stopping = asyncio.Event()
@@ -100,13 +105,16 @@ class Service:
         publisher = await self._publisher()
         if publisher is None:
             return
-        sink = open_sink(self.entry)
+        sink = open_sink(self.entry, self.host, self._folder, self._control)
         self.alerts = Alerts(publisher, self.topics.alert.name, self.name, self.wall_clock)
         try:
             async with asyncio.TaskGroup() as tasks:
-                alerting = tasks.create_task(self.alerts.run())
+                beside = [tasks.create_task(self.alerts.run())]
+                if isinstance(sink, Kept):
+                    beside.append(tasks.create_task(sink.keep()))
                 failure = await self._keep_going(sink, publisher, self.alerts)
-                alerting.cancel()
+                for task in beside:
+                    task.cancel()
             await _within_bounds("publishing alerts", self.alerts.flush())
         finally:
             await _within_bounds("closing the sink", sink.close())

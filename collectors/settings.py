@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from zlib import crc32
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError, model_validator
 
 from collectors.sinks.settings import DatabaseSettings, Duration, ElasticsearchSettings, Size
 from schemas.events import KINDS, Kind
 from sluice.eventlog.settings import LogSettings, Section
+from sluice.plugin_host.registration import COMMAND_REMEDY, PluginRegistration, is_command
+from sluice.plugin_host.settings import PluginHostSettings
+from sluice.sdk.services import Scope
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
 Count = Annotated[int, Field(ge=1)]
+
+_OWN_PLUGIN_IDS = 1 << 31
+"""From here on: of plugins that no gateway knows. On the wire an id has 32 bits."""
 
 _LATER = ("include", "exclude", "sample", "redact", "breaker", "fallback")
 
@@ -115,20 +122,87 @@ class DatabaseEntry(_Entry):
     config: DatabaseSettings = DatabaseSettings()
 
 
-SinkEntry = ElasticsearchEntry | DatabaseEntry
+class PluginEntry(_Entry):
+    """Events to a plugin that is a ``DataCollector``."""
+
+    path: str
+    """As ``command`` of a plugin of the gateway; relative ones begin where ``collectors.yaml`` lies."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    plugin_id: Annotated[int | None, Field(ge=1, le=(1 << 32) - 1)] = None
+    """The same plugin's id in the gateway: what it keeps there is then found here. By default it has its own."""
+    batch: BatchSettings = BatchSettings(max_records=500)
+    """Smaller: what a stop finds half done comes again whole."""
+    timeout_ms: Annotated[int, Field(ge=1, le=600_000)] = 30_000
+    """For one event, or one frame."""
+    max_concurrent: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """Calls under way at once; 0 is ``flow.max_writes``."""
+    max_attempts: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Of one event; then it is a dead letter. 0 is without end: what never succeeds then holds its partition."""
+    checksum: str = ""
+    """SHA-256 of the file, in hex; a file that has another is not run."""
+    token: str = ""
+    """``env:NAME`` or ``file:PATH`` of what a ``grpc://`` plugin wants to be shown."""
+    ca_file: str = ""
+    """Who signed the certificate of a ``grpc://`` plugin; empty is who the system trusts."""
+    service_scopes: tuple[Scope, ...] = ()
+    """What a plugin in a process of its own may ask for; those in this process may ask for everything."""
+
+    @model_validator(mode="after")
+    def can_be_registered(self) -> Self:
+        """Whatever the plugin host refuses is refused here, under its own key."""
+        try:
+            self.registration()
+        except ValidationError as error:
+            raise ValueError(_without_the_model(error)) from None
+        return self
+
+    def registration(self) -> PluginRegistration:
+        """As the plugin host knows it."""
+        return PluginRegistration(
+            id=self.plugin_id or _OWN_PLUGIN_IDS | crc32(self.name.encode()),
+            name=self.name,
+            command=self.path,
+            checksum=self.checksum,
+            hook_types=("data_collection",),
+            config=self.config,
+            timeout_ms=self.timeout_ms,
+            max_concurrent=self.max_concurrent,
+            service_scopes=self.service_scopes,
+            token=self.token,
+            ca_file=self.ca_file,
+        )
+
+
+def _without_the_model(error: ValidationError) -> str:
+    """The first problem, by its key here; a token is not repeated, it may be one."""
+    problem = error.errors(include_url=False, include_context=False)[0]
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
+    key = str(problem["loc"][0])
+    found = "" if key == "token" else f" (found {problem['input']!r:.80})"
+    return f"{'path' if key == 'command' else key}: {message}{found}"
+
+
+SinkEntry = ElasticsearchEntry | DatabaseEntry | PluginEntry
 
 
 def _sink_of(entry: Any) -> str | None:
     path = entry.get("path") if isinstance(entry, dict) else getattr(entry, "path", None)
+    if isinstance(path, str) and is_command(path):
+        return "plugin"
     return path if path in {"sink://elasticsearch", "sink://database"} else None
 
 
 Entry = Annotated[
-    Annotated[ElasticsearchEntry, Tag("sink://elasticsearch")] | Annotated[DatabaseEntry, Tag("sink://database")],
+    Annotated[ElasticsearchEntry, Tag("sink://elasticsearch")]
+    | Annotated[DatabaseEntry, Tag("sink://database")]
+    | Annotated[PluginEntry, Tag("plugin")],
     Discriminator(
         _sink_of,
         custom_error_type="path",
-        custom_error_message="path: this version has sink://elasticsearch and sink://database; others are not in it",
+        custom_error_message="path: this version has sink://elasticsearch and sink://database, and plugins: "
+        + COMMAND_REMEDY,
     ),
 ]
 
@@ -140,12 +214,30 @@ class ServerSettings(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
 
 
+class ControlSettings(Section):
+    """Where plugins of collectors ask what the gateway knows: its control API."""
+
+    url: Annotated[str, Field(pattern=r"^(https?://[^/@\s]+)?/?$")] = ""
+    """``http://host:port`` of a control API of ``control.dialect: clean``; without one plugins cannot ask."""
+    token: SecretStr = SecretStr("")
+    """With the scope ``admin``."""
+
+    @model_validator(mode="after")
+    def url_needs_a_token(self) -> Self:
+        """Nothing is told to who has none."""
+        if self.url and not self.token.get_secret_value():
+            message = "token: is needed with a url; make one with the scope admin, and give it as ${VARIABLE}"
+            raise ValueError(message)
+        return self
+
+
 class Settings(Section):
     """Everything in ``collectors.yaml``."""
 
     version: Annotated[Literal["1", "1.0"], BeforeValidator(str)] = "1.0"
     data_collection_plugins: tuple[Entry, ...] = ()
     server: ServerSettings = ServerSettings()
+    control: ControlSettings = ControlSettings()
     shutdown_seconds: Duration = 25.0
 
     @model_validator(mode="after")
@@ -176,3 +268,4 @@ class HostSettings(LogSettings):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     data_dir: Path = Path(".sluice")
+    plugin_host: PluginHostSettings = PluginHostSettings()

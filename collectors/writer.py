@@ -75,7 +75,8 @@ class Writer:
                 self._report(verdict.cause, started_in)
         poison = {at: batch.unwritable[at] for at in batch.pending if at in batch.unwritable}
         poison |= {positions[at]: error for at, error in verdict.poison.items()}
-        return Verdict(verdict.duplicates, poison, [positions[at] for at in verdict.retry], verdict.cause)
+        retry = [positions[at] for at in verdict.retry]
+        return Verdict(verdict.duplicates, poison, retry, verdict.cause, verdict.passed)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

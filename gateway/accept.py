@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.access.addresses import client_of, parse_network
 from gateway.asgi import CONNECTION
 from gateway.exchange import Exchange
-from gateway.headers import header, parse_traceparent
-from gateway.outcomes import (
-    ClientGone,
-    EventLogUnavailable,
-    LlmUnknown,
-    Overloaded,
-    RequestInvalid,
-    RequestTooLarge,
-)
+from gateway.headers import parse_traceparent
+from gateway.outcomes import EventLogUnavailable, LlmUnknown, Overloaded, RequestInvalid
+from gateway.request_body import read_body
 from schemas.ids import is_request_id, new_exchange_id
 from sluice.clock import now_micros
 
@@ -76,12 +71,7 @@ class Acceptor:
 
     async def accept(self, exchange: Exchange, receive: Receive) -> tuple[Llm, Snapshot]:
         """Find the LLM, set room aside, read the body. Raises ``Refusal`` or ``ClientGone``."""
-        if self._sweep.in_flight > self._settings.max_in_flight:
-            message = f"more than {self._settings.max_in_flight} exchanges are in flight; try again"
-            raise Overloaded(message)
-        if not self._recorder.reserve(exchange):
-            message = "the event log has no room for another exchange; nothing was sent to the vendor"
-            raise EventLogUnavailable(message)
+        self.check_room(exchange)
         route = exchange.route
         if route.problem:
             raise RequestInvalid(route.problem)
@@ -91,43 +81,20 @@ class Acceptor:
             message = f"no LLM {route.slug[:64]!r} is configured"
             raise LlmUnknown(message)
         exchange.llm = llm
-        await self._read_body(exchange, llm, receive)
+        limit, setting = self._settings.max_request_bytes, "gateway.max_request_bytes"
+        if 0 < llm.max_request_bytes <= limit:
+            limit, setting = llm.max_request_bytes, "the LLM's max_request_bytes"
+        await read_body(exchange, receive, limit, setting, self._settings.client_read_timeout_seconds)
         return llm, snapshot
 
-    async def _read_body(self, exchange: Exchange, llm: Llm, receive: Receive) -> None:
-        limit = self._settings.max_request_bytes
-        if llm.max_request_bytes:
-            limit = min(limit, llm.max_request_bytes)
-        declared = header(exchange.headers, b"content-length")
-        if declared is not None and int(declared) > limit:
-            raise _too_large(exchange, limit)
-        exchange.deadline = time.monotonic() + self._settings.client_read_timeout_seconds
-        message = await receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            exchange.deadline = 0.0
-            exchange.body = message.get("body", b"")
-            if len(exchange.body) > limit:
-                raise _too_large(exchange, limit)
-            return
-        await self._read_rest(exchange, receive, message.get("body", b""), limit)
-
-    async def _read_rest(self, exchange: Exchange, receive: Receive, first: bytes, limit: int) -> None:
-        parts, size, more = [first], len(first), True
-        while more:
-            if exchange.client_left:
-                raise ClientGone
-            if size > limit:
-                raise _too_large(exchange, limit)
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            more = message.get("more_body", False)
-        exchange.deadline = 0.0
-        exchange.body = b"".join(parts)
-        if size > limit:
-            raise _too_large(exchange, limit)
+    def check_room(self, exchange: Exchange) -> None:
+        """Whether worker and event log can take one more; raises ``Overloaded`` or ``EventLogUnavailable``."""
+        if self._sweep.in_flight > self._settings.max_in_flight:
+            message = f"more than {self._settings.max_in_flight} exchanges are in flight; try again"
+            raise Overloaded(message)
+        if not self._recorder.reserve(exchange):
+            message = "the event log has no room for another exchange; nobody was called for this one"
+            raise EventLogUnavailable(message)
 
     def understand(self, exchange: Exchange, llm: Llm) -> None:
         """Read the fields of the body that matter, and make the edits that are ours. Raises ``Refusal``."""
@@ -143,16 +110,35 @@ class Acceptor:
             exchange.model = llm.default_model
             exchange.body = llm.dialect.with_model(exchange.body, llm.default_model)
         if exchange.is_stream:
-            if llm.chains.response_body:
-                message = "streams are refused here: a plugin of this LLM reads whole responses; ask without stream"
-                raise RequestInvalid(message, "stream_refused")
+            if llm.chains.acts_on_streams:
+                _prepare_stream(exchange, llm)
             if not asked.wants_usage and (body := llm.dialect.with_usage(exchange.body)) is not None:
                 exchange.body, exchange.asked_for_usage = body, True
+
+
+def note_what_was_asked(exchange: Exchange) -> None:
+    """Of a request that a plugin answered or refused before it was understood: for the events of a known app. What
+    cannot be read stays unknown."""
+    if exchange.llm is None or exchange.app is None or exchange.model is not None or exchange.upstream_started_ns:
+        return
+    with suppress(ValueError):
+        asked = exchange.llm.dialect.ask(exchange.body, exchange.path)
+        exchange.model, exchange.is_stream = asked.model, asked.is_stream
 
 
 def _forwarded_for(headers: Headers) -> str:
     """All of them in their order: a proxy may append a line of its own."""
     return ",".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
+
+
+def _prepare_stream(exchange: Exchange, llm: Llm) -> None:
+    """Refuse a stream that a plugin does not want; keep the request for those who are told when it is over."""
+    plugin = llm.chains.stream_refused_by
+    if plugin:
+        message = f"streams are refused here: plugin {plugin!r} reads whole responses; ask without stream"
+        raise RequestInvalid(message, "stream_refused")
+    if llm.chains.stream_complete:
+        exchange.plugins_body = exchange.body
 
 
 def _check_intent(exchange: Exchange) -> None:
@@ -163,9 +149,3 @@ def _check_intent(exchange: Exchange) -> None:
     if intent == "stream" and exchange.body and not exchange.is_stream:
         message = "/llm/stream streams: set stream: true, or use /llm/rest or /llm/call"
         raise RequestInvalid(message, "stream_mismatch")
-
-
-def _too_large(exchange: Exchange, limit: int) -> RequestTooLarge:
-    is_own = exchange.llm is not None and exchange.llm.max_request_bytes == limit
-    key = "the LLM's max_request_bytes" if is_own else "gateway.max_request_bytes"
-    return RequestTooLarge(f"the request body is larger than {limit} bytes ({key})")

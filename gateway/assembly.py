@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 from gateway.accept import Acceptor
 from gateway.access.admission import LimitedAdmission
 from gateway.asgi import Gateway
+from gateway.ended_streams import EndedStreams
 from gateway.hooks import Hooks
+from gateway.plugin_endpoints.flow import PluginEndpoints
 from gateway.proxy import Proxy
 from gateway.recording.backlog import Backlog, EventIds, Mark
 from gateway.recording.events import EventBuilder
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from gateway.access.credentials import Credentials
     from gateway.access.host_share import HostShare
     from gateway.asgi import Application
+    from gateway.plugin_endpoints.table import Plugins
     from gateway.recording.inflight import InFlightFile
     from gateway.settings import Settings, UpstreamSettings
     from gateway.snapshot import SnapshotHolder
@@ -43,6 +46,7 @@ class WorkerParts:
 
     app: Gateway
     sweep: Sweep
+    endpoint_sweep: Sweep
     backlog: Backlog
     client: UpstreamClient
     snapshots: SnapshotHolder
@@ -58,8 +62,10 @@ def assemble(
     event_ids_since: EventIds,
     snapshots: SnapshotHolder,
     credentials: Credentials,
+    plugins: Callable[[], Plugins],
     share: HostShare,
     sweep: Sweep,
+    endpoint_sweep: Sweep,
     metrics: GatewayMetrics,
     application: Application,
 ) -> WorkerParts:
@@ -78,7 +84,7 @@ def assemble(
         metrics=metrics,
         unauthenticated_per_second=settings.record.unauthenticated_per_second,
     )
-    hooks = Hooks()
+    hooks = Hooks(own.id, own.namespace)
     client = make_client(own.upstream)
     proxy = Proxy(
         acceptor=Acceptor(own, snapshots.get, recorder, sweep),
@@ -89,9 +95,20 @@ def assemble(
         responder=Responder(own, hooks, recorder),
         recorder=recorder,
         sweep=sweep,
+        ended_streams=EndedStreams(hooks, sweep, metrics, own.max_response_bytes),
         write_timeout_seconds=own.client_write_timeout_seconds,
     )
-    return WorkerParts(Gateway(proxy, application), sweep, backlog, client, snapshots)
+    endpoints = PluginEndpoints(
+        gateway=own,
+        bounds=settings.plugin_host.endpoints,
+        plugins=plugins,
+        snapshot=snapshots.get,
+        acceptor=Acceptor(own, snapshots.get, recorder, endpoint_sweep),
+        credentials=credentials,
+        recorder=recorder,
+        sweep=endpoint_sweep,
+    )
+    return WorkerParts(Gateway(proxy, application, endpoints), sweep, endpoint_sweep, backlog, client, snapshots)
 
 
 def make_client(settings: UpstreamSettings) -> UpstreamClient:

@@ -16,6 +16,7 @@ import typer
 from gateway.access.credentials import hash_token, new_token, prefix_of
 from gateway.control.admin.budgets import budgets_app
 from gateway.control.admin.commands import admin_app
+from gateway.control.admin.plugins import plugins_app
 from gateway.control.errors import ControlError
 from gateway.control.importing.command import import_
 from gateway.errors import PortTakenError
@@ -38,6 +39,7 @@ ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="The settings
 def register(commands: Commands) -> None:
     """Called by ``sluice`` through the entry-point group ``sluice.commands``."""
     commands.app.command("token")(token)
+    commands.app.add_typer(plugins_app())
     commands.add_settings("gateway", lambda document: "data_collection_plugins" not in document, load)
     need(*_NEEDED)
     commands.add_check("gateway", check)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from gateway.headers import BODILESS
+
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
 
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
-_BODILESS = frozenset((204, 304))
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
 
 Framing = Literal["none", "length", "chunked", "close"]
@@ -182,7 +183,7 @@ class Cycle:
         self._connection.transport.write(head)
 
     def _framing_of(self, status: int, length: int) -> Framing:
-        if status in _BODILESS or self.scope["method"] == "HEAD":
+        if status in BODILESS or self.scope["method"] == "HEAD":
             return "none"
         if length >= 0:
             return "length"

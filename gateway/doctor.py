@@ -1,4 +1,4 @@
-"""What ``sluice doctor`` looks at for the gateway: settings, port, journals, Kafka, vendors."""
+"""What ``sluice doctor`` looks at for the gateway: settings, port, journals, payloads, Kafka, vendors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gateway.payloads.count import Count
+from gateway.payloads.queue import FOLDER as PAYLOADS_FOLDER
+from gateway.payloads.queue import QUEUE_BYTES
 from gateway.settings import Settings
 from schemas.topics import Topics
 from sluice.clock import now_micros
@@ -43,6 +46,7 @@ def check_gateway(config: Path) -> Iterator[Finding]:
     for llm in settings.llms:
         yield _vendor(llm)
     yield from _journals(settings)
+    yield from _payloads(settings.data_dir / PAYLOADS_FOLDER)
     yield from _kafka(settings)
 
 
@@ -140,6 +144,23 @@ def _minutes(directory: Path, room: int) -> float | None:
         return None
     bytes_per_minute = size / max(age_micros, 1) * 60e6
     return max(room, 0) / bytes_per_minute if bytes_per_minute else None
+
+
+def _payloads(root: Path) -> Iterator[Finding]:
+    """What plugins sent to the control side and nobody took yet."""
+    queues = all_journals(root)
+    if not queues:
+        return
+    count = Count(root)
+    waiting = count.value()
+    count.close()
+    fullest = max(sum(path.stat().st_size for path in queue.glob("*.seg")) for queue in queues)
+    ok = not waiting or fullest < QUEUE_BYTES // 3  # sending is refused at 70 %
+    yield Finding(
+        ok,
+        f"payloads: {waiting} wait to be delivered, the fullest queue has {fullest / 1e6:,.1f} MB",
+        "" if ok else "find out why they are not taken: whether Kafka answers, and the receivers in sluice plugins",
+    )
 
 
 def _kafka(settings: Settings) -> Iterator[Finding]:

@@ -10,9 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from gateway.access.addresses import parse_network
+from gateway.access.credentials import is_scope
 from sluice.eventlog.settings import Bytes, Seconds, Section
 from sluice.money.nanos import parse_nanos
 from sluice.money.periods import is_time_zone
+from sluice.plugin_host.registration import OnStream
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -36,6 +38,13 @@ def _is_price(amount: str) -> str:
     return amount
 
 
+def _is_scope(scope: str) -> str:
+    if not is_scope(scope):
+        message = f"{scope!r} is no scope; write api, admin, *, or an endpoint's own, such as mcp.read"
+        raise ValueError(message)
+    return scope
+
+
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Id = Annotated[int, Field(ge=1)]
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
@@ -45,6 +54,30 @@ ResetDay = Annotated[int, Field(ge=1, le=28)]
 TimeZone = Annotated[str, AfterValidator(is_time_zone)]
 Amount = Annotated[str, AfterValidator(_is_price)]
 """Money as decimal text; of prices, for a million tokens."""
+
+
+class AttachmentSettings(Section):
+    """A plugin at its place on an LLM; a name alone attaches it as it is."""
+
+    plugin: str
+    """Its ``name`` in ``plugins``."""
+    config: dict[str, Any] | None = None
+    """Instead of the plugin's own: all of it, nothing is merged."""
+    app: Id | None = None
+    """Only for this app's exchanges, which a plugin that acts at ``pre_auth``, where no app is known, refuses unless
+    its ``hook_types`` leave that out; of an ``auth`` plugin, the app of those of whom it knows no other."""
+    on_stream: OnStream | None = None
+    """Instead of the plugin's own."""
+    is_active: bool = True
+
+    @model_validator(mode="before")
+    @classmethod
+    def a_name_is_one(cls, value: Any) -> Any:
+        """``plugins: [limit]``."""
+        if not isinstance(value, str | dict | cls):
+            message = "is no plugin; write its name, or {plugin: NAME, config: {…}}"
+            raise ValueError(message)  # noqa: TRY004 - pydantic tells of this one
+        return {"plugin": value} if isinstance(value, str) else value
 
 
 class LlmSettings(Section):
@@ -67,6 +100,8 @@ class LlmSettings(Section):
     """Further attempts before the first byte; by default ``gateway.upstream.retries`` (for connections alone)."""
     failover: Annotated[tuple[Slug, ...], Field(max_length=MAX_FAILOVER)] = ()
     """LLMs that are asked in order where this one gave no first byte."""
+    allowed_upstreams: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    """Base URLs that a plugin's ``upstream_override`` may name; they get the vendor key too."""
     monthly_budget: Amount = "0"
     budget_reset_day: ResetDay = 1
     rate_limit_rpm: Limit = 0
@@ -75,7 +110,8 @@ class LlmSettings(Section):
     max_response_bytes: Bytes | None = None
     """As the gateway's, for this LLM; a response is cut off there."""
     is_active: bool = True
-    plugins: tuple[str, ...] = ()
+    plugins: tuple[AttachmentSettings, ...] = ()
+    """In the order in which they act; an element is a plugin's name, or what else there is to say."""
     labels: tuple[str, ...] = ()
 
     @field_validator("base_url")
@@ -94,6 +130,19 @@ class LlmSettings(Section):
             raise ValueError(message)
         _check_address(parts)
         return value.rstrip("/")
+
+    @field_validator("allowed_upstreams")
+    @classmethod
+    def upstreams_are_http(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """What ``base_url`` must be too; each once."""
+        checked = []
+        for url in value:
+            try:
+                checked.append(cls.base_url_is_http(url))
+            except ValueError as error:
+                message = f"{url[:200]!r} {error}"
+                raise ValueError(message) from error
+        return tuple(dict.fromkeys(checked))
 
     @field_validator("api_key")
     @classmethod
@@ -177,8 +226,9 @@ class TokenSettings(Section):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     prefix: Annotated[str, Field(max_length=8)] = ""
     name: Annotated[str, Field(max_length=255)] = ""
-    scopes: tuple[Literal["api", "admin", "*"], ...] = ("api",)
-    """``api`` calls LLMs, ``admin`` manages, ``*`` is both."""
+    scopes: tuple[Annotated[str, AfterValidator(_is_scope)], ...] = ("api",)
+    """``api`` calls LLMs, ``admin`` manages, ``*`` may everything; ``mcp.read`` and the like are for endpoints of
+    plugins that ask for them."""
     expires_at: Moment | None = None
 
 

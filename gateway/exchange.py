@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.outcomes import Outcome
     from gateway.routes import Route
     from gateway.snapshot import App, Llm
+    from gateway.stream_copy import StreamCopy
     from gateway.upstreams.client import Headers, UpstreamResponse
     from gateway.upstreams.failover import Candidate
     from sluice.money.prices import Price
@@ -76,6 +77,16 @@ class Exchange(msgspec.Struct):
     is_stream: bool = False
     asked_for_usage: bool = False
     choices: int = 0
+    user_id: int | None = None
+    """The person behind the app; an ``auth`` plugin may know another than the app's own."""
+    user: str = ""
+    """The same as text, where an ``auth`` plugin said so; it need not be a number."""
+    claims: dict[str, str] | None = None
+    """What an ``auth`` plugin said of the caller."""
+    upstream_override: str = ""
+    """A base URL of the LLM's own list, chosen by a plugin; for the LLM that was asked, not where it fails over."""
+    plugins_body: bytes | None = None
+    """The request's body as plugins left it, before edits of ours; kept for ``stream_complete`` alone."""
     max_response_tokens: int | None = None
     facts: ExchangeFacts | None = None
     """What plugins see of it; made with the first hook that has any."""
@@ -98,6 +109,8 @@ class Exchange(msgspec.Struct):
     response_copy: list[bytes] = msgspec.field(default_factory=list)
     response_copy_bytes: int = 0
     response_bytes: int = 0
+    stream_copy: StreamCopy | None = None
+    """What the client got of a stream; kept where the LLM has a ``stream_complete`` chain."""
     chunk_count: int = 0
     sse_frames: int = 0
     partial: bool = False

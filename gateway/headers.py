@@ -18,9 +18,14 @@ _NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
      b"x-request-id", b"traceparent", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
      b"x-real-ip", b"x-sluice-exchange-id")
 )  # fmt: skip
+_NOT_UPSTREAM_UNTRACED = _NOT_UPSTREAM | {b"tracestate"}
+"""Without a ``traceparent`` that can be read its companion means nothing (W3C Trace Context, 3.3.1)."""
 _NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
     (b"x-request-id", b"x-sluice-exchange-id", b"x-sluice-llm", b"alt-svc", b"set-cookie")
 )
+BODILESS = frozenset((204, 304))
+"""Statuses of answers that have no body (RFC 9110, 6.4.1); a ``Content-Length`` is of the body that they do not have,
+as in an answer to HEAD (8.6)."""
 _NAMES_NONE = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
 """The usual values of ``Connection``."""
 _NOTHING: frozenset[bytes] = frozenset()
@@ -48,9 +53,8 @@ def upstream_headers(exchange: Exchange, authorization: Headers) -> Headers:
     read beside the bytes.
     """
     named = connection_names(exchange.headers)
-    headers = [
-        pair for pair in exchange.headers if pair[0] not in _NOT_UPSTREAM and (not named or pair[0] not in named)
-    ]
+    dropped = _NOT_UPSTREAM if exchange.traceparent else _NOT_UPSTREAM_UNTRACED
+    headers = [pair for pair in exchange.headers if pair[0] not in dropped and (not named or pair[0] not in named)]
     headers += authorization
     headers.append((b"accept-encoding", b"identity"))
     headers.append((b"x-request-id", exchange.request_id.encode("ascii")))

@@ -4,7 +4,7 @@ Refusal
 ├── RequestInvalid      400  request_invalid
 ├── RequestTooLarge     413  request_too_large
 ├── LlmUnknown          404  llm_unknown
-├── AuthFailed          401  auth_failed
+├── AuthFailed          401  auth_failed (no credential that proves an app, by its token or to an ``auth`` plugin)
 ├── AccessDenied        403  access_denied
 ├── ModelDenied         403  model_denied
 ├── BudgetExceeded      403  budget_exceeded
@@ -14,7 +14,8 @@ Refusal
 ├── UpstreamFailed      502  upstream_unreachable, upstream_error · 504 upstream_timeout
 ├── PluginBroke         502  plugin_failed
 ├── ResponseRefused     502  upstream_error (an answer we cannot pass on)
-└── Blocked             the plugin's status: blocked_pre_auth, blocked_post_auth, response_blocked, answered_by_plugin
+└── Blocked             the plugin's status: blocked_pre_auth, auth_failed, blocked_post_auth, response_blocked,
+                        answered_by_plugin
 """
 
 from __future__ import annotations
@@ -173,7 +174,7 @@ class UpstreamFailed(Refusal):
 
 
 class ResponseRefused(Refusal):
-    """The vendor answered, but with more than a body hook may buffer."""
+    """The vendor answered, but with what its plugins cannot read: too much, or a stream where one refuses those."""
 
     status = 502
     outcome: Outcome = "upstream_error"

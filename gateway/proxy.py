@@ -4,10 +4,10 @@
 6 upstream   7 respond   8 settle   9 record, then the last byte
 
 Every way out of 1-7 ends in 8 and 9: one terminal outcome, always counted. What 5 held in budgets is settled in 9,
-behind the record. A kill between 6 and 9 leaves a slot in the in-flight file, from which the next boot writes an
-``interrupted`` exchange and charges it. A client that leaves is drained in 6 and 7 (``ClientGone``). A full journal
-refuses in 1; a commit that fails in 9 closes the connection without the last byte, and so does a fault of ours there:
-what is owed to the record then is the recorder's.
+behind the record; ``stream_complete`` plugins are told behind the last byte. A kill between 6 and 9 leaves a slot in
+the in-flight file, from which the next boot writes an ``interrupted`` exchange and charges it. A client that leaves is
+drained in 6 and 7 (``ClientGone``). A full journal refuses in 1; a commit that fails in 9 closes the connection without
+the last byte, and so does a fault of ours there: what is owed to the record then is the recorder's.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from gateway.accept import note_what_was_asked
 from gateway.outcomes import ClientGone, Refusal
 from gateway.transfer import refuse
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.access.admission import Admission
     from gateway.access.credentials import Credentials
     from gateway.asgi import Message, Receive, Scope, Send
+    from gateway.ended_streams import EndedStreams
     from gateway.exchange import Exchange
     from gateway.hooks import Hooks
     from gateway.recording.recorder import Recorder
@@ -54,6 +56,7 @@ class Proxy:
         responder: Responder,
         recorder: Recorder,
         sweep: Sweep,
+        ended_streams: EndedStreams,
         write_timeout_seconds: float,
     ) -> None:
         self._acceptor = acceptor
@@ -64,6 +67,7 @@ class Proxy:
         self._responder = responder
         self._recorder = recorder
         self._sweep = sweep
+        self._ended_streams = ended_streams
         self._write_timeout_seconds = write_timeout_seconds
 
     async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,16 +85,26 @@ class Proxy:
         finally:
             # A cancellation passes (the worker stops): its slot stays open, and the next boot records what was cut.
             self._sweep.forget(exchange)
+        if exchange.stream_copy is not None:
+            await self._ended_streams.tell(exchange, exchange.stream_copy)
+        if exchange.facts is not None:
+            exchange.facts.states.clear()  # what plugins hold for it ends with it, whatever may still refer to it
 
     async def _serve(self, exchange: Exchange, receive: Receive, send: Send) -> list[Message]:
         """Steps 1 to 7; returns the messages that must wait for the record."""
         try:
             llm, snapshot = await self._acceptor.accept(exchange, receive)  # 1
             await self._hooks.pre_auth(exchange, llm)  # 2
-            app = self._credentials.authenticate(exchange, llm, snapshot)  # 3
+            if llm.chains.auth is None:  # 3
+                app = self._credentials.authenticate(exchange, llm, snapshot)
+            else:  # and then never by a token
+                identity = await self._hooks.authenticate(exchange, llm, llm.chains.auth)
+                app = self._credentials.accept(exchange, llm, snapshot, identity)
             if llm.by_app:
                 llm = exchange.llm = llm.by_app.get(app.id, llm)
             await self._hooks.post_auth(exchange, llm)  # 4
+            if exchange.facts is not None:
+                self._hooks.choose_upstream(exchange, llm, exchange.facts)
             self._acceptor.understand(exchange, llm)  # 5
             await self._admission.admit(exchange, llm, snapshot)
             try:
@@ -109,6 +123,7 @@ class Proxy:
         """The answer instead; none where even that fails: then the connection is closed."""
         try:
             if isinstance(error, PluginBlocked | PluginFailed):
+                note_what_was_asked(exchange)
                 error = plugin_refusal(exchange, error)
             if not isinstance(error, Refusal):
                 logger.error("exchange failed", exchange_id=exchange.exchange_id, exc_info=error)
@@ -129,6 +144,8 @@ class Proxy:
                 exchange.deadline = time.monotonic() + self._write_timeout_seconds  # a client that takes nothing
                 for message in last:
                     await send(message)
+                if exchange.stream_copy is not None:
+                    exchange.stream_copy.end(last)
         finally:
             self._caller.release(exchange)
 

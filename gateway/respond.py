@@ -7,12 +7,15 @@ where there is neither the end of the chunked coding. It is returned, and goes o
 from __future__ import annotations
 
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.headers import downstream_headers, header
-from gateway.outcomes import ClientGone, ResponseRefused
-from gateway.transfer import Transfer, too_large
+from gateway.headers import BODILESS, downstream_headers, header
+from gateway.outcomes import ClientGone, Refusal
+from gateway.plugin_streams import PluginStreams, begin_stream
+from gateway.transfer import Transfer, more_than_plugins_read, too_large
 from gateway.usage import take_answer
+from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 
 if TYPE_CHECKING:
     from gateway.asgi import Message, Send
@@ -23,9 +26,6 @@ if TYPE_CHECKING:
     from gateway.snapshot import Llm
     from gateway.upstreams.client import Headers, UpstreamResponse
 
-_NOT_MODIFIED = 304
-"""Its ``Content-Length`` is of the body that it does not have, as in an answer to HEAD (RFC 9110, 8.6)."""
-
 
 class Responder:
     """Carries answers for one worker."""
@@ -35,6 +35,7 @@ class Responder:
         self._copy_bytes = settings.bodies.max_bytes
         self._hooks = hooks
         self._recorder = recorder
+        self._plugin_streams = PluginStreams(settings, hooks, recorder)
 
     async def respond(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """Forward the answer as it comes; returns what must wait for the record. Raises Refusal or ClientGone."""
@@ -44,12 +45,26 @@ class Responder:
         if llm.max_response_bytes:
             _check_length(exchange, response, llm.max_response_bytes)
         if llm.chains.response_headers:
-            await self._hooks.response_headers(exchange, llm)
-        if llm.chains.response_body:
-            return await self._whole(exchange, llm, response)
+            await self._show_headers(exchange, llm, response)
         if _is_event_stream(response.headers):
             return await self._stream(exchange, llm, response, send)
+        if llm.chains.response_body and _has_body(exchange, response):
+            return await self._whole(exchange, llm, response)
         return await self._plain(exchange, llm, response, send)
+
+    async def _show_headers(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> None:
+        """To the hooks of the head. Of an answer that they withhold the usage is read all the same: the vendor has
+        done the work. A stream is given up where it stands."""
+        try:
+            await self._hooks.response_headers(exchange, llm)
+        except (PluginBlocked, PluginFailed):
+            if _is_event_stream(response.headers):
+                exchange.is_stream = exchange.partial = True
+                response.abort()
+            else:
+                with suppress(Refusal):  # what ends it has ended it
+                    await self._gather(exchange, llm, response)
+            raise
 
     async def _plain(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """A body that is not a stream of events: forwarded as it comes; read for its usage when it is complete."""
@@ -71,19 +86,7 @@ class Responder:
 
     async def _whole(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> list[Message]:
         """A body that hooks read: buffered whole, within its bound."""
-        transfer = Transfer(self._settings, exchange, None, llm.max_response_bytes)
-        parts: list[bytes] = []
-        while chunk := await transfer.next(response):
-            self._recorder.progress(exchange)
-            parts.append(chunk)
-            if exchange.response_bytes > self._settings.max_response_bytes:
-                response.abort()
-                exchange.partial = True
-                message = "the response is larger than its plugins may read (gateway.max_response_bytes)"
-                raise ResponseRefused(message)
-        transfer.ended()
-        body = b"".join(parts)
-        self._read_answer(exchange, llm, response, body)
+        transfer, body = await self._gather(exchange, llm, response)
         if exchange.client_left:
             raise ClientGone
         changed = await self._hooks.response_body(exchange, llm, body)
@@ -95,11 +98,30 @@ class Responder:
         ]
         return transfer.last(changed)
 
+    async def _gather(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> tuple[Transfer, bytes]:
+        transfer = Transfer(self._settings, exchange, None, llm.max_response_bytes)
+        parts: list[bytes] = []
+        while chunk := await transfer.next(response):
+            self._recorder.progress(exchange)
+            parts.append(chunk)
+            if exchange.response_bytes > self._settings.max_response_bytes:
+                raise more_than_plugins_read(exchange, response)
+        transfer.ended()
+        body = b"".join(parts)
+        self._read_answer(exchange, llm, response, body)
+        return transfer, body
+
     async def _stream(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """Server-sent events: out as they come in, the terminal event held."""
         exchange.is_stream = True
         # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
         exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
+        if llm.chains.acts_on_streams and _has_body(exchange, response):
+            begin_stream(exchange, llm, response, self._settings.max_response_bytes)
+            if llm.chains.stream_whole:
+                return await self._plugin_streams.whole(exchange, llm, response, send)
+            if llm.chains.stream_chunks:
+                return await self._plugin_streams.pieces(exchange, llm, response, send, llm.chains.stream_chunks)
         scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
         transfer = Transfer(self._settings, exchange, send, llm.max_response_bytes)
         await transfer.start()
@@ -121,11 +143,15 @@ class Responder:
 
 def _check_length(exchange: Exchange, response: UpstreamResponse, max_bytes: int) -> None:
     """Refuse an answer that says itself that it is too large, before any of it goes out."""
-    has_body = exchange.method != "HEAD" and response.status != _NOT_MODIFIED
-    if has_body and _content_length(response.headers) > max_bytes:
+    if _has_body(exchange, response) and _content_length(response.headers) > max_bytes:
         response.abort()
         exchange.partial = True
         raise too_large(max_bytes, started=False)
+
+
+def _has_body(exchange: Exchange, response: UpstreamResponse) -> bool:
+    """Whether it may have one; of one that has none hooks of bodies could only say what nobody gets."""
+    return exchange.method != "HEAD" and response.status not in BODILESS
 
 
 def _is_event_stream(headers: Headers) -> bool:

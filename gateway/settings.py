@@ -15,6 +15,7 @@ from gateway.entity_settings import Amount, AppSettings, LlmSettings, PriceSetti
 from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
 from sluice.plugin_host.registration import PluginRegistration
+from sluice.plugin_host.settings import PluginHostSettings
 
 _MAX_SHOWN = 20
 """Names that a message lists."""
@@ -44,6 +45,8 @@ class BodySettings(Section):
 class GatewaySettings(Section):
     """The proxy itself."""
 
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    """The group of gateways that it belongs to; plugins see it as ``edge_namespace``."""
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "gateway-1"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080
@@ -179,6 +182,7 @@ class Settings(LogSettings):
     price_version: str = "1"
     prices: tuple[PriceSettings, ...] = ()
     plugins: tuple[PluginRegistration, ...] = ()
+    plugin_host: PluginHostSettings = PluginHostSettings()
 
     @model_validator(mode="after")
     def names_meet(self) -> Self:
@@ -196,7 +200,8 @@ class Settings(LogSettings):
         slugs = dict.fromkeys(llm.slug for llm in self.llms)
         apps = dict.fromkeys(app.id for app in self.apps)
         for llm in self.llms:
-            _known(f"llms.{llm.slug}.plugins", llm.plugins, plugins)
+            _known(f"llms.{llm.slug}.plugins", tuple(each.plugin for each in llm.plugins), plugins)
+            _known(f"llms.{llm.slug}.plugins.app", tuple(each.app for each in llm.plugins if each.app), apps)
             _known(f"llms.{llm.slug}.failover", llm.failover, slugs)
             if llm.slug in llm.failover:
                 message = f"llms.{llm.slug}.failover: names the LLM itself; remove it"

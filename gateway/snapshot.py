@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.sharded_map import ShardedMap
 from gateway.upstreams.client import Headers, Origin
@@ -15,7 +15,7 @@ from sluice.money.prices import Price, PriceTable
 
 if TYPE_CHECKING:
     from gateway.access.addresses import Network
-    from sluice.plugin_host.chain import Chain
+    from sluice.plugin_host.chain import Chain, Link
 
 NOTHING: Mapping[Any, Any] = MappingProxyType({})
 """The empty mapping that everybody shares."""
@@ -31,11 +31,40 @@ class Chains:
     """The plugins of one LLM, a chain a hook; ``None`` where there are none, so that nobody pays for it."""
 
     pre_auth: Chain | None = None
+    auth: Chain | None = None
+    """Instead of tokens, where there is one."""
     post_auth: Chain | None = None
     response_headers: Chain | None = None
     response_body: Chain | None = None
+    """Of whole bodies."""
+    stream_chunks: Chain | None = None
+    """Of streams, piece by piece; ``None`` where some plugin reads them whole."""
+    stream_whole: Chain | None = None
+    """Of streams that are gathered to their end, as some plugin reads them whole; a plugin that handles chunks gets it
+    as one."""
+    stream_refused_by: str = ""
+    """The plugin whose ``on_stream`` refuses streams, or empty."""
+    stream_skipped: tuple[Link, ...] = ()
+    """Those that streams pass by, to be counted."""
+    stream_complete: Chain | None = None
     by_app: Mapping[int, Chains] = field(default_factory=nothing)
-    """Instead of these, for an app that attachments name; its ``pre_auth`` is never run."""
+    """Instead of these, for an app that attachments name; its ``pre_auth`` and ``auth`` are never run."""
+    acts_on_streams: bool = field(init=False, default=False)
+    """Whether any of the fields about streams says something."""
+
+    def __post_init__(self) -> None:
+        says = self.stream_chunks or self.stream_whole or self.stream_refused_by or self.stream_skipped
+        if self.response_body and not says:  # nobody passes a filter by asking for a stream
+            object.__setattr__(self, "stream_whole", self.response_body)
+        object.__setattr__(self, "acts_on_streams", bool(says or self.stream_whole or self.stream_complete))
+
+
+class Address(NamedTuple):
+    """Where a vendor is called: where to connect, what ``Host`` says, what stands before each path."""
+
+    origin: Origin
+    host: bytes
+    base_path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +96,8 @@ class Llm:
     budget_reset_day: int = 1
     rate_limit_rpm: int = 0
     rate_limit_tpm: int = 0
+    upstreams: Mapping[str, Address] = field(default_factory=nothing)
+    """By base URL, without a slash at its end: where a plugin may send its calls instead, with its key."""
     problem: str = ""
     """Why its vendor cannot be called, or empty."""
     by_app: Mapping[int, Llm] = field(default_factory=nothing)

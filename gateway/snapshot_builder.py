@@ -26,7 +26,7 @@ from gateway.control.entities import (
     TokenEntity,
 )
 from gateway.sharded_map import ShardedMap
-from gateway.snapshot import NOTHING, App, Chains, Llm, Snapshot, Token
+from gateway.snapshot import NOTHING, Address, App, Chains, Llm, Snapshot, Token
 from gateway.upstreams.client import Origin
 from gateway.upstreams.vendors.dialect import Dialect
 from gateway.upstreams.vendors.openai import OpenAi
@@ -144,14 +144,15 @@ class SnapshotBuilder:
 
     def _callable_llm(self, entity: LlmEntity, chains: Chains) -> Llm:
         problem, dialect = "", DIALECTS.get(entity.vendor)
-        origin, host, base_path, key = Origin("http", "", 0), b"", "", ""
+        address, key = Address(Origin("http", "", 0), b"", ""), ""
+        upstreams: Mapping[str, Address] = NOTHING
         allowed: tuple[re.Pattern[str], ...] = ()
         if dialect is None:
             dialect = DIALECTS["openai"]
             problem = f"vendor {entity.vendor!r} is not in this version; known: {', '.join(DIALECTS)}"
         try:
-            origin, host, base_path = address_of(entity.endpoint)
-            origin = replace(origin, allows_private=self._allows_private or entity.managed_by == "file")
+            address = self._address(entity, entity.endpoint)
+            upstreams = self._upstreams(entity)
             allowed = tuple(re.compile(pattern) for pattern in entity.allowed_models)
             key = self._keys.find(entity.api_key)
         except VendorKeyError as error:
@@ -165,9 +166,9 @@ class SnapshotBuilder:
             slug=entity.slug,
             vendor=entity.vendor,
             dialect=dialect,
-            origin=origin,
-            host=host,
-            base_path=base_path,
+            origin=address.origin,
+            host=address.host,
+            base_path=address.base_path,
             authorization=dialect.authorize(key),
             allowed_models=allowed,
             default_model=entity.default_model,
@@ -183,8 +184,21 @@ class SnapshotBuilder:
             budget_reset_day=entity.budget_reset_day,
             rate_limit_rpm=entity.rate_limit_rpm,
             rate_limit_tpm=entity.rate_limit_tpm,
+            upstreams=upstreams,
             problem=problem,
         )
+
+    def _address(self, entity: LlmEntity, url: str) -> Address:
+        address = address_of(url)
+        allows_private = self._allows_private or entity.managed_by == "file"
+        return address._replace(origin=replace(address.origin, allows_private=allows_private))
+
+    def _upstreams(self, entity: LlmEntity) -> Mapping[str, Address]:
+        """Its own endpoint is among them: a plugin that chooses may choose that."""
+        if not entity.allowed_upstreams:
+            return NOTHING
+        urls = dict.fromkeys(url.rstrip("/") for url in (entity.endpoint, *entity.allowed_upstreams))
+        return {url: self._address(entity, url) for url in urls}
 
     def _app(self, entity: AppEntity) -> App:
         budgets = {link.llm_id: link.monthly_budget_nanos for link in entity.llms if link.monthly_budget_nanos}
@@ -234,8 +248,8 @@ class SnapshotBuilder:
         return shared
 
 
-def address_of(endpoint: str) -> tuple[Origin, bytes, str]:
-    """Where to connect, what ``Host`` says, and what stands before each path; ValueError for what is no address."""
+def address_of(endpoint: str) -> Address:
+    """Where a base URL says that a vendor is; ValueError for what is no address."""
     url = urlsplit(endpoint)
     if url.scheme not in {"http", "https"} or not url.hostname:
         message = "the endpoint is no absolute http:// or https:// URL"
@@ -243,7 +257,7 @@ def address_of(endpoint: str) -> tuple[Origin, bytes, str]:
     port = url.port or (443 if url.scheme == "https" else 80)
     host = url.netloc.rpartition("@")[2]
     encoded = host.encode("ascii" if host.isascii() else "idna")
-    return Origin(url.scheme, url.hostname, port), encoded, url.path.rstrip("/")
+    return Address(Origin(url.scheme, url.hostname, port), encoded, url.path.rstrip("/"))
 
 
 EntityT = TypeVar("EntityT")

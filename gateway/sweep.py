@@ -7,10 +7,11 @@ upstream calls whose client has left.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from gateway.exchange import Exchange
 
@@ -23,6 +24,7 @@ class Sweep:
     def __init__(self, drain_timeout_seconds: float) -> None:
         self._drain_timeout_seconds = drain_timeout_seconds
         self._by_id: dict[int, Exchange] = {}
+        self._answered: dict[int, Exchange] = {}
 
     @property
     def in_flight(self) -> int:
@@ -31,8 +33,8 @@ class Sweep:
 
     @property
     def exchanges(self) -> Collection[Exchange]:
-        """Those under way."""
-        return self._by_id.values()
+        """Those whose plugins may still be called."""
+        return [*self._by_id.values(), *self._answered.values()] if self._answered else self._by_id.values()
 
     def watch(self, exchange: Exchange) -> None:
         """The exchange has begun."""
@@ -41,6 +43,15 @@ class Sweep:
     def forget(self, exchange: Exchange) -> None:
         """The exchange is over."""
         del self._by_id[id(exchange)]
+
+    @contextmanager
+    def lingering(self, exchange: Exchange) -> Iterator[None]:
+        """The exchange is over and no longer in flight, but plugins are still told of it."""
+        self._answered[id(exchange)] = exchange
+        try:
+            yield
+        finally:
+            del self._answered[id(exchange)]
 
     def run_once(self, now: float | None = None) -> None:
         """End what has waited too long."""

@@ -50,10 +50,24 @@ class GatewayMetrics:
             "sluice_interrupted_exchanges_total", "Exchanges cut by a kill and recorded by the boot after it."
         )
 
+        self.untold_streams = registry.counter(
+            "sluice_untold_streams_total",
+            "Ended streams that stream_complete plugins were not told of: too many waited for them.",
+        )
         self.reservation_exceeded = registry.counter(
             "sluice_reservation_exceeded_nanos_total",
             "What exchanges under a budget cost beyond what was held for them, in 1e-9 currency units.",
             "nanos",
+        )
+
+        self.payloads = registry.counter(
+            "sluice_plugin_payloads_total",
+            "Payloads from plugins to control: sent; then handled, passed (received, and of no use), retried, or "
+            "dead_lettered.",
+            labels=("plugin", "outcome"),
+        )
+        self.payloads_waiting = registry.gauge(
+            "sluice_plugin_payloads_waiting", "Payloads of this host that wait, as the worker that delivers sees it."
         )
 
         self.log = LogGauges(registry)

@@ -7,8 +7,8 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamFault
-from gateway.headers import own_headers
-from gateway.outcomes import ClientGone, Outcome, Refusal
+from gateway.headers import BODILESS, own_headers
+from gateway.outcomes import ClientGone, Outcome, Refusal, ResponseRefused
 from gateway.upstreams.caller import fault_outcome
 from gateway.upstreams.vendors.openai import OpenAi
 
@@ -51,13 +51,18 @@ class Transfer:
         if not chunk:
             return b""
         exchange.chunk_count += 1
-        exchange.keep_copy(chunk, self._copy_bytes)
+        received = self._count(chunk)
         if exchange.client_left and self._drain(chunk):
             response.abort()
             raise self._gone()
-        if exchange.response_bytes > self._max_bytes:
+        if received > self._max_bytes:
             raise self._too_large(response)
         return chunk
+
+    def _count(self, chunk: bytes) -> int:
+        """Count and copy what came of the vendor's answer; returns how much that is so far."""
+        self._exchange.keep_copy(chunk, self._copy_bytes)
+        return self._exchange.response_bytes
 
     async def pump(
         self, response: UpstreamResponse, scanner: StreamScanner, passed: Callable[[Exchange], None]
@@ -69,6 +74,8 @@ class Transfer:
         """
         exchange, connection = self._exchange, self._exchange.connection
         feed, write = scanner.feed, connection.body_writer()
+        if exchange.stream_copy is not None:
+            write = exchange.stream_copy.beside(write)
         copy_bytes, max_bytes = self._copy_bytes, self._max_bytes
 
         def take(chunk: bytes) -> bool:
@@ -133,6 +140,8 @@ class Transfer:
     async def start(self) -> None:
         """Send the head."""
         self._started = True
+        if self._exchange.stream_copy is not None:
+            self._exchange.stream_copy.has_begun = True
         if self._send is not None and not self._exchange.client_left:
             await self._send(self._head())
 
@@ -180,17 +189,24 @@ def too_large(max_bytes: int, *, started: bool) -> BrokenAnswer:
     return BrokenAnswer(502, "upstream_error", message, started=started, code="response_too_large")
 
 
+def more_than_plugins_read(exchange: Exchange, response: UpstreamResponse) -> ResponseRefused:
+    """An answer that passes what is gathered for plugins; it is given up there."""
+    response.abort()
+    exchange.partial = True
+    return ResponseRefused("the response is larger than its plugins may read (gateway.max_response_bytes)")
+
+
 def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
     """An answer of ours instead of the vendor's, in the vendor's dialect; nothing where the answer has begun."""
-    exchange.outcome = refusal.outcome
-    exchange.error_kind = exchange.error_kind or refusal.code
-    exchange.error_message = refusal.detail or refusal.message
+    note_refusal(exchange, refusal)
     if isinstance(refusal, BrokenAnswer) and refusal.started:
         return []
     dialect = exchange.llm.dialect if exchange.llm else _DEFAULT_DIALECT
     body = refusal.body
     if body is None:
         body = dialect.error_body(refusal.status, refusal.message, refusal.code)
+    if refusal.status in BODILESS:
+        body = b""
     headers: Headers = [*refusal.headers, (b"content-length", str(len(body)).encode()), *own_headers(exchange)]
     if not any(name == b"content-type" for name, _ in refusal.headers):
         headers.append((b"content-type", b"application/json"))
@@ -202,3 +218,10 @@ def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
         {"type": "http.response.start", "status": refusal.status, "headers": headers},
         {"type": "http.response.body", "body": body, "more_body": False},
     ]
+
+
+def note_refusal(exchange: Exchange, refusal: Refusal) -> None:
+    """What became of the exchange, and why."""
+    exchange.outcome = refusal.outcome
+    exchange.error_kind = exchange.error_kind or refusal.code
+    exchange.error_message = refusal.detail or refusal.message

@@ -24,6 +24,7 @@ from gateway.control.ledger import ControlLedger
 from gateway.control.plane import ControlPlane, open_plane
 from gateway.endpoints import make_application
 from gateway.listener import Listeners, WorkerServer
+from gateway.plugin_environment import PluginEnvironment
 from gateway.recording.alerts import BudgetAlerts
 from gateway.recording.inflight import FILE_NAME, InFlightFile
 from gateway.recording.recovery import ChargeRule, recover
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from gateway.asgi import Application
+    from gateway.exchange import Exchange
     from gateway.settings import Settings
     from sluice.eventlog.interface import EventLog
     from sluice.eventlog.relay import Relay
@@ -77,8 +79,15 @@ class Worker:
         """Serve until ``stop`` is set, then drain. Raises what keeps the worker from starting."""
         settings = self._settings
         sweep = Sweep(settings.gateway.drain_timeout_seconds)
+        endpoint_sweep = Sweep(settings.gateway.drain_timeout_seconds)  # an event stream may last, and is no LLM call
+
+        def exchanges() -> list[Exchange]:
+            return [*sweep.exchanges, *endpoint_sweep.exchanges]
+
         async with AsyncExitStack() as stack:
-            control = await stack.enter_async_context(open_plane(settings, self._config, lambda: sweep.exchanges))  # 1
+            environment = PluginEnvironment(settings, self._name, self._topics, self._metrics)
+            stack.push_async_callback(environment.close)
+            control = await stack.enter_async_context(open_plane(settings, self._config, exchanges))  # 1
             rule = ChargeRule(settings.budget.interrupted, PresentPrices(control.snapshots))
             journal, boot, table = await self._open_journal(stack, rule)  # 2
             alerts = BudgetAlerts(journal, boot, self._topics)
@@ -88,7 +97,7 @@ class Worker:
             await share.keeper.start()
             inflight = InFlightFile(self._directory / FILE_NAME, settings.gateway.max_in_flight)
             stack.callback(inflight.close)
-            await control.start_plugins()  # 3
+            await control.start_plugins(environment.open(control))  # 3
             relay = self._make_relay(journal)  # 4
             log = open_log(settings, journal, relay)
             stack.push_async_callback(log.close)
@@ -102,14 +111,17 @@ class Worker:
                 event_ids_since=journal.event_ids_since,
                 snapshots=control.snapshots,
                 credentials=control.credentials,
+                plugins=lambda: control.plugins.endpoints,
                 share=share,
                 sweep=sweep,
+                endpoint_sweep=endpoint_sweep,
                 metrics=self._metrics,
                 application=application,
             )
             stack.push_async_callback(parts.client.close)
             adopter = Adopter(settings, self._topics, self._directory, self._metrics, rule, ledger)
-            async with self._housekeeping(journal, boot, parts, relay, [control.run, adopter.run, share.keeper.run]):
+            others = [control.run, environment.run, adopter.run, share.keeper.run]
+            async with self._housekeeping(journal, boot, parts, relay, others):
                 _settle_memory()
                 await self._serve(parts.app, managed, stop)  # 6
                 await self._close_books(journal, boot, log, relay)  # 7
@@ -204,6 +216,7 @@ class Worker:
 
         async def sweep() -> None:
             parts.sweep.run_once()
+            parts.endpoint_sweep.run_once()
 
         async def keep_house() -> None:
             for group in journal.housekeep():

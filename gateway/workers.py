@@ -134,7 +134,9 @@ class Supervisor:
 
     def _command(self, name: str, parent: int) -> list[str]:
         own = ["--worker", name, *self._listeners.options(), "--parent", str(parent)]
-        return [sys.executable, "-m", "sluice", "gateway", "--config", str(self._config), *self._options, *own]
+        # -P: the folder it was started in comes before nothing of ours, whatever its files are called.
+        command = [sys.executable, "-P", "-m", "sluice", "gateway", "--config", str(self._config), *self._options]
+        return [*command, *own]
 
     async def _wait(self, process: subprocess.Popen[bytes]) -> int:
         ended = asyncio.Event()

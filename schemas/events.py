@@ -25,7 +25,7 @@ class PluginTiming(TypedDict):
     plugin: Annotated[str, "name of the plugin"]
     hook: Annotated[str, "pre_auth, auth, post_auth, response_headers, response_body, …"]
     micros: Annotated[int, "wall time in the hook"]
-    decision: Annotated[str, "allow, modify, block, or failed"]
+    decision: Annotated[str, "allow, modify, block, accept, reject, skipped, or failed"]
 
 
 class Attempt(TypedDict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from schemas.events import KINDS, Kind
@@ -15,6 +15,9 @@ DLQ_EXTRA_BYTES = 64 << 10
 
 MAX_EVENT_BYTES = _MEGABYTE
 """``max.message.bytes`` of the event topics; a larger event is cut before it is written."""
+
+MAX_PAYLOAD_RECORD_BYTES = 1536 << 10
+"""``max.message.bytes`` of what plugins send to control: 1 MiB of payload, and its metadata."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,17 @@ class Topics:
         """What operators must see."""
         return self._topic("alert", "alerts", 90)
 
+    @property
+    def edge_payload(self) -> Topic:
+        """What plugins sent to control; its key is the plugin's id."""
+        topic = self._topic("edge-payload", "payloads from plugins to control", 7)
+        return replace(topic, max_message_bytes=MAX_PAYLOAD_RECORD_BYTES)
+
+    @property
+    def plugin_message(self) -> Topic:
+        """What plugins publish to one another; its key is the message's topic."""
+        return self._topic("plugin-message", "messages among plugins", 1)
+
     def events(self) -> dict[str, Kind]:
         """Topic name → kind of event."""
         return {self.event(kind).name: kind for kind in KINDS}
@@ -92,4 +106,12 @@ class Topics:
     def all(self) -> list[Topic]:
         """Every topic this version uses, dead-letter topics included."""
         events = [self.event(kind) for kind in KINDS]
-        return [*events, *(topic.dead_letters() for topic in events), self.schema, self.gateway_report, self.alert]
+        plugins = [self.edge_payload, self.edge_payload.dead_letters(), self.plugin_message]
+        return [
+            *events,
+            *(topic.dead_letters() for topic in events),
+            *plugins,
+            self.schema,
+            self.gateway_report,
+            self.alert,
+        ]

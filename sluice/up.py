@@ -231,7 +231,7 @@ class Up:
 
 def specs_of(options: Options, gateway: _GatewayFile, collectors: _CollectorsFile) -> list[ChildSpec]:
     """The children; the gateway first, because it drains into the others."""
-    sluice = [sys.executable, "-m", "sluice"]
+    sluice = [sys.executable, "-P", "-m", "sluice"]  # -P: no file of the folder it was started in is one of ours
     config = ["--config", str(options.config)]
     specs = [
         ChildSpec(

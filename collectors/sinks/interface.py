@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from collectors.deliveries import Frame
 from collectors.errors import Halt, Retryable, Unprocessable
@@ -30,6 +30,8 @@ class Verdict:
     retry: list[int] = field(default_factory=list)
     cause: Retryable | Halt | None = None
     """Why ``retry`` is not empty; of several causes the one that asks for most."""
+    passed: int = 0
+    """Those that the sink saw and did not want; they count among the durable."""
 
     def postpone(self, positions: Sequence[int], cause: Retryable | Halt) -> None:
         """These must be written again, because of this."""
@@ -40,9 +42,19 @@ class Verdict:
     def absorb(self, other: Verdict, offset: int) -> None:
         """Add what became of further documents, which begin at ``offset``."""
         self.duplicates += other.duplicates
+        self.passed += other.passed
         self.poison.update({offset + at: error for at, error in other.poison.items()})
         if other.cause is not None:
             self.postpone([offset + at for at in other.retry], other.cause)
+
+
+@runtime_checkable
+class Kept(Protocol):
+    """A sink with something that goes on beside its writes."""
+
+    async def keep(self) -> None:
+        """Until cancelled; an exception ends the service."""
+        ...
 
 
 def _weight(cause: Retryable | Halt) -> int:

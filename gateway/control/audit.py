@@ -109,7 +109,7 @@ def masked(kind: EntityKind, entity: Entity | None) -> dict[str, Any] | None:
 def _masked(value: Any) -> Any:
     match value:
         case dict():
-            return {name: MASK if held and _names_secret(name) else _masked(held) for name, held in value.items()}
+            return {name: MASK if held and names_secret(name) else _masked(held) for name, held in value.items()}
         case list() | tuple():
             return [_masked(item) for item in value]
         case str() if "://" in value:
@@ -125,6 +125,6 @@ def _held(value: Any) -> dict[str, Any]:
 
 
 @lru_cache(4096)
-def _names_secret(name: str) -> bool:
-    """Also in camel case."""
+def names_secret(name: str) -> bool:
+    """Whether what has this name is a secret; also in camel case."""
     return is_credential_header(_WORD_START.sub("-", name).lower().encode())

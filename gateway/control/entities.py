@@ -35,6 +35,8 @@ class Attachment:
     """Instead of the plugin's own; ``None`` takes that one."""
     app_id: int | None = None
     """Only for this app's exchanges."""
+    on_stream: Literal["buffer", "refuse", "skip"] | None = None
+    """Instead of the plugin's own; ``None`` takes that one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ class LlmEntity(Entity):
     max_response_bytes: int = 0
     allowed_models: tuple[str, ...] = ()
     failover_llm_ids: tuple[int, ...] = ()
+    allowed_upstreams: tuple[str, ...] = ()
+    """Base URLs that a plugin's ``upstream_override`` may name; they get the vendor key."""
     """Asked in order where this one gave no first byte."""
     labels: tuple[str, ...] = ()
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -150,6 +154,23 @@ class PluginEntity(Entity):
     timeout_ms: int = 1000
     on_failure: Literal["closed", "open"] | None = None
     namespace: str = ""
+    on_stream: Literal["buffer", "refuse", "skip"] = "buffer"
+    on_oversize: Literal["refuse", "skip"] = "refuse"
+    max_concurrent: int = 0
+    breaker_failures: int = 20
+    breaker_pause_seconds: float = 10.0
+    service_scopes: tuple[str, ...] = ()
+    """What it may ask of the gateway, granted by an operator."""
+    hook_types_customized: bool = False
+    """Whether an operator chose ``hook_types``; else they are the manifest's, and follow it."""
+    token: str = ""
+    """``env:NAME`` or ``file:PATH``, never the token itself."""
+    ca_file: str = ""
+    manifest: dict[str, Any] | None = None
+    """As the plugin said it when it was last validated; so of ``config_schema``."""
+    config_schema: dict[str, Any] | None = None
+    validated_at: int | None = None
+    """Micros of the epoch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

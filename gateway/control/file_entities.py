@@ -23,7 +23,7 @@ from sluice.money.nanos import parse_nanos
 
 if TYPE_CHECKING:
     from gateway.control.store import ControlStore
-    from gateway.entity_settings import AppSettings, LlmSettings, PriceSettings, TokenSettings
+    from gateway.entity_settings import AppSettings, AttachmentSettings, LlmSettings, PriceSettings, TokenSettings
     from gateway.settings import Settings
     from sluice.plugin_host.registration import PluginRegistration
 
@@ -81,8 +81,19 @@ def _llm(llm: LlmSettings, llm_ids: dict[str, int], plugin_ids: dict[str, int]) 
         max_response_bytes=llm.max_response_bytes or 0,
         allowed_models=llm.allowed_models,
         failover_llm_ids=tuple(llm_ids[slug] for slug in llm.failover),
+        allowed_upstreams=llm.allowed_upstreams,
         labels=llm.labels,
-        attachments=tuple(Attachment(plugin_id=plugin_ids[name]) for name in llm.plugins),
+        attachments=tuple(_attachment(each, plugin_ids) for each in llm.plugins),
+    )
+
+
+def _attachment(attached: AttachmentSettings, plugin_ids: dict[str, int]) -> Attachment:
+    return Attachment(
+        plugin_id=plugin_ids[attached.plugin],
+        is_active=attached.is_active,
+        config=attached.config,
+        app_id=attached.app,
+        on_stream=attached.on_stream,
     )
 
 
@@ -153,6 +164,15 @@ def _plugin(plugin: PluginRegistration) -> PluginEntity:
         config=config,
         timeout_ms=plugin.timeout_ms,
         on_failure=plugin.on_failure,
+        on_stream=plugin.on_stream,
+        on_oversize=plugin.on_oversize,
+        max_concurrent=plugin.max_concurrent,
+        breaker_failures=plugin.breaker_failures,
+        breaker_pause_seconds=plugin.breaker_pause_seconds,
+        service_scopes=plugin.service_scopes,
+        hook_types_customized=bool(plugin.hook_types),
+        token=plugin.token,
+        ca_file=plugin.ca_file,
     )
 
 

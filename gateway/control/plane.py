@@ -17,6 +17,7 @@ from gateway.control.settings_file import SettingsFile
 from gateway.plugins import WorkerPlugins
 from gateway.snapshot import SnapshotHolder
 from gateway.snapshot_builder import SnapshotBuilder
+from sluice.plugin_host.services import ServicesFactory, bare_services
 
 if TYPE_CHECKING:
     from gateway.control.store import ControlStore
@@ -37,15 +38,16 @@ class ControlPlane:
     refresher: Refresher
     file: SettingsFile
 
-    async def start_plugins(self) -> None:
+    async def start_plugins(self, services: ServicesFactory = bare_services) -> None:
         """Load what LLMs have attached; until then those LLMs are unknown. Raises PluginLoadError."""
-        await self.refresher.start_plugins(self.settings, self.folder)
+        await self.refresher.start_plugins(self.settings, self.folder, services)
 
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.refresher.run())
             tasks.create_task(self.file.run())
+            tasks.create_task(self.plugins.run())
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +21,9 @@ import structlog
 
 from gateway.control.entities import Changes, LlmEntity, PluginEntity
 from gateway.control.errors import ChangesLostError
+from gateway.plugins import uses
 from gateway.snapshot import Snapshot
+from sluice.plugin_host.services import ServicesFactory, bare_services
 
 if TYPE_CHECKING:
     from gateway.access.credentials import Credentials
@@ -37,11 +39,14 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.025
 POLL_SECONDS = 1.0
 TOUCH_SECONDS = 10.0
-RETIRE_SECONDS = 5.0
-"""How long a plugin that serves no more is kept for exchanges that began with it."""
+RETIRE_SECONDS = 660.0
+"""How long a plugin that serves no more is kept for exchanges that began with it: longer than any of them lasts, since
+a filter that is gone in mid-stream would let the rest of it pass."""
 _RETIRE_LOOK_SECONDS = 0.05
 _MANY = 2_000
 """Changed entities of which a snapshot is made beside the loop: each takes it some 10 µs."""
+_PATIENCE_SECONDS = 1.0
+"""How long a change that is none of plugins waits for plugins that others changed, in case they were its own."""
 _FIRST_BACKOFF_SECONDS = 0.1
 _MAX_BACKOFF_SECONDS = 5.0
 
@@ -105,18 +110,25 @@ class Refresher:
         self._used: dict[int, int] = {}
         self._reading, self._loading = asyncio.Lock(), asyncio.Lock()
         self._due, self._load_due = asyncio.Event(), asyncio.Event()
+        self._plugged_at = -1
+        """The generation of the last change that plugins had to do with."""
         self._unchained: set[int] = set()
         """LLMs whose plugins may not be those that they should have."""
-        self._retiring: asyncio.Queue[tuple[list[LoadedPlugin], list[Exchange]]] = asyncio.Queue()
+        self._retiring: asyncio.Queue[tuple[LoadedPlugin, list[Exchange]]] = asyncio.Queue()
 
     @property
     def generation(self) -> int:
         """What this worker serves by."""
         return self._generation
 
-    async def start_plugins(self, settings: Settings, folder: Path) -> None:
+    @property
+    def llms(self) -> Mapping[int, LlmEntity]:
+        """The entities that the present snapshot was made of."""
+        return self._llms
+
+    async def start_plugins(self, settings: Settings, folder: Path, services: ServicesFactory = bare_services) -> None:
         """Load the plugins that the first snapshot lacks, and chain them. Raises PluginLoadError."""
-        await self._plugins.start(settings, folder, self._llms, self._plugin_entities)
+        await self._plugins.start(settings, folder, self._llms, self._plugin_entities, services)
         self._chain(llm.id for llm in self._llms.values() if _has_plugins(llm))
 
     async def run(self) -> None:
@@ -131,16 +143,27 @@ class Refresher:
     async def refresh(self) -> bool:
         """Serve by all that is committed now, plugins included.
 
-        ``False`` where the database cannot be read: then this is tried again by itself.
+        Those that others changed are waited for a moment only. ``False`` where the database cannot be read: then this
+        is tried again by itself.
         """
+        seen = self._generation
         try:
             await self._read()
         except Exception as error:  # noqa: BLE001 - whatever it raises, what serves serves on
             _warn(error)
             self._due.set()
             return False
-        await self._load()
+        if self._plugged_at > seen or not self._loading.locked():
+            await self._load()
+        else:
+            await self._wait_for_others()
         return True
+
+    async def _wait_for_others(self) -> None:
+        """One that hangs while it is loaded keeps no other change from its answer."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE_SECONDS), self._loading:
+                return
 
     async def close(self) -> None:
         """Write what is not written yet of when tokens were used."""
@@ -203,13 +226,15 @@ class Refresher:
     def _swap(self, changes: Changes, made: Snapshot | None = None) -> None:
         llms, plugins = _merged(self._llms, changes.llms), _merged(self._plugin_entities, changes.plugins)
         plugged = {llm_id for llm_id in changes.llms for known in (self._llms, llms) if _has_plugins(known.get(llm_id))}
-        plugged |= {
-            llm.id for llm in llms.values() if any(each.plugin_id in changes.plugins for each in llm.attachments)
-        }
+        if changes.plugins:  # else nobody looks through all LLMs
+            plugged |= {
+                llm.id for llm in llms.values() if any(each.plugin_id in changes.plugins for each in llm.attachments)
+            }
         self._plugins.take(plugins)
         self._snapshots.replace(made or self._builder.change(self._snapshots.get(), changes))
         self._llms, self._plugin_entities, self._generation = llms, plugins, changes.generation
         if plugged or changes.plugins:
+            self._plugged_at = changes.generation
             self._unchain(plugged)
 
     async def _read_all(self) -> None:
@@ -218,7 +243,7 @@ class Refresher:
             loaded = await load(self._store, self._builder, self._plugins)
             self._snapshots.replace(loaded.snapshot)
             self._llms, self._plugin_entities = loaded.llms, loaded.plugins
-            self._generation = loaded.snapshot.generation
+            self._generation = self._plugged_at = loaded.snapshot.generation
         self._unchain(llm.id for llm in loaded.llms.values() if _has_plugins(llm))
 
     def _unchain(self, llm_ids: Iterable[int]) -> None:
@@ -227,8 +252,21 @@ class Refresher:
 
     async def _load_when_due(self) -> None:
         while True:
-            await self._load_due.wait()
-            await self._load()
+            await _wait(self._load_due, self._plugins.retry_seconds())
+            if not self._load_due.is_set():
+                self._retry()
+            try:
+                await self._load()
+            except Exception:  # a fault of ours: exchanges go on as they are
+                logger.exception("plugins not loaded")
+                await asyncio.sleep(_MAX_BACKOFF_SECONDS)
+
+    def _retry(self) -> None:
+        """What a plugin needs may be there by now."""
+        failed = self._plugins.failed()
+        self._unchain(
+            llm.id for llm in self._llms.values() if any(each.plugin_id in failed for each in llm.attachments)
+        )
 
     async def _load(self) -> None:
         """3; what is read meanwhile waits for the next time."""
@@ -243,8 +281,9 @@ class Refresher:
                 self._unchain(unchained)
                 raise
             self._chain(unchained)
-        if retired:
-            self._retiring.put_nowait((retired, list(self._exchanges())))
+        for plugin in retired:
+            began = [exchange for exchange in self._exchanges() if uses(exchange.llm, plugin)]
+            self._retiring.put_nowait((plugin, began))
 
     def _chain(self, llm_ids: Iterable[int]) -> None:
         llms = {llm_id: self._llms.get(llm_id) for llm_id in llm_ids}
@@ -254,14 +293,18 @@ class Refresher:
             self._snapshots.replace(self._builder.change(snapshot, changes))
 
     async def _retire(self) -> None:
-        """4."""
+        """4: each when its own exchanges are over, whatever others wait for."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                plugin, began = await self._retiring.get()
+                tasks.create_task(self._retire_behind(plugin, began))
+
+    async def _retire_behind(self, plugin: LoadedPlugin, began: list[Exchange]) -> None:
         loop = asyncio.get_running_loop()
-        while True:
-            plugins, began = await self._retiring.get()
-            deadline = loop.time() + RETIRE_SECONDS
-            while loop.time() < deadline and self._are_under_way(began):  # noqa: ASYNC110 - exchanges tell nobody
-                await asyncio.sleep(_RETIRE_LOOK_SECONDS)
-            await self._plugins.retire(plugins)
+        deadline = loop.time() + RETIRE_SECONDS
+        while loop.time() < deadline and self._are_under_way(began):  # noqa: ASYNC110 - exchanges tell nobody
+            await asyncio.sleep(_RETIRE_LOOK_SECONDS)
+        await self._plugins.retire([plugin])
 
     def _are_under_way(self, exchanges: list[Exchange]) -> bool:
         return not {*map(id, exchanges)}.isdisjoint(map(id, self._exchanges()))
@@ -294,7 +337,7 @@ def _has_plugins(llm: LlmEntity | None) -> bool:
     return llm is not None and bool(llm.attachments)
 
 
-async def _wait(event: asyncio.Event, seconds: float) -> None:
+async def _wait(event: asyncio.Event, seconds: float | None) -> None:
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -69,6 +69,7 @@ LLMS = Table(
     Column("max_response_bytes", BigInteger, nullable=False),
     Column("allowed_models", JSON, nullable=False),
     Column("failover_llm_ids", JSON, nullable=False),
+    Column("allowed_upstreams", JSON, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("metadata", JSON, nullable=False),
     sqlite_autoincrement=True,  # an id is never given twice: budgets, events and audit name it for ever
@@ -153,6 +154,18 @@ PLUGINS = Table(
     Column("timeout_ms", Integer, nullable=False),
     Column("on_failure", String(8)),
     Column("namespace", String(255), nullable=False),
+    Column("on_stream", String(8), nullable=False),
+    Column("on_oversize", String(8), nullable=False),
+    Column("max_concurrent", Integer, nullable=False),
+    Column("breaker_failures", Integer, nullable=False),
+    Column("breaker_pause_seconds", Float, nullable=False),
+    Column("service_scopes", JSON, nullable=False),
+    Column("hook_types_customized", Boolean, nullable=False),
+    Column("token", Text, nullable=False),
+    Column("ca_file", Text, nullable=False),
+    Column("manifest", JSON(none_as_null=True)),
+    Column("config_schema", JSON(none_as_null=True)),
+    Column("validated_at", BigInteger),
     sqlite_autoincrement=True,  # an id is never given twice: budgets, events and audit name it for ever
 )
 
@@ -165,6 +178,7 @@ LLM_PLUGINS = Table(
     Column("is_active", Boolean, nullable=False),
     Column("config", JSON(none_as_null=True)),
     Column("app_id", ForeignKey("apps.id", ondelete="CASCADE"), index=True),
+    Column("on_stream", String(8)),
 )
 
 CHANGES = Table(

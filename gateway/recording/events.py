@@ -1,7 +1,7 @@
 """From an exchange to its events. Which of the three exist is decided here and nowhere else:
 
 proxy log   every exchange that is recorded
-analytics   where an app is known
+analytics   where an app is known, of an LLM: plugins' endpoints have none
 budget      where something is charged
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from schemas.codec import EncodedEvent, encode_exchange
 from schemas.encoder import SharedList
@@ -24,6 +25,8 @@ MAX_MESSAGE_CHARACTERS = 1_024
 MAX_PATH_CHARACTERS = 4_096
 MAX_HEADER_LINES_BYTES = 32_768
 MAX_MODEL_CHARACTERS = 256
+MAX_LABEL_CHARACTERS = 256
+"""Of one that a plugin caused; those of LLMs are checked where they are written."""
 
 _HIDES_BODIES = frozenset(("metadata", "none"))
 
@@ -41,7 +44,7 @@ class EventBuilder:
         total_micros = exchange.elapsed_micros()
         common = self._common(exchange, total_micros)
         proxy_log = self._proxy_log(exchange, total_micros)
-        if exchange.app is None:
+        if exchange.app is None or exchange.llm is None:
             return self._fit(common, exchange.traceparent, proxy_log, None, None)
         analytics = _analytics(exchange, total_micros)
         budget = _budget(exchange) if exchange.cost_nanos else None
@@ -64,6 +67,7 @@ class EventBuilder:
 
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
         llm, app, boot = exchange.llm, exchange.app, self._boot
+        labels = llm.labels if llm else []
         return {
             "exchange_id": exchange.exchange_id,
             "request_id": exchange.request_id,
@@ -73,13 +77,13 @@ class EventBuilder:
             "worker": boot.worker,
             "boot_id": boot.boot_id,
             "app_id": app.id if app else None,
-            "user_id": app.user_id if app else None,
+            "user_id": exchange.user_id,
             "llm_id": llm.id if llm else None,
             "llm_slug": llm.slug if llm else exchange.route.slug[:MAX_MODEL_CHARACTERS],
             "vendor": llm.vendor if llm else "",
             "outcome": exchange.outcome or "gateway_error",
             "trace_id": exchange.trace_id,
-            "labels": llm.labels if llm else [],
+            "labels": _labels(exchange, labels) if exchange.user or exchange.upstream_override else labels,
         }
 
     def _proxy_log(self, exchange: Exchange, total_micros: int) -> ProxyLogFields:
@@ -234,6 +238,17 @@ def _charges(app_id: int, llm_id: int, app_period: Period, llm_period: Period) -
         }
         for scope, scope_id, period in scopes
     ])  # fmt: skip
+
+
+def _labels(exchange: Exchange, labels: list[str]) -> list[str]:
+    """The LLM's, and what its plugins decided that no field says."""
+    labels = list(labels)
+    if exchange.user and exchange.user_id is None:
+        labels.append(f"user:{exchange.user}"[:MAX_LABEL_CHARACTERS])
+    if exchange.upstream_override:
+        host = urlsplit(exchange.upstream_override).netloc.rpartition("@")[2]
+        labels.append(f"upstream:{host}"[:MAX_LABEL_CHARACTERS])
+    return labels
 
 
 def _path(exchange: Exchange) -> str:

@@ -86,7 +86,7 @@ class Recorder:
                 exchange.exchange_id,
                 exchange.occurred_at,
                 app.id if app else 0,
-                (app.user_id or 0) if app else 0,
+                exchange.user_id or 0,
                 llm.id,
                 exchange.is_stream,
                 exchange.reserved_nanos,

@@ -133,12 +133,15 @@ class Caller:
             )
 
     def _request(self, exchange: Exchange, llm: Llm) -> UpstreamRequest:
+        origin, host, base_path = llm.origin, llm.host, llm.base_path
+        if exchange.upstream_override and exchange.served_by is None:  # a plugin chose for the LLM that was asked alone
+            origin, host, base_path = llm.upstreams[exchange.upstream_override]
         headers = upstream_headers(exchange, llm.authorization)
-        headers.append((b"host", llm.host))
+        headers.append((b"host", host))
         return UpstreamRequest(
-            llm.origin,
+            origin,
             exchange.method.encode("ascii"),
-            target_of(llm.base_path, exchange.path, exchange.query),
+            target_of(base_path, exchange.path, exchange.query),
             headers,
             exchange.body,
             self._timeouts if llm.timeout_seconds is None else _with_first_byte(self._timeouts, llm.timeout_seconds),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import time
 from collections.abc import Coroutine, Generator
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
@@ -93,6 +94,8 @@ class Waiting:
         self._alarms = 0
         self._leaked_cancellations = 0
         self._waiter: asyncio.Future[None] | None = None
+        self.held_ns = 0
+        """The longest that the coroutine kept the loop for, between two things that it waited for."""
 
     def __await__(self) -> Generator[Any, Any, Any]:
         self._loop = asyncio.get_running_loop()
@@ -125,7 +128,11 @@ class Waiting:
     def _drive(self) -> Generator[Any, Any, Any]:
         while True:
             error = yield from self._wait()
-            step = _resume(self._coroutine, error)
+            began = time.perf_counter_ns()
+            try:
+                step = _resume(self._coroutine, error)
+            finally:
+                self.held_ns = max(self.held_ns, time.perf_counter_ns() - began)
             if step.is_result:
                 return step.value
             self._awaited = step.value

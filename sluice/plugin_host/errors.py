@@ -1,8 +1,10 @@
 """What ends an exchange because of a plugin, and what refuses a plugin before it serves.
 
-PluginLoadError   the configuration names a plugin that cannot serve: nothing starts
-PluginBlocked     a plugin decided to answer instead of the vendor
-PluginFailed      a plugin raised, hung or answered nonsense, and its policy is ``closed``
+PluginLoadError     the configuration names a plugin that cannot serve: nothing starts
+PluginBlocked       a plugin decided to answer instead of the vendor
+PluginFailed        a plugin raised, hung or answered nonsense, and its policy is ``closed``
+CredentialRejected  no ``auth`` plugin accepted the credential
+OversizeError       what a plugin should be given is more than its protocol carries; raised before any of it is sent
 """
 
 from __future__ import annotations
@@ -57,3 +59,22 @@ class PluginFailed(Exception):  # noqa: N818 - reads as an outcome: plugin_faile
         self.plugin = plugin
         self.hook = hook
         self.reason = reason
+
+
+class CredentialRejected(Exception):  # noqa: N818 - a decision, not an error
+    """No ``auth`` plugin accepted the credential; ``plugin`` is the last that rejected it, or empty."""
+
+    def __init__(self, plugin: str = "", message: str = "") -> None:
+        super().__init__(message)
+        self.plugin = plugin
+        self.message = message
+        """The plugin's own words, for the client; may be empty."""
+
+
+class OversizeError(Exception):
+    """A body that a plugin cannot be given: raised by its handler before any of it is sent."""
+
+    def __init__(self, limit_bytes: int, size: int) -> None:
+        super().__init__(f"{size} bytes are more than the {limit_bytes} that it can be given")
+        self.limit_bytes = limit_bytes
+        self.size = size

@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+from copy import deepcopy
 from difflib import get_close_matches
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
@@ -19,10 +20,17 @@ from typing import Any, NoReturn
 from pydantic import AliasChoices, AliasPath, BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from sluice.plugin_host.config_schema import config_by_schema, schema_of
 from sluice.plugin_host.errors import PluginLoadError, described
-from sluice.plugin_host.registration import COMMAND_REMEDY, PluginRegistration, is_command
-from sluice.sdk.capabilities import hooks_of
-from sluice.sdk.plugin import BasePlugin
+from sluice.plugin_host.registration import COMMAND_REMEDY, PluginRegistration, scheme_of
+from sluice.sdk.capabilities import (
+    CustomEndpointHandler,
+    DataCollector,
+    EdgePayloadReceiver,
+    capabilities_of,
+    hooks_of,
+)
+from sluice.sdk.plugin import BasePlugin, config_texts
 
 _PYTHON = "python://"
 
@@ -32,13 +40,12 @@ def find_class(registration: PluginRegistration, folder: Path) -> type[BasePlugi
 
     Runs the plugin's module: it may take long, so it may be called in any thread.
     """
-    if not is_command(registration.command):
-        raise PluginLoadError(registration.name, f"{registration.command!r} is no plugin", COMMAND_REMEDY)
-    if not registration.command.startswith(_PYTHON):
+    scheme = scheme_of(registration.command)
+    if scheme not in {"python", "py_file"}:
+        problem = f"{registration.command!r} is no plugin of this process"
+        raise PluginLoadError(registration.name, problem, COMMAND_REMEDY)
+    if scheme == "py_file":
         return _class_of_file(registration, folder)
-    if registration.checksum:
-        problem = "has a checksum, but no one file that it could be of"
-        raise PluginLoadError(registration.name, problem, "leave checksum empty, or name a .py file")
     return _imported_class(registration)
 
 
@@ -53,7 +60,7 @@ def _imported_class(registration: PluginRegistration) -> type[BasePlugin[Any]]:
     name, _, class_name = registration.command.removeprefix(_PYTHON).partition(":")
     try:
         module = importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever it raises says that it cannot be imported, and no more
         problem = f"module {name!r} cannot be imported ({described(error)})"
         remedy = "install the package that has it into the gateway's environment, or correct `command`"
         raise PluginLoadError(registration.name, problem, remedy) from error
@@ -76,7 +83,7 @@ def _class_of_file(registration: PluginRegistration, folder: Path) -> type[BaseP
         if inspect.isclass(member)
         and issubclass(member, BasePlugin)
         and member.__module__ == module.__name__
-        and hooks_of(member)
+        and is_able(member)
     ]
     if len(own) != 1:
         names = ", ".join(sorted(member.__name__ for member in own)) or "none"
@@ -121,16 +128,25 @@ def _run_file(registration: PluginRegistration, path: Path, source: bytes) -> Mo
     if spec is None or spec.loader is None:
         raise PluginLoadError(registration.name, f"{path} is no Python file", "correct `command`")
     module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
     sys.modules[name] = module  # pydantic and dataclasses look annotations up there
     try:
         spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
+    except BaseException as error:  # as above
+        _restore(name, before)
         problem = f"{path} cannot be run ({described(error)})"
         raise PluginLoadError(
             registration.name, problem, "correct the file; what it imports must be installed"
         ) from error
     return module
+
+
+def _restore(name: str, before: ModuleType | None) -> None:
+    """The module as it was: the plugin that was made of it may still serve, and look itself up there."""
+    if before is None:
+        sys.modules.pop(name, None)
+    else:
+        sys.modules[name] = before
 
 
 def _class_in(registration: PluginRegistration, module: ModuleType, class_name: str) -> type[BasePlugin[Any]]:
@@ -145,14 +161,20 @@ def _class_in(registration: PluginRegistration, module: ModuleType, class_name: 
     raise PluginLoadError(registration.name, f"{module.__name__} has no {class_name!r}", hint)
 
 
+def is_able(plugin: type) -> bool:
+    """Whether a class can do anything: act at a hook, collect, answer HTTP or take payloads."""
+    others = {CustomEndpointHandler, DataCollector, EdgePayloadReceiver}
+    return not inspect.isabstract(plugin) and bool(hooks_of(plugin) or others.intersection(capabilities_of(plugin)))
+
+
 def _instantiate(registration: PluginRegistration, plugin: type[BasePlugin[Any]]) -> BasePlugin[Any]:
-    if not hooks_of(plugin):
+    if not is_able(plugin) and not inspect.isabstract(plugin):
         problem = f"{plugin.__name__} has no capability"
-        remedy = "derive it from PreAuthHandler, PostAuthHandler or ResponseHandler too"
+        remedy = "derive it from PreAuthHandler, PostAuthHandler, ResponseHandler or another capability too"
         raise PluginLoadError(registration.name, problem, remedy)
     try:
         return plugin()
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # as above
         problem = f"{plugin.__name__}() failed ({described(error)})"
         raise PluginLoadError(registration.name, problem, "a plugin is made without arguments") from error
 
@@ -160,10 +182,11 @@ def _instantiate(registration: PluginRegistration, plugin: type[BasePlugin[Any]]
 def _config(registration: PluginRegistration, plugin: BasePlugin[Any]) -> Any:
     model = plugin.config_type
     if model is None:
-        return MappingProxyType(dict(registration.config))
+        checked = config_by_schema(registration.name, schema_of(plugin, registration.name) or {}, registration.config)
+        return config_texts(checked) if plugin.config_is_text else MappingProxyType(checked)
     _refuse_unknown_keys(registration, model)
     try:
-        return model.model_validate(registration.config)
+        return model.model_validate(deepcopy(registration.config))
     except ValidationError as error:
         _refuse_config(registration, error)
     except Exception as error:

@@ -1,76 +1,149 @@
-"""Refuses prompts in which a forbidden pattern occurs.
+"""Refuses prompts in which a forbidden phrase occurs.
 
 It reads every text in the request's JSON, wherever it stands and however it is escaped, also in members that are given
-twice; a pattern does not match across two texts.
+twice; what is no JSON is one text. A phrase does not match across two texts. ``response_firewall`` is for answers.
+
+A regular expression with nested repetition, such as ``(a+)+$``, takes for ever on some texts, and stops the worker's
+event loop meanwhile: no deadline can help. Write plain phrases where they do.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any
+import unicodedata
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from itertools import chain
+from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
-from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
+from sluice.sdk import (
+    BasePlugin,
+    Context,
+    EnrichedRequest,
+    PluginRequest,
+    PluginResponse,
+    PostAuthHandler,
+    PreAuthHandler,
+    models_of,
+    readings_of,
+    texts_of,
+)
+
+Patterns = list[tuple[re.Pattern[str], str]]
+"""What is searched for, and its name in the log."""
+
+_PART_CHARACTERS = 100_000  # a long text is read in parts, as what a slow pattern costs grows with the square of it
+_OVERLAP_CHARACTERS = 1_000
 
 
-def _compiles(pattern: str) -> str:
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        message = f"{pattern!r} is not a regular expression: {error}"
-        raise ValueError(message) from error
-    return pattern
+class Phrase(BaseModel):
+    """One thing that is forbidden; white space in it, unless it is a regular expression, is any white space."""
+
+    pattern: Annotated[str, Field(min_length=1, max_length=1000)]
+    is_regex: bool = False
+    description: str = ""
+    """What the log calls it."""
+
+    def compiled(self, flags: re.RegexFlag) -> re.Pattern[str]:
+        """Raises ValueError."""
+        words = unicodedata.normalize("NFKC", self.pattern).split()
+        try:
+            found = re.compile(self.pattern if self.is_regex else r"\s+".join(map(re.escape, words)), flags)
+        except re.error as error:
+            message = f"{self.pattern!r} is not a regular expression: {error}"
+            raise ValueError(message) from error
+        if found.search(""):
+            message = f"{self.pattern!r} matches an empty text: it would refuse everything"
+            raise ValueError(message)
+        return found
+
+
+class Rule(BaseModel):
+    """What is forbidden to models whose name fits ``model_pattern``, e.g. ``gpt-4*``, and where no model is named."""
+
+    model_pattern: str = "*"
+    phrases: Annotated[tuple[Phrase, ...], Field(min_length=1)]
+    enabled: bool = True
 
 
 class Config(BaseModel):
     """What is forbidden, and how it is said."""
 
-    patterns: Annotated[tuple[Annotated[str, AfterValidator(_compiles)], ...], Field(min_length=1)]
-    """Regular expressions, searched without regard to case."""
-    status: Annotated[int, Field(ge=400, le=599)] = 403
-    message: str = "the prompt is not allowed here"
-    """The client is not told which pattern it was: that would teach how to get around it."""
+    rules: tuple[Rule, ...] = ()
+    patterns: tuple[str, ...] = ()
+    """Short for one rule, for every model, of these regular expressions."""
+    case_sensitive: bool = False
+    block_message: str = "the prompt is not allowed here"
+    """The client is not told which phrase it was: that would teach how to get around it."""
+
+    def phrases(self) -> list[tuple[str, re.Pattern[str], str]]:
+        """Whose models, the pattern, and its name; raises ValueError."""
+        short = [Rule(phrases=(Phrase(pattern=pattern, is_regex=True),)) for pattern in self.patterns]
+        flags = re.NOFLAG if self.case_sensitive else re.IGNORECASE
+        found = [(rule, it) for rule in (*self.rules, *short) if rule.enabled for it in rule.phrases]
+        return [(rule.model_pattern, it.compiled(flags), it.description or it.pattern) for rule, it in found]
+
+    @model_validator(mode="after")
+    def forbids_something(self) -> Config:
+        """A firewall without phrases would let everything pass."""
+        if not self.phrases():
+            message = "rules have no phrase that is enabled; say what is forbidden"
+            raise ValueError(message)
+        return self
 
 
-class Firewall(BasePlugin[Config], PostAuthHandler):
+class _Phrases(BasePlugin[Config]):
+    version = "2.0.0"
+
+    async def initialize(self, ctx: Context, config: Config) -> None:  # noqa: ARG002 - as the host calls it
+        """Compile once."""
+        self._phrases = config.phrases()
+
+    def _decide(self, ctx: Context, request: PluginRequest) -> PluginResponse:
+        models = models_of(request)
+        fitting: Patterns = [(pattern, name) for glob, pattern, name in self._phrases if _fits(models, glob)]
+        found = _search(texts_of(request.body), fitting) if fitting else None
+        if found is None:
+            return PluginResponse.allow()
+        ctx.services.logger.info("prompt blocked", app_id=ctx.app_id, pattern=found)
+        message = self.config.block_message
+        error = {"error": {"message": message, "type": "content_policy_violation"}}
+        return PluginResponse.block(403, message, {"content-type": "application/json"}, json.dumps(error).encode())
+
+
+class Firewall(_Phrases, PostAuthHandler):
     """Runs after authentication, so that its refusals are recorded with their app."""
 
     name = "firewall"
-    version = "1.0.0"
-
-    async def initialize(self, ctx: Context, config: Config) -> None:  # noqa: ARG002
-        """Compile once."""
-        self._patterns = [re.compile(pattern, re.IGNORECASE) for pattern in config.patterns]
 
     async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
-        """Block at the first match; the log says which pattern, never the prompt."""
-        text = "\n".join(_texts(request.body))
-        for pattern in self._patterns:
-            if pattern.search(text):
-                ctx.services.logger.info("prompt blocked", app_id=ctx.app_id, pattern=pattern.pattern)
-                return PluginResponse.block(self.config.status, self.config.message)
-        return PluginResponse.allow()
+        """Block at the first match; the log says which phrase, never the prompt."""
+        return self._decide(ctx, request)
 
 
-def _texts(body: bytes) -> Iterator[str]:
-    """Every text of a JSON body, or the body itself where it is none."""
-    try:
-        value = json.loads(body, object_pairs_hook=_members)
-    except (ValueError, RecursionError):
-        value = body.decode("utf-8", "replace")
-    waiting = [value]
-    while waiting:
-        found = waiting.pop()
-        if isinstance(found, str):
-            yield found
-        elif isinstance(found, list):
-            waiting += found
+class PreAuthFirewall(_Phrases, PreAuthHandler):
+    """The same before authentication, for those who would rather not ask who it is."""
+
+    name = "pre_auth_firewall"
+
+    async def handle_pre_auth(self, ctx: Context, request: PluginRequest) -> PluginResponse:
+        """As ``Firewall``."""
+        return self._decide(ctx, request)
 
 
-def _members(pairs: list[tuple[str, Any]]) -> list[Any]:
-    """Values alone, and all of them: a dict would keep the last of two members of one name, a vendor may read the
-    first."""
-    return [value for _, value in pairs]
+def _fits(models: list[str], glob: str) -> bool:
+    return not models or any(fnmatchcase(model, glob) for model in models)
+
+
+def _search(texts: Iterable[str], patterns: Patterns) -> str | None:
+    """The name of a phrase that occurs."""
+    for text in chain.from_iterable(map(readings_of, texts)):
+        for start in range(0, len(text), _PART_CHARACTERS):
+            part = text[max(0, start - _OVERLAP_CHARACTERS) : start + _PART_CHARACTERS]
+            for pattern, name in patterns:
+                if pattern.search(part):
+                    return name
+    return None

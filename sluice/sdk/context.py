@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from sluice.sdk.services import Services
 
-Runtime = Literal["gateway", "collector"]
+Runtime = Literal["gateway", "studio", "collector"]
+"""``studio`` is the control side."""
 
 
 class ExchangeFacts(msgspec.Struct):
@@ -24,7 +25,18 @@ class ExchangeFacts(msgspec.Struct):
     llm_slug: str = ""
     vendor: str = ""
     traceparent: str = ""
+    tracestate: str = ""
+    edge_id: str = ""
+    """The gateway's id."""
+    edge_namespace: str = ""
+    user: str = ""
+    """The person's id as authentication gave it, which need not be a number."""
+    claims: dict[str, str] = msgspec.field(default_factory=dict)
+    states: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    """By plugin: what each keeps for itself during the exchange."""
     metadata: dict[str, str] = msgspec.field(default_factory=dict)
+    overridden_by: str = ""
+    """The plugin that left ``upstream_override`` in ``metadata``."""
 
 
 class Context:
@@ -33,12 +45,15 @@ class Context:
     A view, because a context is made for every hook of every exchange: two references cost a tenth of ten copies.
     """
 
-    __slots__ = ("_facts", "_runtime", "_services")
+    __slots__ = ("_facts", "_plugin", "_runtime", "_services")
 
-    def __init__(self, facts: ExchangeFacts, services: Services, runtime: Runtime = "gateway") -> None:
+    def __init__(
+        self, facts: ExchangeFacts, services: Services, runtime: Runtime = "gateway", plugin: str = ""
+    ) -> None:
         self._facts = facts
         self._services = services
         self._runtime = runtime
+        self._plugin = plugin
 
     @property
     def runtime(self) -> Runtime:
@@ -67,7 +82,7 @@ class Context:
 
     @property
     def user_id(self) -> int | None:
-        """The person behind the app; ``None`` where none is known."""
+        """The person behind the app; ``None`` where none is known, or the id is no number."""
         return self._facts.user_id
 
     @property
@@ -92,6 +107,26 @@ class Context:
 
     @property
     def trace_context(self) -> Mapping[str, str]:
-        """W3C trace context to continue: ``traceparent`` where the client sent one."""
-        traceparent = self._facts.traceparent
-        return {"traceparent": traceparent} if traceparent else {}
+        """W3C trace context to continue: ``traceparent`` and ``tracestate`` where the client sent them."""
+        given = {"traceparent": self._facts.traceparent, "tracestate": self._facts.tracestate}
+        return {name: value for name, value in given.items() if value}
+
+    @property
+    def claims(self) -> Mapping[str, str]:
+        """What authentication said of the caller."""
+        return MappingProxyType(self._facts.claims)
+
+    @property
+    def edge_id(self) -> str:
+        """The gateway's id."""
+        return self._facts.edge_id
+
+    @property
+    def edge_namespace(self) -> str:
+        """The group of gateways that it belongs to; empty is none."""
+        return self._facts.edge_namespace
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """The plugin's own, for this exchange: what one hook leaves its later ones find; nobody else sees it."""
+        return self._facts.states.setdefault(self._plugin, {})

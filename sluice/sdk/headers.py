@@ -93,6 +93,11 @@ class Headers(Mapping[str, str]):
         return f"Headers({', '.join(self)})"
 
 
+def credential_of(headers: Headers) -> str:
+    """What a client sent to prove who it is, with its scheme; empty where it sent nothing of the kind."""
+    return " ".join(headers[name] for name in ("authorization", "x-api-key", "api-key") if name in headers)
+
+
 def check_raw_headers(raw: RawHeaders) -> None:
     """Raise ValueError unless every line may go onto the wire."""
     for name, value in raw:

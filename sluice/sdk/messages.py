@@ -35,13 +35,61 @@ class PluginRequest(_Message, frozen=True):
     body: bytes
     remote_addr: str
 
+    @property
+    def request(self) -> PluginRequest:
+        """Itself: where others wrap a request, ours are one."""
+        return self
+
+
+class AuthRequest(PluginRequest, frozen=True):
+    """The client's request, with the credential that it brought."""
+
+    credential: str = ""
+    """Without its scheme; empty where the client sent none."""
+    auth_type: str = ""
+    """``bearer``, ``api_key``, or empty where there is none."""
+
 
 class EnrichedRequest(PluginRequest, frozen=True):
     """The client's request, after authentication."""
 
     app_id: int | None = None
-    user_id: int | None = None
+    user_id: str = ""
+    """The person's id, which need not be a number (``ctx.user_id`` is it where it is one)."""
+    auth_claims: Mapping[str, str] = {}
     authenticated: bool = False
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """Who it is, as an ``AuthHandler`` found; without an ``app_id`` the host asks for it by the credential."""
+
+    user_id: str = ""
+    username: str = ""
+    claims: Mapping[str, str] = {}
+    app_id: int | None = None
+
+
+class AuthResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether a credential proves somebody: made with ``accept`` or ``reject``."""
+
+    authenticated: bool
+    user_id: str = ""
+    app_id: int | None = None
+    claims: Mapping[str, str] = {}
+    message: str = ""
+    username: str = ""
+
+    @staticmethod
+    def accept(
+        app_id: int | None = None, user_id: str = "", claims: Mapping[str, str] | None = None, username: str = ""
+    ) -> AuthResponse:
+        """It does. Without an ``app_id`` the host asks for the app by the credential."""
+        return AuthResponse(authenticated=True, app_id=app_id, user_id=user_id, claims=claims or {}, username=username)
+
+    @staticmethod
+    def reject(message: str = "") -> AuthResponse:
+        """It does not: the next ``auth`` plugin is asked, behind the last one the answer is 401."""
+        return AuthResponse(authenticated=False, message=message)
 
 
 class ResponseWriteRequest(_Message, frozen=True):
@@ -52,7 +100,57 @@ class ResponseWriteRequest(_Message, frozen=True):
     body: bytes = b""
     """Empty in ``on_before_write_headers``: the body has not arrived yet."""
     is_stream_chunk: bool = False
-    """Whether ``body`` is a piece of a stream rather than the whole body."""
+    """Whether ``body`` is a piece of a stream, of whole SSE frames, rather than the whole body."""
+    is_last_chunk: bool = False
+    """Whether no other piece follows: what was held back must go out now. Its ``body`` may be empty."""
+    request_id: str = ""
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Whether the whole body is one of server-sent events, gathered for a plugin that does not read pieces."""
+        return self.headers.get("content-type", "").startswith("text/event-stream")
+
+
+class StreamCompleteRequest(_Message, frozen=True):
+    """A stream that has ended."""
+
+    accumulated_response: bytes
+    """As the client got it, up to ``gateway.max_response_bytes``."""
+    headers: Headers
+    status_code: int
+    chunk_count: int
+    request_body: bytes = b""
+    is_whole: bool = True
+    """Whether nothing is missing: neither the client nor the vendor broke off, and no bound cut it."""
+
+    @property
+    def body(self) -> bytes:
+        """The same as ``accumulated_response``."""
+        return self.accumulated_response
+
+
+class StreamCompleteResponse(msgspec.Struct, frozen=True):
+    """What a plugin made of it; for the log alone."""
+
+    handled: bool = True
+    cached: bool = False
+    message: str = ""
+
+
+class EdgePayload(_Message, frozen=True):
+    """What a plugin in a gateway sent to the plugin of its name on the control side."""
+
+    payload: bytes
+    edge_id: str = ""
+    edge_namespace: str = ""
+    correlation_id: str = ""
+    metadata: Mapping[str, str] = {}
+    sent_at: int = 0
+    """Micros of the epoch, by the gateway's clock."""
+    received_at: int = 0
+    """Micros of the epoch, by ours."""
+    payload_id: str = ""
+    """Unique; the same again where it is delivered twice."""
 
 
 class PluginResponse(msgspec.Struct, frozen=True):

@@ -10,6 +10,9 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,9 @@ from sluice.dev.servers import start_elasticsearch, start_kafka
 from tests.benchmarks.collectors import measure_collector, start_null_bulk
 from tests.benchmarks.control import measure_control
 from tests.benchmarks.gateways import Target, measure, median_of, start_floor, start_gateway, start_vendor
-from tests.benchmarks.processes import OTHER_CORE, pin_tree
+from tests.benchmarks.processes import MEASURED_CORE, OTHER_CORE, pin_tree
 from tests.benchmarks.table import write_table
+from tests.go_build import build
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
@@ -33,7 +37,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each gateway run")
     parser.add_argument("--events", type=int, default=400_000, help="of each collector run")
     parser.add_argument(
-        "--only", choices=("gateway", "collector", "control"), help="measure one part; the others keep their figures"
+        "--only",
+        choices=("gateway", "collector", "control", "plugins"),
+        help="measure one part; the others keep their figures",
     )
     options = parser.parse_args()
     results = json.loads(RESULTS.read_text()) if options.only and RESULTS.exists() else {}
@@ -41,7 +47,9 @@ def main() -> None:
         folder = Path(temporary)
         if options.only in {None, "control"}:
             results["control"] = measure_control(folder, 2 * options.seconds)
-        if options.only != "control":
+        if options.only in {None, "plugins"}:
+            results["plugins"] = plugin_figures()
+        if options.only in {None, "gateway", "collector"}:
             results |= log_figures(folder, options)
     results["machine"] = {
         "at": iso_micros(now_micros()),
@@ -52,6 +60,18 @@ def main() -> None:
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(write_table(results))
+
+
+def plugin_figures() -> dict[str, float]:
+    """A hook in the gateway's process, and one whose plugin is a process of its own, in Go."""
+    own = [sys.executable, "-m", "tests.benchmarks.hooks"]
+    commands = [["taskset", "-c", str(MEASURED_CORE), *own]]
+    if shutil.which("go"):
+        commands.append([sys.executable, "-m", "tests.benchmarks.process_hooks", str(build().unified)])
+    found: dict[str, float] = {}
+    for command in commands:
+        found |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return found
 
 
 def log_figures(folder: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Harness:
         self.sources: list[FakeSource] = []
         self.publisher_errors: list[Exception] = []
         self.next_source = FakeSource(self.log)
-        monkeypatch.setattr(service_module, "open_sink", lambda _entry: self.sink)
+        monkeypatch.setattr(service_module, "open_sink", lambda *_: self.sink)
         entry = DatabaseEntry.model_validate({"name": "test", "path": "sink://database", **settings})
         loop = asyncio.get_running_loop()
         self.metrics = CollectorMetrics()

@@ -13,7 +13,7 @@ from collectors.alerts import Alerts
 from collectors.assembly import Life, assemble, open_sink
 from collectors.metrics import CollectorMetrics
 from collectors.service import Service
-from collectors.settings import DatabaseEntry, ElasticsearchEntry, HostSettings
+from collectors.settings import ControlSettings, DatabaseEntry, ElasticsearchEntry, HostSettings
 from collectors.sinks.database import DatabaseSink
 from collectors.sinks.elasticsearch import ElasticsearchSink
 from schemas.avro_schema import schema_fingerprint, schema_json
@@ -70,12 +70,13 @@ def elasticsearch(**settings: Any) -> ElasticsearchEntry:
 
 async def test_an_entry_names_its_sink(tmp_path: Path) -> None:
     """Nothing is reached and nothing is made before ``start``: a server that is away is no reason not to begin."""
-    search = open_sink(elasticsearch())
+    search = open_sink(elasticsearch(), HostSettings(), Path(), ControlSettings())
     assert isinstance(search, ElasticsearchSink)
     await search.close()
     path = tmp_path / "below" / "events.db"
     config = {"url": f"sqlite:///{path}"}
-    database = open_sink(DatabaseEntry.model_validate({"name": "db", "path": "sink://database", "config": config}))
+    entry = DatabaseEntry.model_validate({"name": "db", "path": "sink://database", "config": config})
+    database = open_sink(entry, HostSettings(), Path(), ControlSettings())
     assert isinstance(database, DatabaseSink)
     await database.close()
     assert not path.parent.exists()
@@ -84,7 +85,7 @@ async def test_an_entry_names_its_sink(tmp_path: Path) -> None:
 async def test_a_sink_knows_only_the_kinds_of_its_entry() -> None:
     """What an entry does not take needs no index: no template is installed for it."""
     for kinds in (KINDS, ("budget",)):
-        sink = open_sink(elasticsearch(hook_types=kinds))
+        sink = open_sink(elasticsearch(hook_types=kinds), HostSettings(), Path(), ControlSettings())
         assert isinstance(sink, ElasticsearchSink)
         assert tuple(sink._stems) == kinds
         await sink.close()
@@ -101,7 +102,7 @@ async def test_every_write_has_a_connection(max_writes: int, monkeypatch: pytest
         real(self, *arguments, connections=connections, **named)
 
     monkeypatch.setattr(ElasticsearchSink, "__init__", noting)
-    await open_sink(elasticsearch(flow={"max_writes": max_writes})).close()
+    await open_sink(elasticsearch(flow={"max_writes": max_writes}), HostSettings(), Path(), ControlSettings()).close()
     assert asked[0] > max_writes
 
 

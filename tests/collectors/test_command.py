@@ -32,6 +32,7 @@ class Bench:
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         self.started: list[tuple[Settings, HostSettings, list[str]]] = []
+        self.folders: list[Path] = []
         self.ends_with: int | Exception = 0
         self.commands = Commands(typer.Typer())
         self.commands.app.callback()(lambda: None)
@@ -39,7 +40,10 @@ class Bench:
         started, bench = self.started, self
 
         class NotedProcess:
-            def __init__(self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry]) -> None:
+            def __init__(
+                self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry], folder: Path
+            ) -> None:
+                bench.folders.append(folder)
                 started.append((settings, host, [entry.service_name for entry in entries]))
 
             async def run(self) -> int:
@@ -184,3 +188,22 @@ def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, collectors.command; print([m for m in {heavy!r}.split(',') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"
+
+
+def test_relative_paths_of_plugins_begin_at_the_collectors_file(bench: Bench) -> None:
+    """Wherever the command is run: the folder of ``collectors.yaml`` goes along."""
+    (bench.folder / "conf").mkdir()
+    (bench.folder / "conf" / "c.yaml").write_text("data_collection_plugins: [{name: one, path: plugin.py}]")
+    assert bench.collect("--collectors", "conf/c.yaml").exit_code == 0
+    assert bench.folders == [Path("conf")]
+
+
+def test_plugins_without_their_extra_are_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names what is missing and how it is installed; sinks run without it."""
+    monkeypatch.setattr(command, "_NEEDED_BY_PLUGINS", ("httpx", "not_there_at_all"))
+    assert bench.collect().exit_code == 0
+    (bench.folder / "collectors.yaml").write_text("data_collection_plugins: [{name: one, path: plugin.py}]")
+    result = bench.collect()
+    assert result.exit_code == 2
+    assert "not_there_at_all" in result.stderr
+    assert "sluice-gateway[plugins]" in result.stderr

@@ -181,3 +181,41 @@ async def test_metrics_tell_the_story(monkeypatch: pytest.MonkeyPatch) -> None:
         'sluice_collector_batch_records_count{service="test"} 1',
     ):
         assert line in text
+
+
+@virtual_time
+async def test_a_sink_that_has_a_life_of_its_own_lives_as_long_as_its_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From before it starts until after the last write; it ends before it is closed."""
+    harness = Harness(monkeypatch)
+    events: list[str] = []
+
+    async def keep() -> None:
+        events.append("begins")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            events.append("closed" if harness.sink.closed else "ends")
+
+    monkeypatch.setattr(harness.sink, "keep", keep, raising=False)
+    harness.sink.start_errors.append(Retryable("not yet"))
+    harness.log.append(FIRST, [make_record()])
+    async with harness.running():
+        await until(lambda: harness.log.is_done)
+        assert events == ["begins"]
+    assert events == ["begins", "ends"]
+    assert harness.sink.closed
+
+
+@virtual_time
+async def test_a_life_that_breaks_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the service for good, with its cause."""
+    harness = Harness(monkeypatch)
+
+    async def keep() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(harness.sink, "keep", keep, raising=False)
+    with pytest.raises(ExceptionGroup) as caught:
+        await harness.service.run()
+    assert isinstance(caught.value.exceptions[0], ZeroDivisionError)
+    assert harness.sink.closed

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from collectors.settings import ElasticsearchEntry, Settings
+from collectors.settings import ElasticsearchEntry, HostSettings, PluginEntry, Settings
 from sluice.settings import SettingsError, load_settings
 
 SEED = """
@@ -86,8 +86,20 @@ def test_our_batch_wins_over_the_seeds(tmp_path: Path) -> None:
         (entry("    replace_database: false\n"), ["replace_database", "sink://database"]),
         (entry("    batch: {max_records: 0}\n"), ["batch.max_records", "0"]),
         (entry("  - name: es\n    path: sink://database\n"), ["service 'es' has two entries"]),
-        ("data_collection_plugins: [{name: x, path: ./plugin}]", ["path", "sink://elasticsearch"]),
+        ("data_collection_plugins: [{name: x, path: ./plugin}]", ["path", "sink://elasticsearch", "python://"]),
+        ("data_collection_plugins: [{name: x, path: p.py, replace_database: false}]", ["replace_database: false"]),
+        ("data_collection_plugins: [{name: x, path: p.py, timeout_ms: 0}]", ["timeout_ms", "0"]),
+        ("data_collection_plugins: [{name: x, path: p.py, checksum: abc}]", ["checksum", "'abc'"]),
+        ("data_collection_plugins: [{name: x, path: 'grpc://h:1', token: secret}]", ["token"]),
+        ("data_collection_plugins: [{name: x, path: p.py, token: 'env:T'}]", ["plugin: token: only a grpc://"]),
+        ("data_collection_plugins: [{name: x, path: p.py, max_attempts: -1}]", ["max_attempts", "-1"]),
+        ("data_collection_plugins: [{name: .x, path: p.py}]", ["name"]),
+        ("data_collection_plugins: [{name: x, path: p.py, on_stream: skip}]", ["on_stream"]),
         ("version: 9", ["version", "9"]),
+        ("control: {url: 'http://h:1'}", ["control", "token"]),
+        ("control: {url: 'http://u:p@h:1', token: t}", ["control.url"]),
+        ("control: {url: 'h:1', token: t}", ["control.url"]),
+        ("control: {url: 'http://h:1/api/v1', token: t}", ["control.url"]),
     ],
 )
 def test_refusals_name_key_value_and_remedy(tmp_path: Path, text: str, parts: list[str]) -> None:
@@ -96,6 +108,12 @@ def test_refusals_name_key_value_and_remedy(tmp_path: Path, text: str, parts: li
     assert str(tmp_path / "collectors.yaml") in message
     for part in parts:
         assert part in message
+
+
+def test_a_token_written_where_its_place_belongs_is_not_shown(tmp_path: Path) -> None:
+    """The refusal goes into logs."""
+    text = "data_collection_plugins: [{name: x, path: 'grpc://h:1', token: top-secret}]"
+    assert "top-secret" not in refusal(tmp_path, text)
 
 
 def test_disabled_entries_and_named_services(tmp_path: Path) -> None:
@@ -109,3 +127,43 @@ def test_disabled_entries_and_named_services(tmp_path: Path) -> None:
     assert [found.service_name for found in settings.entries(("two",))] == ["two"]
     with pytest.raises(ValueError, match="no enabled service 'x'; there are: one, two"):
         settings.entries(("x",))
+
+
+@pytest.mark.parametrize("path", ["python://a.b:C", "plugin.py", "sub/p.py:C", "file:///abs/p", "grpc://h:1"])
+def test_a_plugin_of_any_scheme_is_an_entry(tmp_path: Path, path: str) -> None:
+    """What the gateway runs as a plugin a collector runs too: as a data collector, with the reference's half minute."""
+    text = f"data_collection_plugins: [{{name: x, path: '{path}', config: {{a: 1}}, hook_types: [budget]}}]"
+    [found] = load(tmp_path, text).entries()
+    assert isinstance(found, PluginEntry)
+    registration = found.registration()
+    assert (registration.command, registration.name, registration.config) == (path, "x", {"a": 1})
+    assert registration.hook_types == ("data_collection",)
+    assert registration.timeout_ms == 30_000
+    assert found.hook_types == ("budget",)
+
+
+def test_what_a_plugin_keeps_is_its_own_unless_it_is_said_to_be_the_gateway_s(tmp_path: Path) -> None:
+    """Without ``plugin_id`` an entry has an id that no gateway gives, the same at each start; with it that one."""
+    text = (
+        "data_collection_plugins: [{name: a, path: p.py}, {name: b, path: p.py}, {name: c, path: p.py, plugin_id: 7}]"
+    )
+    first, again = load(tmp_path, text).entries(), load(tmp_path, text).entries()
+    ids = [found.registration().id for found in first if isinstance(found, PluginEntry)]
+    assert ids == [found.registration().id for found in again if isinstance(found, PluginEntry)]
+    assert ids[2] == 7
+    assert len(set(ids)) == 3
+    assert all(1 << 31 <= own < 1 << 32 for own in ids[:2])
+
+
+def test_the_host_of_plugins_is_set_in_the_gateway_s_file() -> None:
+    """``plugin_host`` of ``sluice.yaml`` holds for collectors too."""
+    assert (
+        HostSettings.model_validate({"plugin_host": {"kv": {"max_value_bytes": 7}}}).plugin_host.kv.max_value_bytes == 7
+    )
+
+
+def test_a_control_api_s_token_is_not_shown(tmp_path: Path) -> None:
+    """It is a secret like any other."""
+    control = load(tmp_path, "control: {url: 'https://h:1/', token: '${TOKEN}'}", TOKEN="slc_x").control
+    assert control.token.get_secret_value() == "slc_x"
+    assert "slc_x" not in repr(control)

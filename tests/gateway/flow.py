@@ -134,8 +134,10 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
         event_ids_since=lambda _: (),
         snapshots=SnapshotHolder(build_snapshot(entities, plugins.chains)),
         credentials=credentials,
+        plugins=lambda: plugins.endpoints,
         share=share,
         sweep=Sweep(settings.gateway.drain_timeout_seconds),
+        endpoint_sweep=Sweep(settings.gateway.drain_timeout_seconds),
         metrics=metrics,
         application=make_application(list, metrics.registry.render),
     )
@@ -145,6 +147,7 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
         while True:
             await asyncio.sleep(INTERVAL_SECONDS / 5)
             parts.sweep.run_once()
+            parts.endpoint_sweep.run_once()
 
     with listen("127.0.0.1", 0) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

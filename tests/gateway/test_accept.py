@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.accept import Acceptor
+from gateway.accept import Acceptor, note_what_was_asked
 from gateway.asgi import CONNECTION, Message, Receive
 from gateway.exchange import Exchange
 from gateway.outcomes import (
@@ -30,12 +30,11 @@ from gateway.settings import GatewaySettings
 from gateway.snapshot import Chains, Llm
 from gateway.sweep import Sweep
 from sluice.dev.vendor import MockVendor
-from sluice.plugin_host.answers import Limits
-from sluice.plugin_host.chain import Chain
 from tests.gateway.flow import chat_request, running
 from tests.gateway.memory_log import MemoryLog
 from tests.gateway.recording.test_recorder import Bench
 from tests.gateway.test_exchange import Connection, a_snapshot, an_exchange
+from tests.gateway.test_snapshot import a_chain
 
 SNAPSHOT, LLM = a_snapshot()
 LIMIT = 10
@@ -391,10 +390,35 @@ def test_a_path_that_says_how_to_answer_is_meant(intent: Intent, body: bytes, co
 
 
 def test_a_stream_is_refused_where_plugins_read_whole_answers() -> None:
-    """Before the vendor is called."""
-    chains = Chains(response_body=Chain("response_body", (None,), Limits()))  # type: ignore[arg-type]
-    llm = dataclasses.replace(LLM, chains=chains)
-    with pytest.raises(RequestInvalid) as caught:
+    """Before the vendor is called; the refusal names the plugin."""
+    llm = dataclasses.replace(LLM, chains=Chains(stream_refused_by="the filter"))
+    with pytest.raises(RequestInvalid, match="plugin 'the filter'") as caught:
         understood(b'{"model":"gpt","stream":true}', llm=llm)
     assert caught.value.code == "stream_refused"
     assert understood(b'{"model":"gpt"}', llm=llm).is_stream is False
+
+
+def test_the_request_as_plugins_left_it_is_kept_for_who_sees_streams_whole() -> None:
+    """Before edits of ours, and for nobody else."""
+    body = b'{"model":"gpt","stream":true}'
+    llm = dataclasses.replace(LLM, chains=Chains(stream_complete=a_chain("stream_complete")))
+    exchange = understood(body, llm=llm)
+    assert exchange.plugins_body == body != exchange.body
+    assert understood(body).plugins_body is None
+    assert understood(b'{"model":"gpt"}', llm=llm).plugins_body is None
+
+
+@pytest.mark.parametrize(
+    ("body", "app", "noted"),
+    [
+        (b'{"model":"gpt","stream":true}', True, ("gpt", True)),
+        (b'{"model":"gpt","stream":true}', False, (None, False)),
+        (b'{"model":7}', True, (None, False)),
+        (b"{", True, (None, False)),
+    ],
+)
+def test_what_a_plugin_answered_is_noted(body: bytes, app: bool, noted: tuple[str | None, bool]) -> None:
+    """The events of a cache's hit say which model it spared; of strangers nothing is kept, and nothing is refused."""
+    exchange = an_exchange(body=body, llm=LLM, app=SNAPSHOT.apps[1] if app else None)
+    note_what_was_asked(exchange)
+    assert (exchange.model, exchange.is_stream) == noted

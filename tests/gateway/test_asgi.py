@@ -16,6 +16,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from gateway.asgi import CONNECTION, Application, Gateway, Receive, Scope, Send
+from gateway.plugin_endpoints.flow import PluginEndpoints
 from gateway.proxy import Proxy
 from gateway.routes import Route
 from gateway.server import ConnectionProtocol, make_protocol
@@ -389,3 +390,27 @@ async def test_an_empty_piece_is_nothing() -> None:
             held.connection.body_writer()(piece)
         assert await client.reader.readexactly(6) == b"1\r\na\r\n"
         await held.end()
+
+
+class Endpoints:
+    """Stands for plugins' endpoints."""
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer in their own name."""
+        await answer(send, b"endpoints")
+
+
+@pytest.mark.parametrize(
+    ("target", "who"),
+    [
+        *((each, b"endpoints") for each in ("/plugins/echo", "/plugins/", "/plugins/echo/%2e%2e", "/plugins//x?y")),
+        *((each, b"flow") for each in OURS),
+        *((each, b"app") for each in (*OTHERS, "/plugins", "/Plugins/echo", "/%70lugins/echo", "//plugins/echo")),
+    ],
+)
+async def test_plugins_have_their_own_paths(target: str, who: bytes) -> None:
+    """What begins with ``/plugins/``, as it came; the data plane and the application keep theirs."""
+    app = Gateway(cast("Proxy", Flow()), answering(b"app"), cast("PluginEndpoints", Endpoints()))
+    async with serving(app) as house:
+        got = await house.whole(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+    assert got.endswith(b"\r\n\r\n" + who)

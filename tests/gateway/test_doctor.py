@@ -18,9 +18,12 @@ from gateway import doctor as doctor_module
 from gateway.control.opening import prepare
 from gateway.doctor import check_gateway
 from gateway.settings import Settings
+from schemas.topics import Topics
 from sluice.commands import Finding
 from sluice.dev.servers.ports import free_port
+from sluice.eventlog.interface import Record
 from sluice.eventlog.places import collector_journal, gateway_journal
+from tests.gateway.payloads.making import queue_in
 from tests.sluice.eventlog.journal.making import begun, exchange
 
 
@@ -180,6 +183,21 @@ def test_a_vendor_is_reached_or_named(tmp_path: Path) -> None:
 def test_an_address_that_cannot_be_one_is_a_finding(tmp_path: Path, base_url: str) -> None:
     """A port that is none, a name that is too long."""
     assert [finding for finding in findings(tmp_path, **llm(base_url)) if not finding.ok]
+
+
+async def test_payloads_that_wait_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where plugins send any; a queue that fills up is a problem before it refuses."""
+    assert not [one for one in findings(tmp_path) if "wait to be delivered" in one.what]
+    queue = queue_in(tmp_path / "data")
+    topic = Topics().edge_payload.name
+    for _ in range(3):
+        await queue.append(7, Record(topic, b"7", b"x" * 1000))
+    finding = found("payloads: 3 wait", findings(tmp_path))
+    assert finding.ok
+    monkeypatch.setattr(doctor_module, "QUEUE_BYTES", 3000)
+    finding = found("payloads: 3 wait", findings(tmp_path))
+    assert (finding.ok, "receivers" in finding.remedy) == (False, True)
+    await queue.close()
 
 
 async def test_journals_are_told_with_who_holds_them(tmp_path: Path) -> None:

@@ -47,6 +47,13 @@ def test_what_is_not_said_limits_nothing(kind: Kind) -> None:
         (LlmSettings, {"max_request_bytes": -1}), (LlmSettings, {"api_key": "a\nb"}),
         (LlmSettings, {"allowed_models": ["("]}), (LlmSettings, {"failover": ["Not A Slug"]}),
         (LlmSettings, {"failover": [f"llm-{number}" for number in range(17)]}),
+        (LlmSettings, {"plugins": [{"plugin": "a", "app": 0}]}), (LlmSettings, {"plugins": [{"plugin": "a", "x": 1}]}),
+        (LlmSettings, {"plugins": [{"plugin": "a", "on_stream": "pass"}]}), (LlmSettings, {"plugins": [{}]}),
+        (LlmSettings, {"plugins": [{"plugin": "a", "config": "x"}]}), (LlmSettings, {"plugins": [3]}),
+        (LlmSettings, {"plugins": "a"}),
+        (LlmSettings, {"allowed_upstreams": ["vendor"]}), (LlmSettings, {"allowed_upstreams": ["http://v/?a=1"]}),
+        (LlmSettings, {"allowed_upstreams": ["http://v:0"]}), (LlmSettings, {"allowed_upstreams": ["ftp://v"]}),
+        (LlmSettings, {"allowed_upstreams": [f"http://v{at}" for at in range(65)]}),
         (AppSettings, {"allowed_ips": ["10.0.0.0/33"]}), (AppSettings, {"allowed_ips": [""]}),
         (AppSettings, {"time_zone": "Mars/Olympus"}), (AppSettings, {"budget_fail": "maybe"}),
         (AppSettings, {"max_concurrent": -1}), (AppSettings, {"llm_budgets": {"demo": "-1"}}),
@@ -64,6 +71,13 @@ def test_what_is_out_of_bounds_is_refused(kind: Kind, values: dict[str, Any]) ->
     with pytest.raises(ValidationError) as caught:
         made(kind, **values)
     assert next(iter(values)) in str(caught.value)
+
+
+@pytest.mark.parametrize("attached", [3, None, ["a"], True])
+def test_what_is_no_attachment_is_told_how_one_is_written(attached: Any) -> None:
+    """Rather than what a dictionary would be."""
+    with pytest.raises(ValidationError, match=r"write its name, or \{plugin: NAME"):
+        made(LlmSettings, plugins=[attached])
 
 
 @pytest.mark.parametrize("kind", BASES)
@@ -112,3 +126,11 @@ def test_no_two_prices_begin_at_once() -> None:
     other = made(PriceSettings, valid_from="2025-12-31T23:00:00")
     assert one.starts == other.starts == "openai/gpt-4o from 2025-12-31T23:00:00+00:00"
     assert made(PriceSettings).starts.endswith("from 1970-01-01T00:00:00+00:00")
+
+
+def test_upstreams_are_kept_as_a_plugin_may_name_them() -> None:
+    """Without a slash at the end, each once; what is wrong with one is said of that one."""
+    urls = ["http://vendor/v1/", "http://vendor/v1", "https://other"]
+    assert made(LlmSettings, allowed_upstreams=urls).allowed_upstreams == ("http://vendor/v1", "https://other")
+    with pytest.raises(ValidationError, match="'ftp://other' must be an absolute http"):
+        made(LlmSettings, allowed_upstreams=["http://vendor", "ftp://other"])

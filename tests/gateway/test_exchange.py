@@ -85,6 +85,9 @@ def an_exchange(**values: Any) -> Exchange:
         "request_id": "request-1",
         "path": "/chat/completions",
     }
+    app = values.get("app")
+    if app is not None:
+        given_values["user_id"] = app.user_id
     return Exchange(**{**given_values, **values})
 
 

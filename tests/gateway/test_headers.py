@@ -188,3 +188,11 @@ def test_no_bytes_break_the_parser(value: bytes) -> None:
     traceparent, trace_id = parse_traceparent(value)
     traceparent.encode("ascii")
     assert bool(traceparent) == bool(trace_id)
+
+
+def test_a_tracestate_goes_on_beside_its_traceparent_alone() -> None:
+    """W3C: without one that can be read it says nothing."""
+    state = (b"tracestate", b"a=1")
+    with_parent = an_exchange(headers=[state, (b"traceparent", GOOD.encode())], traceparent=GOOD)
+    assert state in upstream_headers(with_parent, [])
+    assert state not in upstream_headers(an_exchange(headers=[state]), [])

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
 from gateway.control.file_entities import entities_of
 from gateway.exchange import Exchange
 from gateway.hooks import Hooks, plugin_refusal
 from gateway.snapshot import Llm
+from sluice.dev.vendor import MockVendor
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 from sluice.sdk import (
     BasePlugin,
@@ -27,7 +29,8 @@ from sluice.sdk import (
     ResponseWriteRequest,
     ResponseWriteResponse,
 )
-from tests.gateway.flow import settings_of, started_plugins
+from tests.gateway.flow import TOKEN, running, settings_of, started_plugins
+from tests.gateway.plugged import plugged_sections
 from tests.gateway.recording.test_recorder import APP
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
@@ -150,7 +153,7 @@ async def test_a_plugin_sees_what_is_known_at_its_hook() -> None:
     exchange = asked(app=None)
     async with chained("Spy") as (llm, hooks):
         await hooks.pre_auth(exchange, llm)
-        exchange.app = APP
+        exchange.app, exchange.user_id = APP, APP.user_id
         await hooks.post_auth(exchange, llm)
         await hooks.response_headers(exchange, llm)
         assert await hooks.response_body(exchange, llm, b"answer") == b"answer"
@@ -159,8 +162,9 @@ async def test_a_plugin_sees_what_is_known_at_its_hook() -> None:
     for request in (pre, post):
         assert (request.method, request.path, request.query) == ("POST", "/chat/completions", "q=\u00e9")
         assert (request.body, request.remote_addr, request.headers.raw) == (b"body", "192.0.2.7", HEADERS)
-    assert (post.app_id, post.user_id, post.authenticated) == (1, 7, True)
+    assert (post.app_id, post.user_id, dict(post.auth_claims), post.authenticated) == (1, "7", {}, True)
     assert (head.status_code, head.body, body.body) == (200, b"", b"answer")
+    assert (head.request_id, body.request_id) == ("request-1", "request-1")
     assert head.headers["x-vendor"] == "1"
     assert (before["app_id"], before["user_id"], before["metadata"]) == (None, None, {})
     assert (after["app_id"], after["user_id"], after["metadata"]) == (1, 7, {"from": "pre_auth"})
@@ -275,3 +279,34 @@ def test_below_400_a_block_is_an_answer(status: int, body: bytes | None, outcome
     """Without a body it is empty, never in the shape of an error; from 400 on ``None`` is that shape."""
     refusal = plugin_refusal(an_exchange(), PluginBlocked("p", "pre_auth", status, [], body, "text"))
     assert (refusal.outcome, refusal.body) == (outcome, sent)
+
+
+class Cache(BasePlugin, PostAuthHandler):
+    """Answers every stream from memory."""
+
+    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
+        return PluginResponse.block(200, headers={"content-type": "text/event-stream"}, body=CACHED)
+
+
+EVENT = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}\n\n'
+CACHED = EVENT * 20_000 + b"data: [DONE]\n\n"
+
+
+@pytest.mark.parametrize("intent", ["call", "stream"])
+async def test_a_stream_may_be_answered_from_a_cache(mock_vendor: MockVendor, tmp_path: Path, intent: str) -> None:
+    """With the plugin's headers, megabytes of it, and the SDK reads it as a stream; the vendor is not called."""
+    async with running(tmp_path, mock_vendor.url, **plugged_sections(mock_vendor.url, {Cache: {}})) as flow:
+        client = openai.AsyncOpenAI(base_url=f"{flow.url}/llm/{intent}/demo", api_key=TOKEN, max_retries=0)
+        stream = await client.chat.completions.create(model="gpt-4o", messages=[], stream=True)
+        assert stream.response.headers["content-type"] == "text/event-stream"
+        assert sum([1 async for _ in stream]) == 20_000
+        await client.close()
+        events = await flow.recorded()
+    log = events["proxy_log"]
+    assert (log["outcome"], log["response_code"], log["response_body_bytes"]) == (
+        "answered_by_plugin",
+        200,
+        len(CACHED),
+    )
+    assert (log["model_name"], log["is_stream"], set(events)) == ("gpt-4o", True, {"proxy_log", "analytics"})
+    assert not mock_vendor.requests

@@ -2,89 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
-from gateway.control.entities import Attachment, LlmEntity, PluginEntity
+from gateway.control.entities import Attachment, Entities
 from gateway.control.file_entities import entities_of
-from gateway.plugins import WorkerPlugins
+from gateway.plugins import WorkerPlugins, registration_of, uses
 from gateway.settings import Settings
 from gateway.snapshot import Chains
+from gateway.snapshot_builder import SnapshotBuilder
 from sluice.plugin_host.errors import PluginFailed, PluginLoadError
-from sluice.sdk import (
-    BasePlugin,
-    Context,
-    EnrichedRequest,
-    PluginRequest,
-    PluginResponse,
-    PostAuthHandler,
-    PreAuthHandler,
-)
+from sluice.sdk import EnrichedRequest
 from sluice.sdk.context import ExchangeFacts
 from sluice.sdk.headers import Headers
+from sluice.sdk.testing import RecordingServices
 from tests.gateway.flow import started_plugins
-
-LIVES: list[str] = []
-
-
-class Config(BaseModel):
-    """Who it is, and how it starts."""
-
-    label: str = "?"
-    fails: bool = False
-    size: int = 0
-
-
-class Living(BasePlugin[Config], PostAuthHandler):
-    """Says when it lives; answers with as many bytes as it is told."""
-
-    async def initialize(self, ctx: Context, config: Config) -> None:
-        LIVES.append(f"+{config.label}")
-        if config.fails:
-            raise ValueError("no database")
-
-    async def shutdown(self, ctx: Context) -> None:
-        LIVES.append(f"-{self.config.label}")
-
-    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
-        return PluginResponse.modify(body=b"x" * self.config.size)
-
-
-class Early(BasePlugin, PreAuthHandler):
-    """Acts at one hook alone."""
-
-    async def handle_pre_auth(self, ctx: Context, request: PluginRequest) -> PluginResponse:
-        return PluginResponse.allow()
-
-
-OF_A_FILE = """
-from sluice.sdk import BasePlugin, PreAuthHandler, PluginResponse
-
-class Local(BasePlugin, PreAuthHandler):
-    async def handle_pre_auth(self, ctx, request):
-        return PluginResponse.allow()
-"""
-
-
-def plugin(name: str, kind: str = "Living", **config: Any) -> dict[str, Any]:
-    """A registration."""
-    command = kind if kind.endswith(".py") else f"python://{__name__}:{kind}"
-    return {"name": name, "command": command, "config": config}
-
-
-def settings(plugins: list[dict[str, Any]], gateway: dict[str, Any] | None = None, **chains: list[str]) -> Settings:
-    """Each LLM with its plugins."""
-    llms = [
-        {"id": at, "slug": slug, "base_url": "http://a", "plugins": names}
-        for at, (slug, names) in enumerate(chains.items(), 1)
-    ]
-    numbered = [registration | {"id": at} for at, registration in enumerate(plugins, 1)]
-    return Settings.model_validate({"plugins": numbered, "llms": llms, "gateway": gateway or {}})
+from tests.gateway.worker_plugins import LIVES, OF_A_FILE, Worker, attached, by_id, entity, plugin, settings
 
 
 async def refused(given: Settings, folder: Path) -> PluginLoadError:
@@ -101,48 +39,6 @@ def chained(plugins: WorkerPlugins, given: Settings) -> dict[str, Chains]:
     found = {llm.slug: plugins.chains(llm) for llm in entities_of(given).llms.values()}
     assert None not in found.values()
     return {slug: chains for slug, chains in found.items() if chains}
-
-
-def entity(plugin_id: int, label: str, **values: Any) -> PluginEntity:
-    """A plugin that was made over the API."""
-    config = {"label": label, **values.pop("config", {})}
-    command = f"python://{__name__}:{values.pop('kind', 'Living')}"
-    return PluginEntity(id=plugin_id, name=label, slug=label, command=command, config=config, **values)
-
-
-def attached(llm_id: int, *attachments: Attachment, **values: Any) -> LlmEntity:
-    """An LLM with these plugins."""
-    name = f"llm-{llm_id}"
-    return LlmEntity(
-        id=llm_id, slug=name, name=name, vendor="openai", endpoint="http://a", attachments=attachments, **values
-    )
-
-
-def by_id(*made: Any) -> dict[int, Any]:
-    """Entities, by their ids."""
-    return {each.id: each for each in made}
-
-
-class Worker:
-    """Plugins of a worker whose configuration changes."""
-
-    def __init__(self) -> None:
-        self.plugins = WorkerPlugins()
-
-    async def start(self, llms: list[LlmEntity], plugins: list[PluginEntity]) -> None:
-        """Begin with these."""
-        await self.plugins.start(Settings(), Path(), by_id(*llms), by_id(*plugins))
-
-    async def change(self, llms: list[LlmEntity], plugins: list[PluginEntity]) -> None:
-        """Go on with these, and let go of others."""
-        self.plugins.take(by_id(*plugins))
-        await self.plugins.retire(await self.plugins.reconcile(by_id(*llms)))
-
-    def chains(self, llm: LlmEntity) -> Chains:
-        """Of an LLM whose plugins are there."""
-        chains = self.plugins.chains(llm)
-        assert chains is not None
-        return chains
 
 
 @pytest.fixture(name="worker")
@@ -299,6 +195,16 @@ async def test_an_app_may_have_plugins_of_its_own(worker: Worker) -> None:
     assert names_of(chains.post_auth) == ["b", "a"]
     found = {app_id: names_of(each.post_auth) for app_id, each in chains.by_app.items()}
     assert found == {7: ["a", "b", "a"], 8: ["b", "c", "a"]}
+    assert LIVES == ["+a", "+b", "+c"], "one life of each, whoever it is for"
+
+
+async def test_a_plugin_that_is_attached_twice_keeps_its_states_apart(worker: Worker) -> None:
+    """What it holds back of a stream at one place is not what it holds back at the other."""
+    llm = attached(1, Attachment(plugin_id=1, app_id=7), Attachment(plugin_id=2), Attachment(plugin_id=1))
+    await worker.start([llm], [entity(1, "a"), entity(2, "b")])
+    chains = worker.chains(llm)
+    keys = [[link.key for link in chain.links] for chain in (chains.post_auth, chains.by_app[7].post_auth) if chain]
+    assert keys == [["2", "1#1"], ["1", "2", "1#1"]]
 
 
 @pytest.mark.parametrize("where", ["plugin", "attachment", "llm"])
@@ -360,7 +266,7 @@ async def test_a_plugin_can_be_tried_out(worker: Worker) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"command": "file:///bin/sh"}, {"command": ""}, {"hook_types": ("data_collection",)}, {"checksum": "0" * 64}],
+    [{"command": "file:///no/such"}, {"command": ""}, {"hook_types": ("pre_auth",)}, {"checksum": "0" * 64}],
 )
 async def test_what_no_version_of_ours_can_load_is_a_failed_plugin(worker: Worker, values: dict[str, Any]) -> None:
     """Its LLM answers, with a refusal that names it."""
@@ -368,3 +274,156 @@ async def test_what_no_version_of_ours_can_load_is_a_failed_plugin(worker: Worke
     await worker.start([llm], [replace(entity(1, "a"), **values)])
     assert [each.status for each in worker.plugins.health()] == ["failed"]
     assert names_of(worker.chains(llm).post_auth) == ["a"]
+
+
+async def test_a_plugin_acts_at_every_hook_that_it_has(worker: Worker) -> None:
+    """Each has a chain of its own, of those who act there."""
+    llm = attached(1, Attachment(plugin_id=2), Attachment(plugin_id=1))
+    await worker.start([llm], [entity(1, "all", kind="Everywhere"), entity(2, "some")])
+    chains = worker.chains(llm)
+    assert names_of(chains.post_auth) == ["some", "all"]
+    for chain in (chains.auth, chains.response_body, chains.stream_whole, chains.stream_complete):
+        assert names_of(chain) == ["all"]
+    assert (chains.pre_auth, chains.response_headers, chains.stream_chunks) == (None, None, None)
+
+
+async def test_authentication_asks_everybody(worker: Worker) -> None:
+    """Nobody knows the app yet; the one that an attachment names is whom its plugin's callers are, failing others."""
+    llm = attached(1, Attachment(plugin_id=1, app_id=7), Attachment(plugin_id=1), Attachment(plugin_id=2, app_id=8))
+    await worker.start([llm], [entity(1, "a", kind="Everywhere"), entity(2, "b", kind="Everywhere")])
+    chains = worker.chains(llm)
+    assert chains.auth
+    assert [(link.plugin, link.app_id) for link in chains.auth.links] == [("a", 7), ("a", None), ("b", 8)]
+    assert names_of(chains.response_body) == ["a"]
+    assert names_of(chains.by_app[7].response_body) == ["a", "a"]
+    assert [own.auth for own in chains.by_app.values()] == [None, None]
+
+
+async def test_what_an_attachment_says_of_streams_needs_no_other_life(worker: Worker) -> None:
+    """It is the place's, not the plugin's: nothing is loaded again, and other LLMs go on as they were."""
+    other = attached(2, Attachment(plugin_id=1))
+    plugins = [entity(1, "a", kind="Everywhere", on_stream="refuse")]
+    await worker.start([attached(1, Attachment(plugin_id=1)), other], plugins)
+    found: dict[str, list[Any]] = {}
+    for on_stream in (None, "buffer", "skip", "refuse"):
+        llm = attached(1, Attachment(plugin_id=1, on_stream=on_stream))
+        await worker.change([llm, other], plugins)
+        chains = worker.chains(llm)
+        skipped = [link.plugin for link in chains.stream_skipped]
+        found[str(on_stream)] = [names_of(chains.stream_whole), chains.stream_refused_by, skipped]
+        assert worker.chains(other).stream_refused_by == "a"
+    assert found == {
+        "None": [[], "a", []], "buffer": [["a"], "", []], "skip": [[], "", ["a"]], "refuse": [[], "a", []],
+    }  # fmt: skip
+    assert LIVES == ["+a"]
+
+
+async def test_endpoints_and_receivers_are_one_of_each_plugin(worker: Worker) -> None:
+    """The instance that belongs to no attachment where there is one; another object only where something changed."""
+    own = attached(1, Attachment(plugin_id=1, config={"label": "own"}), Attachment(plugin_id=2))
+    plugins = [entity(1, "a", kind="Door"), entity(2, "b")]
+    await worker.start([own], plugins)
+    endpoints, receivers = worker.plugins.endpoints, worker.plugins.receivers
+    assert [(slug, loaded.key) for slug, loaded in endpoints.items()] == [("a", "1@1.all.1")]
+    assert {plugin_id: loaded.key for plugin_id, loaded in receivers.items()} == {1: "1@1.all.1"}
+    await worker.change([own, attached(3)], plugins)
+    assert worker.plugins.endpoints is endpoints
+    assert worker.plugins.receivers is receivers
+    await worker.change([own, attached(2, Attachment(plugin_id=1))], plugins)
+    assert [loaded.key for loaded in worker.plugins.endpoints.values()] == ["1"]
+    assert [loaded.key for loaded in worker.plugins.receivers.values()] == ["1"]
+    await worker.change([], [entity(2, "b")])
+    assert (worker.plugins.endpoints, worker.plugins.receivers) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("values", "hook_types"),
+    [
+        ({}, ()), ({"hook_types": ("auth",)}, ("auth",)), ({"hook_types": ("auth",), "manifest": {}}, ()),
+        ({"hook_types": ("auth",), "manifest": {}, "hook_types_customized": True}, ("auth",)),
+    ],
+)  # fmt: skip
+def test_hooks_follow_the_manifest_unless_an_operator_chose(
+    values: dict[str, Any], hook_types: tuple[str, ...]
+) -> None:
+    """A plugin whose new version acts elsewhere is not held to what the old one said of itself."""
+    assert registration_of(entity(1, "a", **values)).hook_types == hook_types
+
+
+async def test_an_exchange_may_call_what_its_llm_had_when_it_began(worker: Worker) -> None:
+    """At any hook, also of the apps that have their own, as which of them it is may not be known yet; before its LLM
+    is known it may call anything."""
+    llms = [attached(1, Attachment(plugin_id=1)), attached(2, Attachment(plugin_id=2, app_id=7)), attached(3)]
+    await worker.start(llms, [entity(1, "a", kind="Everywhere"), entity(2, "b")])
+    loaded = {each.key.partition("@")[0]: each for each in worker.plugins._serving().plugins}
+    known = SnapshotBuilder(worker.plugins.chains).build(Entities(llms=by_id(*llms))).llms_by_id
+    using = [[uses(llm, loaded[key]) for key in ("1", "2")] for llm in (*known.values(), None)]
+    assert using == [[True, False], [False, True], [False, False], [True, True]]
+    assert uses(known[2].by_app[7], loaded["2"])
+
+
+async def test_a_plugin_for_one_app_cannot_act_before_the_app_is_known(worker: Worker) -> None:
+    """Its exchanges are refused by name, rather than passing a filter that is never asked; nobody else's are."""
+    llm = attached(1, Attachment(plugin_id=1, app_id=7), Attachment(plugin_id=2))
+    await worker.start([llm], [entity(1, "door", kind="EarlyAndLate"), entity(2, "b")])
+    chains = worker.chains(llm)
+    assert (chains.pre_auth, names_of(chains.post_auth)) == (None, ["b"])
+    own = chains.by_app[7].post_auth
+    assert own
+    with pytest.raises(PluginFailed, match="attached for one app alone") as caught:
+        await own.run(ExchangeFacts(), EnrichedRequest("POST", "/x", "", Headers(), b"", ""), [])
+    assert (caught.value.plugin, caught.value.hook) == ("door", "post_auth")
+
+
+@pytest.mark.parametrize("values", [{"on_failure": "open"}, {"hook_types": ("post_auth",)}])
+async def test_unless_an_operator_said_that_it_need_not(worker: Worker, values: dict[str, Any]) -> None:
+    """By its policy, or by leaving that hook out."""
+    llm = attached(1, Attachment(plugin_id=1, app_id=7))
+    await worker.start([llm], [entity(1, "door", kind="EarlyAndLate", **values)])
+    own = worker.chains(llm).by_app[7].post_auth
+    assert own
+    request = EnrichedRequest("POST", "/x", "", Headers(), b"", "")
+    assert await own.run(ExchangeFacts(), request, []) == request
+
+
+async def test_a_hundred_plugins_are_nothing_to_an_llm_that_uses_none(worker: Worker) -> None:
+    """It has no chain anywhere, so that it pays one comparison with ``None`` for each hook; whoever uses one of them
+    runs that one alone."""
+    plugins = [entity(plugin_id, f"p{plugin_id}", kind="Everywhere") for plugin_id in range(1, 101)]
+    everything = attached(1, *(Attachment(plugin_id=plugin.id) for plugin in plugins))
+    bare, one = attached(2), attached(3, Attachment(plugin_id=50))
+    await worker.start([everything, bare, one], plugins)
+    assert len(names_of(worker.chains(everything).post_auth)) == 100
+    assert worker.chains(bare) == Chains()
+    assert not worker.chains(bare).acts_on_streams
+    assert names_of(worker.chains(one).post_auth) == ["p50"]
+    chain = worker.chains(one).post_auth
+    assert chain
+    await chain.run(ExchangeFacts(), EnrichedRequest("POST", "/x", "", Headers(), b"", ""), [])
+    called = {health.name: health.calls for health in worker.plugins.health() if health.calls}
+    assert called == {"p50": 1}
+
+
+async def test_plugins_are_kept_alive_beside_the_server(worker: Worker) -> None:
+    """Until the worker ends."""
+    await worker.start([], [entity(1, "a")])
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await worker.plugins.run()
+
+
+async def test_plugins_know_the_gateway_and_have_services() -> None:
+    """By its id and namespace; each plugin has services of its own, of the runtime that it is in."""
+    made: list[tuple[int, str, str]] = []
+
+    def services(plugin_id: int, name: str, runtime: str) -> Any:
+        made.append((plugin_id, name, runtime))
+        return RecordingServices()
+
+    plugins = WorkerPlugins()
+    given = Settings.model_validate({"gateway": {"id": "edge-1", "namespace": "eu"}})
+    await plugins.start(given, Path(), {}, by_id(entity(1, "a", kind="Door")), services)
+    context = plugins.endpoints["a"].context()
+    await plugins.close()
+    assert made == [(1, "a", "gateway")]
+    assert (context.edge_id, context.edge_namespace) == ("edge-1", "eu")

@@ -51,8 +51,8 @@ CASES: list[Any] = [
     pytest.param({"script": "status=500"}, 500, "upstream_error", KNOWN, id="vendor-500"),
     pytest.param({"script": "garbage=1"}, 502, "upstream_error", ALL, id="garbage"),
     pytest.param({"script": "hang=head"}, 504, "upstream_timeout", ALL, id="silence"),
-    pytest.param({"slug": "changebody", "body": {"model": "gpt-4o", "stream": True}}, 400, "request_invalid", KNOWN,
-                 id="body-hook-refuses-streams"),
+    pytest.param({"slug": "changebody", "body": {"model": "gpt-4o", "stream": True}}, 200, "ok", ALL,
+                 id="body-hook-reads-streams-whole"),
     pytest.param({"path": "/llm/rest/demo/chat/completions", "body": {"model": "gpt-4o", "stream": True}}, 400,
                  "request_invalid", KNOWN, id="rest-does-not-stream"),
 ]  # fmt: skip

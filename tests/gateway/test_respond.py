@@ -7,7 +7,7 @@ import dataclasses
 import gzip
 import random
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,9 +51,14 @@ class Vendor:
     def __init__(self) -> None:
         self.pieces: list[bytes] = []
         self.closes = False
+        self.script: Callable[[Peer], Awaitable[None]] | None = None
+        """What it does with a connection instead."""
 
     async def serve(self, peer: Peer) -> None:
         """Every request of a connection."""
+        if self.script is not None:
+            await self.script(peer)
+            return
         while await peer.request():
             await peer.send(*self.pieces)
             if self.closes:
@@ -368,3 +373,63 @@ async def test_a_stream_never_ends_by_its_length(tmp_path: Path) -> None:
         with pytest.raises(BROKEN):
             await flow.client.post("/llm/call/demo/chat/completions", json={"model": "gpt-4o", "stream": True})
         flow.log.error = None
+
+
+async def test_an_answer_that_a_plugin_withholds_is_charged(tmp_path: Path) -> None:
+    """By its head: the vendor did the work, so its usage is read; of a stream, which is given up, what was sent."""
+    async with serving(tmp_path) as (flow, vendor):
+        vendor.answer(PLAIN, "content-type: application/json", cuts=3)
+        got = await ask(flow, slug="blockheaders")
+        assert (got.status, got.log["outcome"], got.log["partial"]) == (451, "response_blocked", False)
+        assert (got.analytics["response_tokens"], got.analytics["cost_status"]) == (5, "exact")
+        assert PLAIN not in got.log["response_body"]
+        vendor.answer(FRAMES + USAGE + DONE, "content-type: text/event-stream")
+        got = await ask(flow, slug="blockheaders", stream=True)
+        assert (got.status, got.log["outcome"], got.log["partial"]) == (451, "response_blocked", True)
+        assert (got.log["is_stream"], got.analytics["cost_status"]) == (True, "estimated")
+
+
+async def test_a_withheld_answer_that_breaks_off_is_still_withheld(tmp_path: Path) -> None:
+    """What the plugin said counts, whatever becomes of what nobody will see."""
+    async with serving(tmp_path, gateway={"max_response_bytes": len(PLAIN)}) as (flow, vendor):
+        for length in (len(PLAIN) - 10, len(PLAIN) + 10):
+            vendor.pieces = [b"HTTP/1.1 200 Any\r\ncontent-length: %d\r\n\r\n" % (len(PLAIN) + 10), PLAIN, b"." * 10]
+            vendor.pieces[1:] = [b"".join(vendor.pieces[1:])[:length]]
+            vendor.closes = True
+            got = await ask(flow, slug="blockheaders")
+            assert (got.status, got.log["outcome"]) == (451, "response_blocked")
+            assert (got.log["partial"], got.analytics["cost_status"]) == (True, "estimated")
+
+
+@pytest.mark.parametrize(("method", "status"), [("POST", 204), ("POST", 304), ("HEAD", 200)])
+async def test_what_has_no_body_is_shown_to_no_hook_of_bodies(tmp_path: Path, method: str, status: int) -> None:
+    """It could only say what nobody gets: its length stays the vendor's, and no body is recorded."""
+    async with serving(tmp_path) as (flow, vendor):
+        for at, kind in enumerate(("application/json", "text/event-stream"), 1):
+            vendor.pieces = [f"HTTP/1.1 {status} Any\r\ncontent-type: {kind}\r\ncontent-length: 0\r\n\r\n".encode()]
+            if status != 204:
+                vendor.pieces = [vendor.pieces[0].replace(b": 0", b": 77")]
+            answer = await flow.client.request(method, "/llm/call/changebody/models")
+            log = (await flow.recorded(at))["proxy_log"]
+            assert (answer.status_code, log["outcome"], log["response_body_bytes"]) == (status, "ok", 0)
+            assert (log["plugins"], "x-changed" in answer.headers) == ([], False)
+            if kind == "application/json" and status != 204:
+                assert answer.headers["content-length"] == "77"
+
+
+class NotModified(BasePlugin, PostAuthHandler):
+    """Answers with a body where there is none."""
+
+    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
+        return PluginResponse.block(304, body=b"ignored")
+
+
+async def test_an_answer_of_ours_without_a_body_has_none(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """Whatever a plugin gives it: what is recorded is what went out."""
+    llm = {"id": 1, "slug": "demo", "base_url": mock_vendor.url, "plugins": ["none"]}
+    plugin = {"id": 1, "name": "none", "command": f"python://{__name__}:NotModified"}
+    apps = [{"id": 1, "name": "tests", "llms": ["demo"]}, {"id": 2, "name": "stranger"}]
+    async with running(tmp_path, mock_vendor.url, llms=[llm], plugins=[plugin], apps=apps) as flow:
+        assert (await flow.post()).status_code == 304
+        log = (await flow.recorded())["proxy_log"]
+        assert (log["outcome"], log["response_body_bytes"]) == ("answered_by_plugin", 0)

@@ -123,6 +123,10 @@ def test_a_token_is_its_hash_alone(values: dict[str, Any]) -> None:
             {"llms": one(LLM, plugins=["limt"]), "plugins": [PLUGIN]},
             "llms.demo.plugins: 'limt' does not exist; known: limit",
         ),
+        (
+            {"llms": one(LLM, plugins=[{"plugin": "limit", "app": 9}]), "plugins": [PLUGIN]},
+            "llms.demo.plugins.app: 9 does not exist; known: ",
+        ),
         ({"llms": one(LLM, plugins=["limit"])}, "llms.demo.plugins: 'limit' does not exist; known: none are defined"),
         ({"apps": one(APP, llms=["dmeo"])}, "apps.tests.llms: 'dmeo' does not exist; known: demo"),
         ({"tokens": one(TOKEN, app=2)}, "tokens.app: 2 does not exist; known: 1"),

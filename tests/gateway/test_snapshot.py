@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.snapshot import App, Chains, Llm, PresentPrices, Snapshot, SnapshotHolder, Token
+from sluice.plugin_host.answers import Limits
+from sluice.plugin_host.chain import Chain
+from sluice.sdk.capabilities import Hook
 from tests.gateway.test_exchange import a_snapshot
 from tests.gateway.test_snapshot_builder import AT, llm
 
@@ -61,3 +64,19 @@ def test_present_prices_are_those_of_the_snapshot_that_holds_now() -> None:
     found = prices.find("openai", "gpt-4o", AT)
     assert found is not None
     assert prices.by_id("gpt") is found
+
+
+def a_chain(hook: Hook) -> Chain:
+    """One that only is there."""
+    return Chain(hook, (None,), Limits())  # type: ignore[arg-type]
+
+
+def test_a_body_hook_that_nobody_planned_streams_for_reads_them_whole() -> None:
+    """Forgetting them must not open a way around it."""
+    chain = a_chain("response_body")
+    assert Chains(response_body=chain).stream_whole is chain
+    assert Chains(response_body=chain, stream_refused_by="it").stream_whole is None
+    assert Chains(response_body=chain, stream_chunks=chain).stream_whole is None
+    assert not Chains(pre_auth=a_chain("pre_auth")).acts_on_streams
+    acting = (Chains(stream_whole=chain), Chains(stream_chunks=chain), Chains(stream_complete=chain))
+    assert all(chains.acts_on_streams for chains in acting)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from gateway.access.vendor_keys import VendorKeys
 from gateway.control.entities import AppEntity, Changes, Entities, LlmEntity, LlmLink, PriceEntity, TokenEntity
-from gateway.snapshot import App, Chains, Llm, Snapshot
+from gateway.snapshot import Address, App, Chains, Llm, Snapshot
 from gateway.snapshot_builder import SnapshotBuilder, build_snapshot, price_table
 from gateway.upstreams.client import Origin
 
@@ -97,6 +97,24 @@ def test_only_the_file_and_a_setting_let_an_llm_be_private(allows: bool) -> None
         entities(llm_entity(3), llm_entity(4, slug="file", managed_by="file"))
     )
     assert [made.llms_by_id[llm_id].origin.allows_private for llm_id in (3, 4)] == [allows, True]
+
+
+@pytest.mark.parametrize("allows", [False, True])
+def test_upstreams_are_ready_to_be_called(allows: bool) -> None:
+    """By base URL without its last slash, the LLM's own among them; as public as its endpoint must be."""
+    own = llm_entity(endpoint="https://vendor/v1", allowed_upstreams=("http://other:8080/v2/", "https://third"))
+    made = SnapshotBuilder(allows_private=allows).build(entities(own)).llms_by_id[3]
+    assert dict(made.upstreams) == {
+        "https://vendor/v1": Address(Origin("https", "vendor", 443, allows), b"vendor", "/v1"),
+        "http://other:8080/v2": Address(Origin("http", "other", 8080, allows), b"other:8080", "/v2"),
+        "https://third": Address(Origin("https", "third", 443, allows), b"third", ""),
+    }
+    assert llm().upstreams == {}
+
+
+def test_an_upstream_that_is_no_address_is_an_llm_that_says_so() -> None:
+    """Whoever wrote it checked it; another program did not."""
+    assert "correct it" in llm(allowed_upstreams=("nonsense",)).problem
 
 
 def test_the_key_is_ready_to_be_sent(tmp_path: Path) -> None:

@@ -37,6 +37,19 @@ def test_exchanges_are_counted_while_they_are_under_way() -> None:
     assert sweep.in_flight == 0
 
 
+def test_an_exchange_that_is_over_may_still_be_told_of() -> None:
+    """It is not in flight, and not looked at; but who asks whose plugins may be called sees it."""
+    sweep = Sweep(30.0)
+    exchange, connection, _ = watched(sweep, deadline=NOW)
+    sweep.forget(exchange)
+    with sweep.lingering(exchange):
+        other, *_ = watched(sweep)
+        assert (sweep.in_flight, [*map(id, sweep.exchanges)]) == (1, [id(other), id(exchange)])
+        sweep.run_once(NOW + 1)
+        assert connection.aborted == 0
+    assert [*map(id, sweep.exchanges)] == [id(other)]
+
+
 def test_what_was_never_watched_cannot_be_forgotten() -> None:
     """A count that is wrong would admit or refuse for ever, so it is an error at once."""
     with pytest.raises(KeyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,9 @@ class Stack:
         elasticsearch: Elasticsearch | None = None,
         workers: int = 1,
         settings: Mapping[str, Any] | None = None,
+        entries: Sequence[Mapping[str, Any]] = (),
     ) -> None:
+        """``entries`` are further ones of the collector, or changes of one by its name."""
         self.folder = folder
         self.name = name
         self.topics = Topics(name, PARTITIONS)
@@ -49,7 +51,7 @@ class Stack:
         self._vendor_port, self._gateway_port, self._collector_port = free_port(), free_port(), free_port()
         self.database = folder / "events.db"
         self._config = write_yaml(folder / "sluice.yaml", merged(self._settings(), settings or {}))
-        self._collectors = write_yaml(folder / "collectors.yaml", self._collector_settings())
+        self._collectors = write_yaml(folder / "collectors.yaml", self._collector_settings(entries))
         self.vendor = Service(
             "vendor", ["mock-vendor", "--port", str(self._vendor_port)],
             folder=folder, url=f"http://{LOOPBACK}:{self._vendor_port}", ready="/v1/models",
@@ -99,7 +101,7 @@ class Stack:
             "prices": [{"id": "mock", "model": "mock-*", **PRICES}],
         }  # fmt: skip
 
-    def _collector_settings(self) -> dict[str, Any]:
+    def _collector_settings(self, others: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         retry = {"base_seconds": 0.2, "max_seconds": 1}
         entries: list[dict[str, Any]] = [
             {"name": "rows", "path": "sink://database", "config": {"url": f"sqlite:///{self.database}"}, "retry": retry}
@@ -109,7 +111,14 @@ class Stack:
                        "budget": self.stems["budget"]}  # fmt: skip
             config = {"elasticsearch_url": self._elasticsearch.address, "indices": indices}
             entries.append({"name": "search", "path": "sink://elasticsearch", "config": config, "retry": retry})
-        return {"version": "1.0", "data_collection_plugins": entries, "server": {"port": self._collector_port}}
+        named = {entry["name"]: entry for entry in entries}
+        for other in others:
+            named[other["name"]] = {"retry": retry, **named.get(other["name"], {}), **other}
+        return {
+            "version": "1.0",
+            "data_collection_plugins": [*named.values()],
+            "server": {"port": self._collector_port},
+        }
 
     @property
     def stems(self) -> dict[Kind, str]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-import shlex
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from gateway.control.bootstrap import APP_ID, TOKEN_FILE
+from gateway.control.bootstrap import APP_ID
 from sluice.dev.vendor import MockVendor
-from tests.integration.stack import Stack
+from tests.integration.managing import bare, made, manager_of, run
 from tests.integration.waiting import until_found
 
 SCRIPT = """
@@ -31,44 +29,6 @@ curl -X POST http://localhost:3000/api/v1/llms/1/proxy/v1/chat/completions -H "A
 """  # noqa: E501 - as it is written on the page that people copy it from
 PRICE = {"vendor": "openai", "model_name": "gpt-4o*", "cpt": 6e-7, "cpit": 1.5e-7}
 USED = 25
-
-
-async def run(script: str, url: str, token: str) -> list[Any]:
-    """What each ``curl`` of a shell script is answered; a body without a type is sent as a form, as by it."""
-    answers = []
-    async with httpx.AsyncClient(timeout=30) as client:
-        for command in re.split(r"^curl ", script, flags=re.MULTILINE)[1:]:
-            words = shlex.split(command.replace("http://localhost:3000", url).replace("$TOKEN", token))
-            headers = {"content-type": "application/x-www-form-urlencoded"}
-            headers |= dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
-            target = next(word for word in words if word.startswith("http"))
-            body = words[words.index("-d") + 1]
-            answer = await client.request(words[words.index("-X") + 1], target, headers=headers, content=body)
-            assert answer.is_success, f"{target}: {answer.status_code} {answer.text}"
-            answers.append(answer.json())
-    return answers
-
-
-def manager_of(stack: Stack) -> httpx.AsyncClient:
-    """Somebody with the first admin token."""
-    token = (stack.folder / "data" / TOKEN_FILE).read_text().strip()
-    headers = {"authorization": f"Bearer {token}"}
-    return httpx.AsyncClient(base_url=f"{stack.url}/api/v1", headers=headers, timeout=30)
-
-
-def bare(folder: Path, name: str) -> Stack:
-    """Nothing is configured; LLMs may be at the loopback address, and events are read where the collector writes."""
-    nothing: dict[str, Any] = {key: [] for key in ("plugins", "llms", "apps", "tokens", "prices")}
-    events = {"database_url": f"sqlite:///{folder / 'events.db'}"}
-    control = {"allow_private_endpoints": True, "events": events}
-    return Stack(folder, name, workers=2, settings={**nothing, "control": control})
-
-
-async def made(manager: httpx.AsyncClient, path: str, **values: Any) -> Any:
-    """What was created."""
-    answer = await manager.post(path, json=values)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]
 
 
 async def test_the_script_that_people_copy_runs(tmp_path: Path, mock_vendor: MockVendor, unique_name: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from schemas.events import KINDS
-from schemas.topics import DLQ_EXTRA_BYTES, MAX_EVENT_BYTES, Topic, Topics
+from schemas.topics import DLQ_EXTRA_BYTES, MAX_EVENT_BYTES, MAX_PAYLOAD_RECORD_BYTES, Topic, Topics
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -28,6 +28,9 @@ def test_the_topics_of_the_default_namespace() -> None:
         "sluice.proxy-log.v1.dlq": ("delete", 7, 12),
         "sluice.analytics.v1.dlq": ("delete", 30, 12),
         "sluice.budget.v1.dlq": ("delete", 40, 12),
+        "sluice.edge-payload.v1": ("delete", 7, 12),
+        "sluice.edge-payload.v1.dlq": ("delete", 7, 12),
+        "sluice.plugin-message.v1": ("delete", 1, 12),
         "sluice.schema.v1": ("compact", None, 1),
         "sluice.gateway-report.v1": ("delete", 30, 12),
         "sluice.alert.v1": ("delete", 90, 12),
@@ -42,6 +45,13 @@ def test_every_setting_of_an_event_s_topic() -> None:
         "max.message.bytes": "1048576",
         "retention.ms": "3456000000",
     }
+
+
+def test_a_payload_of_a_plugin_fits_with_its_metadata() -> None:
+    """One mebibyte, and beside it what the sender says of it; as a dead letter too, with its reason."""
+    topic = Topics().edge_payload
+    assert topic.settings()["max.message.bytes"] == str(MAX_PAYLOAD_RECORD_BYTES) == "1572864"
+    assert topic.dead_letters().max_message_bytes == MAX_PAYLOAD_RECORD_BYTES + DLQ_EXTRA_BYTES
 
 
 def test_a_compacted_topic_has_no_retention() -> None:

@@ -101,7 +101,7 @@ def test_the_children_are_our_own_commands_on_the_ports_of_their_files(tmp_path:
     run = Up(Options(state.config, state.collectors, folder=tmp_path, demo=state), Console(file=io.StringIO()))
     specs = run.specs
     assert [(spec.name, spec.port) for spec in specs] == [("gateway", 1111), ("collectors", 3333), ("vendor", 2222)]
-    assert specs[0].command == [sys.executable, "-m", "sluice", "gateway", "--config", str(state.config)]
+    assert specs[0].command == [sys.executable, "-P", "-m", "sluice", "gateway", "--config", str(state.config)]
     assert f"gateway.port in {state.config}" in specs[0].port_key
     assert sum(spec.stop_seconds for spec in specs[:2]) < 10
 

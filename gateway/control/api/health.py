@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.control.api.report_views import by_plugin, state_of, summary_of
+from gateway.control.api.plugin_views import by_plugin, state_of, summary_of
 from gateway.control.errors import ControlError
 
 if TYPE_CHECKING:

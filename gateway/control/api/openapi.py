@@ -14,7 +14,16 @@ from gateway.control.api.envelopes import Refused
 _METHODS = frozenset(("get", "post", "put", "delete"))
 _SCHEME = "token"
 CONDITIONAL = frozenset(
-    ("read_llm", "read_llm_plugin_config", "read_app", "read_token", "read_credential", "read_price", "read_plugin")
+    (
+        "read_llm",
+        "read_llm_plugin_config",
+        "read_app",
+        "read_token",
+        "read_credential",
+        "read_price",
+        "read_plugin",
+        "read_workflow_status",
+    )
 )
 """Looks at one entity and nothing else: 304 for who has it."""
 _DESCRIPTION = (

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
-from gateway.control.api import report_views, system_views, usage_views, views
+from gateway.control.api import plugin_views, report_views, system_views, usage_views, views, workflow_views
 from gateway.control.api.paging import PageInfo
 from gateway.control.api.problems import NOUNS, Problem
 from gateway.control.api.services import BudgetStatus, ControlServices, Identity
@@ -35,6 +35,9 @@ MESSAGES: Mapping[str, str] = MappingProxyType(
         "app.llms.updated": "App LLMs updated successfully",
         "budget.updated": "Budget updated successfully",
         "plugin.tested": "Plugin test completed",
+        "plugin.validated": "Plugin validated successfully",
+        "plugin.scopes_approved": "Plugin scopes updated successfully",
+        "plugin.config_schema_refreshed": "Plugin configuration schema read again",
         "system.reloaded": "Nothing to reload: every change takes effect by itself on the next request",
     }
 )
@@ -142,8 +145,11 @@ _VIEWS: dict[type[Any], Callable[[Any], views.View]] = {
     PluginEntity: views.PluginView.of,
     Attachment: report_views.AttachmentView.of,
     report_views.AttachedPlugin: report_views.AttachedPluginView.of_attached,
-    report_views.TestedPlugin: report_views.PluginTestView.of,
-    report_views.PluginsHealth: report_views.PluginsHealthView.of,
+    plugin_views.TestedPlugin: plugin_views.PluginTestView.of,
+    plugin_views.PluginsHealth: plugin_views.PluginsHealthView.of,
+    workflow_views.ValidatedPlugin: workflow_views.ValidatedPluginView.of,
+    workflow_views.Workflow: workflow_views.WorkflowStatusView.of,
+    workflow_views.ConfigSchema: workflow_views.ConfigSchemaView.of,
     BudgetStatus: report_views.BudgetView.of,
     report_views.BudgetOverview: report_views.BudgetOverviewView.of,
     usage_views.Event: usage_views.EventView.of,

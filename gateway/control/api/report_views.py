@@ -1,4 +1,4 @@
-"""What the API shows besides entities: attachments, budgets, plugins' tests and health."""
+"""What the API shows besides entities: attachments and budgets."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field
 
+from gateway.control.api.config_secrets import shown_config
 from gateway.control.api.views import Amount, At, PluginView, View, at, at_or_none, plugin_fields
 from sluice.money.nanos import format_nanos
 
 if TYPE_CHECKING:
     from gateway.control.api.services import BudgetStatus
     from gateway.control.entities import Attachment, PluginEntity
-    from sluice.plugin_host.host import PluginHealth
 
 _PERCENT = 100
 
@@ -26,21 +26,6 @@ class AttachedPlugin:
     plugin: PluginEntity
     attachment: Attachment
     place: int
-
-
-@dataclass(frozen=True, slots=True)
-class TestedPlugin:
-    """A plugin that was tried, and why it cannot be loaded, or nothing."""
-
-    plugin: PluginEntity
-    error: str
-
-
-@dataclass(frozen=True, slots=True)
-class PluginsHealth:
-    """Every plugin, with what its host says of each of its instances."""
-
-    plugins: Sequence[tuple[PluginEntity, Sequence[PluginHealth]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,15 +43,17 @@ class AttachmentView(View):
     config: Annotated[dict[str, Any] | None, Field(description="instead of the plugin's own; null takes that one")]
     app_id: Annotated[int | None, Field(description="only for this app's exchanges; null is all")]
     is_active: bool
+    on_stream: Annotated[str | None, Field(description="instead of the plugin's own; null takes that one")]
 
     @classmethod
     def of(cls, attachment: Attachment) -> Self:
         """The view of one."""
         return cls(
             plugin_id=attachment.plugin_id,
-            config=attachment.config,
+            config=None if attachment.config is None else shown_config(attachment.config),
             app_id=attachment.app_id,
             is_active=attachment.is_active,
+            on_stream=attachment.on_stream,
         )
 
 
@@ -189,123 +176,3 @@ def _over(status: BudgetStatus, name: str) -> OverBudgetView:
 
 def _text(nanos: int | None) -> str | None:
     return None if nanos is None else format_nanos(nanos)
-
-
-class PluginTestView(View):
-    """A plugin's test: it was loaded with its configuration, and let go again."""
-
-    plugin_id: int
-    plugin_name: str
-    hook_types: list[str]
-    status: Annotated[str, Field(examples=["passed"], description="passed or failed")]
-    error: Annotated[str, Field(description="why it cannot be loaded, or empty")]
-
-    @classmethod
-    def of(cls, tested: TestedPlugin) -> Self:
-        """The view of one."""
-        return cls(
-            plugin_id=tested.plugin.id,
-            plugin_name=tested.plugin.name,
-            hook_types=list(tested.plugin.hook_types),
-            status="failed" if tested.error else "passed",
-            error=tested.error,
-        )
-
-
-class InstanceView(View):
-    """A plugin as it was loaded: once for all LLMs, and once for each attachment with settings of its own."""
-
-    key: str
-    status: Annotated[str, Field(examples=["ready"])]
-    error: str
-    is_serving: bool
-    attempted_at: At
-    load_micros: int
-    failures: Annotated[int, Field(description="of its hooks, since it was loaded")]
-
-
-class PluginHealthView(View):
-    """A plugin as this worker has it."""
-
-    id: Annotated[int, Field(examples=[1])]
-    name: str
-    slug: str
-    command: str
-    hook_types: list[str]
-    status: Annotated[str, Field(examples=["ready"], description="ready, failed, or unknown: not loaded here")]
-    instances: list[InstanceView]
-
-
-class HealthSummaryView(View):
-    """Plugins by their state."""
-
-    all_ready: bool
-    total_plugins: int
-    ready_plugins: int
-    failed_plugins: int
-    unknown_plugins: int
-
-
-class PluginsHealthView(View):
-    """All plugins by id, and their sum."""
-
-    plugins: dict[str, PluginHealthView]
-    summary: HealthSummaryView
-
-    @classmethod
-    def of(cls, health: PluginsHealth) -> Self:
-        """The view of it."""
-        return cls(
-            plugins={str(plugin.id): _health(plugin, instances) for plugin, instances in health.plugins},
-            summary=summary_of([state_of(instances) for _, instances in health.plugins]),
-        )
-
-
-def _health(plugin: PluginEntity, instances: Sequence[PluginHealth]) -> PluginHealthView:
-    return PluginHealthView(
-        id=plugin.id,
-        name=plugin.name,
-        slug=plugin.slug,
-        command=plugin.command,
-        hook_types=list(plugin.hook_types),
-        status=state_of(instances),
-        instances=[_instance(each) for each in instances],
-    )
-
-
-def _instance(found: PluginHealth) -> InstanceView:
-    return InstanceView(
-        key=found.key,
-        status=found.status,
-        error=found.error,
-        is_serving=found.is_serving,
-        attempted_at=at(found.attempted_at),
-        load_micros=found.load_micros,
-        failures=found.failures,
-    )
-
-
-def state_of(instances: Sequence[PluginHealth]) -> str:
-    """A plugin is as well as the worst of its instances."""
-    if not instances:
-        return "unknown"
-    return "failed" if any(each.status == "failed" for each in instances) else "ready"
-
-
-def summary_of(states: Sequence[str]) -> HealthSummaryView:
-    """How many plugins are in which state; one that is loaded nowhere is not waited for."""
-    return HealthSummaryView(
-        all_ready="failed" not in states,
-        total_plugins=len(states),
-        ready_plugins=states.count("ready"),
-        failed_plugins=states.count("failed"),
-        unknown_plugins=states.count("unknown"),
-    )
-
-
-def by_plugin(found: Sequence[PluginHealth]) -> dict[int, list[PluginHealth]]:
-    """The instances of each plugin."""
-    plugins: dict[int, list[PluginHealth]] = {}
-    for each in found:
-        plugins.setdefault(each.plugin_id, []).append(each)
-    return plugins

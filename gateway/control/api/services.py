@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gateway.settings import Settings
     from sluice.eventstore.queries import Bodies, Costs, EventPage, LlmStats, Summary
     from sluice.plugin_host.host import PluginHealth
+    from sluice.plugin_host.running import Described
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +74,8 @@ class PluginControl(Protocol):
         """Of every instance in this worker."""
         ...
 
-    async def try_out(self, plugin: PluginEntity, config: dict[str, Any] | None = None) -> None:
-        """Load it beside those that serve, and let it go again. Raises PluginLoadError."""
+    async def try_out(self, plugin: PluginEntity, config: dict[str, Any] | None = None) -> Described:
+        """Load it beside those that serve, let it go again, and tell what it said of itself. Raises PluginLoadError."""
         ...
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.control.api.config_secrets import shown_config
 from gateway.control.entities import (
     AppEntity,
     Entity,
@@ -94,6 +95,7 @@ class LlmView(EntityView):
     max_response_bytes: int
     allowed_models: list[str]
     failover_llm_ids: list[int]
+    allowed_upstreams: Annotated[list[str], Field(description="base URLs that plugins may send its exchanges to")]
     labels: list[str]
     metadata: dict[str, Any]
     plugin_ids: Annotated[list[int], Field(description="in the order they act")]
@@ -111,6 +113,7 @@ class LlmView(EntityView):
             monthly_budget=format_nanos(llm.monthly_budget_nanos),
             allowed_models=list(llm.allowed_models),
             failover_llm_ids=list(llm.failover_llm_ids),
+            allowed_upstreams=list(llm.allowed_upstreams),
             labels=list(llm.labels),
             plugin_ids=[attachment.plugin_id for attachment in llm.attachments],
         )
@@ -253,11 +256,23 @@ class PluginView(EntityView):
     plugin_type: Annotated[str, Field(examples=["gateway"])]
     hook_type: Annotated[str, Field(examples=["post_auth"], description="the first of hook_types, or empty")]
     hook_types: list[str]
-    config: dict[str, Any]
+    config: Annotated[dict[str, Any], Field(description="its secrets as ***, which keeps them where it is written")]
     is_active: bool
     timeout_ms: int
     on_failure: str | None
     namespace: str
+    on_stream: Annotated[str, Field(examples=["buffer"], description="buffer, refuse or skip")]
+    on_oversize: Annotated[str, Field(examples=["refuse"], description="refuse or skip")]
+    max_concurrent: int
+    breaker_failures: int
+    breaker_pause_seconds: float
+    service_scopes: Annotated[list[str], Field(examples=[["apps.read"]], description="what it may ask of the gateway")]
+    hook_types_customized: bool
+    token: Annotated[str, Field(examples=["env:PLUGIN_TOKEN"], description="where its token is found")]
+    ca_file: str
+    manifest: dict[str, Any] | None
+    config_schema: dict[str, Any] | None
+    validated_at: At | None
 
     @classmethod
     def of(cls, plugin: PluginEntity) -> Self:
@@ -269,8 +284,13 @@ def plugin_fields(plugin: PluginEntity) -> dict[str, Any]:
     """The fields of a plugin's view."""
     return {
         **_kept(plugin),
-        **_same(plugin, "name", "slug", "description", "command", "checksum", "plugin_type", "config", "is_active"),
-        **_same(plugin, "timeout_ms", "on_failure", "namespace"),
+        **_same(plugin, "name", "slug", "description", "command", "checksum", "plugin_type", "is_active"),
+        **_same(plugin, "timeout_ms", "on_failure", "namespace", "on_stream", "on_oversize", "max_concurrent"),
+        **_same(plugin, "breaker_failures", "breaker_pause_seconds", "hook_types_customized", "token", "ca_file"),
+        **_same(plugin, "manifest", "config_schema"),
+        "config": shown_config(plugin.config),
+        "service_scopes": list(plugin.service_scopes),
+        "validated_at": at_or_none(plugin.validated_at),
         "hook_type": plugin.hook_types[0] if plugin.hook_types else "",
         "hook_types": list(plugin.hook_types),
     }

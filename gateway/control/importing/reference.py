@@ -30,7 +30,7 @@ from gateway.control.importing.plan import (
 from gateway.control.importing.reading import Export, Row
 from gateway.snapshot_builder import DIALECTS
 from sluice.clock import now_micros
-from sluice.plugin_host.registration import is_command
+from sluice.plugin_host.registration import COMMAND_REMEDY, is_command
 
 Kind = Literal["llm", "app", "token", "price", "plugin", "filter"]
 
@@ -106,8 +106,7 @@ class _Import:
     def _plugin(self, row: Row) -> None:
         what, command = f"plugin {row.get('name')}", str(row["command"])
         if not is_command(command):
-            reason = "a program of its own; write it as a Python plugin (sluice.sdk)"
-            self.plan.leave(what, f"its command {command[:80]!r} is {reason}")
+            self.plan.leave(what, f"its command {command[:80]!r}: {COMMAND_REMEDY}")
             return
         slug = free_name(slug_in(row) or f"plugin-{row['id']}", [each.slug for each in self.plan.plugins], _MAX_SLUG)
         made = PlannedPlugin(slug=slug, values=plugin_values(row), source_id=row["id"])

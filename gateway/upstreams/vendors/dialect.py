@@ -51,6 +51,11 @@ class StreamScanner(Protocol):
         """Whether the terminal event has arrived: a client needs nothing more than the held bytes."""
         ...
 
+    @property
+    def ended_bare(self) -> bool:
+        """Whether the held bytes are a terminal event that carries nothing of the answer, and nothing else."""
+        ...
+
 
 class Dialect(Protocol):
     """One vendor's way of speaking."""
@@ -59,6 +64,11 @@ class Dialect(Protocol):
 
     def credential(self, headers: Headers) -> str | None:
         """The token a client presents, where this vendor's SDK puts its key."""
+        ...
+
+    def presented(self, headers: Headers) -> tuple[str, str]:
+        """What a client presents to ``auth`` plugins: the credential without its scheme, and ``bearer`` or ``api_key``;
+        two empty strings where it is neither."""
         ...
 
     def authorize(self, api_key: str) -> Headers:
@@ -91,4 +101,8 @@ class Dialect(Protocol):
 
     def error_body(self, status: int, message: str, code: str) -> bytes:
         """An error of ours, in the shape this vendor's SDK understands."""
+        ...
+
+    def stream_error(self, status: int, message: str, code: str) -> bytes:
+        """The same as the last SSE frame of a stream that has begun: one that this vendor's SDK raises on."""
         ...

@@ -15,6 +15,7 @@ from gateway.upstreams.vendors.openai_stream import OpenAiStream
 from gateway.upstreams.vendors.openai_wire import MAX_CHOICES, answer_of, decode_response
 
 _JSON_PATHS = ("chat/completions", "completions", "embeddings", "responses")
+_KEY_HEADERS = frozenset((b"api-key", b"x-api-key"))
 _ERROR_TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
@@ -62,6 +63,16 @@ class OpenAi:
             if name == b"authorization" and value[:7].lower() == b"bearer ":
                 return value[7:].strip().decode("latin-1")
         return None
+
+    def presented(self, headers: Headers) -> tuple[str, str]:
+        """A bearer token; else a key in ``api-key`` (Azure's) or ``x-api-key``."""
+        token = self.credential(headers)
+        if token:
+            return token, "bearer"
+        for name, value in headers:
+            if name in _KEY_HEADERS and value.strip():
+                return value.strip().decode("latin-1"), "api_key"
+        return "", ""
 
     def authorize(self, api_key: str) -> Headers:
         """``Authorization: Bearer <key>``; nothing where there is no key."""
@@ -126,10 +137,19 @@ class OpenAi:
 
     def error_body(self, status: int, message: str, code: str) -> bytes:
         """``{"error": {message, type, param, code}, status, message, code}``."""
-        kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        message = message.encode("utf-8", "replace").decode()  # JSON carries no lone surrogate
-        error = {"message": message, "type": kind, "param": None, "code": code}
-        return orjson.dumps({"error": error, "status": status, "message": message, "code": code})
+        error = _error(status, message, code)
+        return orjson.dumps({"error": error, "status": status, "message": error["message"], "code": code})
+
+    def stream_error(self, status: int, message: str, code: str) -> bytes:
+        """``data: {"error": {…}}``, on which SDKs raise. No ``[DONE]`` behind it: who skips it must not believe that
+        the answer is complete."""
+        return b"data: " + orjson.dumps({"error": _error(status, message, code)}) + b"\n\n"
+
+
+def _error(status: int, message: str, code: str) -> dict[str, str | None]:
+    kind = _ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    text = message.encode("utf-8", "replace").decode()  # JSON carries no lone surrogate
+    return {"message": text, "type": kind, "param": None, "code": code}
 
 
 def _maximum(request: _Request) -> int | None:

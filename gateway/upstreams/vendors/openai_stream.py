@@ -4,7 +4,8 @@ A chunk that ends on an SSE frame's boundary and holds nothing of interest goes 
 frames, and the few that may matter are looked at: usage we asked for (hidden again from a client that did not) and the
 terminal event, which is held, because real SDKs stop reading there. What is not yet a whole frame waits: no client can
 act on it before its empty line, and it may become a terminal event. Only comments, which keep connections alive, do not
-wait.
+wait. A frame that is larger than ``MAX_FRAME_BYTES`` is passed on unread, but for its end, so that nothing grows with
+the stream.
 """
 
 from __future__ import annotations
@@ -14,24 +15,20 @@ from typing import Final, Literal
 
 import msgspec
 
+from gateway.upstreams.sse_frames import FRAME_END, FRAME_END_BYTES, LINE_END, MAX_FRAME_BYTES
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.openai_wire import MAX_CHOICES, WireResponse, decode_response, usage_of
 
-MAX_FRAME_BYTES = 4 << 20
-"""A larger frame (nearly all are below 1 KiB; one that carries images may have megabytes) is passed on unread, but for
-its end, so that nothing grows with the stream."""
 _MAX_LOOKS = 8
 """So many frames are searched for the model's name; OpenAI's have it in the first, Azure's in the second."""
 _TERMINAL_EVENTS = frozenset((b"response.completed", b"response.incomplete", b"response.failed"))
 _TERMINAL_TYPES = frozenset(b'"%s"' % name for name in _TERMINAL_EVENTS)
 _TERMINAL_HEAD = re.compile(rb'(?:event: *|"type": *")response\.(?:completed|incomplete|failed)["\r\n]')
 _HEAD_BYTES = 512
-_LINE_END = rb"(?:\r\n|\n|\r(?!\n))"  # all three end lines (WHATWG HTML, 9.2.6)
-_FRAME_END = re.compile(_LINE_END + rb"(?:\r\n|\n|\r(?=[^\n]))")  # a last CR may be half of a CRLF: see what follows
-_FRAME_END_BYTES = 4
 _SILENT_LINES = re.compile(rb"(?:(?::[^\r\n]*)?(?:\r\n|\n|\r(?=[^\n])))+")
 """Comments and empty lines at the start of a frame."""
-_ONLY_SILENT = re.compile(rb"(?:(?::[^\r\n]*)?" + _LINE_END + rb")*")
+_ONLY_SILENT = re.compile(rb"(?:(?::[^\r\n]*)?" + LINE_END + rb")*")
+_BARE_END = re.compile(rb"data: ?\[DONE\] *(?:\r\n|\n|\r)*")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _COLON: Final = ord(":")
 
@@ -57,6 +54,11 @@ class OpenAiStream:
     def ended(self) -> bool:
         """Whether the terminal event has arrived."""
         return self._ended
+
+    @property
+    def ended_bare(self) -> bool:
+        """Whether ``[DONE]`` is all that is held; the terminal events of the responses API carry the whole answer."""
+        return self._ended and _BARE_END.fullmatch(self._held) is not None
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now."""
@@ -88,11 +90,11 @@ class OpenAiStream:
                 self._held += chunk
             return b""
         rest = self._rest
-        searched = max(len(rest) - _FRAME_END_BYTES, 0)
+        searched = max(len(rest) - FRAME_END_BYTES, 0)
         rest += chunk
         out: list[bytes] = []
         start = 0
-        while (boundary := _FRAME_END.search(rest, max(start, searched))) is not None:
+        while (boundary := FRAME_END.search(rest, max(start, searched))) is not None:
             end = boundary.end()
             verdict = self._too_large or self._inspect(bytes(rest[start:end]))
             if verdict == "hold":
@@ -122,7 +124,7 @@ class OpenAiStream:
                 return self._take(silent.end()) if silent is not None else b""
             self._too_large = "hold" if _TERMINAL_HEAD.search(rest, 0, _HEAD_BYTES) else "pass"
             self.sse_frames += 1
-        return self._take(max(len(rest) - _FRAME_END_BYTES, 0))
+        return self._take(max(len(rest) - FRAME_END_BYTES, 0))
 
     def _take(self, size: int) -> bytes:
         taken = bytes(self._rest[:size])

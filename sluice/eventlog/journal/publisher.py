@@ -26,7 +26,7 @@ class JournalPublisher:
     async def publish(self, records: Sequence[Record]) -> None:
         """Return when they are in the journal; raises EventLogError."""
         try:
-            journal = self._opened()
+            journal = await self._opened()
             journal.housekeep()
         except OSError as error:
             message = f"{self._directory} cannot be written: {error}"
@@ -36,10 +36,14 @@ class JournalPublisher:
             raise CommitFailedError(message)
         await journal.append_records(records)
 
-    def _opened(self) -> Journal:
+    async def _opened(self) -> Journal:
         if self._journal is None:
             journal = Journal(self._directory, self._settings, self._topics, embedded=True)
-            journal.begin(Boot(COLLECTORS_FOLDER, self._service, new_boot_id()))
+            try:
+                journal.begin(Boot(COLLECTORS_FOLDER, self._service, new_boot_id()))
+            except BaseException:
+                await journal.close()  # lets its lock go: the next try may succeed
+                raise
             self._journal = journal
         return self._journal
 

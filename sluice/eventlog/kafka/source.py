@@ -253,7 +253,7 @@ class KafkaSource:
         except (KafkaError, OSError, TimeoutError) as error:
             raise translate(error, self._settings.kafka) from error
         finally:
-            await _stop(consumer)
+            await stop_consumer(consumer)
 
     async def close(self) -> None:
         """Leave the group, within a bound."""
@@ -269,7 +269,7 @@ class KafkaSource:
     async def _disconnect(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await _stop(consumer)
+            await stop_consumer(consumer)
 
     # rebalances, called by the listener below
 
@@ -347,7 +347,8 @@ async def _read_to_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartiti
     return schemas
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    """Stop it, within a bound, whatever state it is in."""
     try:
         async with asyncio.timeout(_CLOSE_SECONDS):
             await consumer.stop()

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.errors import Halt, Retryable, Unprocessable
 from collectors.sinks.interface import Prepared, Verdict
+from tests.collectors.events import make_record, partition_of
+from tests.collectors.fakes import until
+from tests.collectors.harness import Harness
+from tests.collectors.virtual_time import virtual_time
 
 TRANSIENT, THROTTLED = Retryable("503"), Retryable("429", throttled=True)
 HALT = Halt("403", "grant it")
@@ -19,7 +25,7 @@ CAUSES: st.SearchStrategy[Retryable | Halt] = st.sampled_from([TRANSIENT, THROTT
 def parts(draw: st.DrawFn) -> tuple[int, Verdict]:
     """A part of a write: how many documents it had, and what became of them."""
     size = draw(st.integers(0, 6))
-    verdict = Verdict(duplicates=draw(st.integers(0, size)))
+    verdict = Verdict(duplicates=draw(st.integers(0, size)), passed=draw(st.integers(0, size)))
     for at in range(size):
         what = draw(st.sampled_from(["durable", "poison", "retry"]))
         if what == "poison":
@@ -74,6 +80,7 @@ def test_parts_of_a_write_become_one_verdict(written: list[tuple[int, Verdict]])
     assert {at: error.reason for at, error in whole.poison.items()} == poison
     assert whole.retry == retry
     assert whole.duplicates == sum(part.duplicates for _, part in written)
+    assert whole.passed == sum(part.passed for _, part in written)
     assert (whole.cause is None) == (not retry)
     assert not set(whole.poison) & set(whole.retry)
 
@@ -98,3 +105,19 @@ def test_a_part_that_is_worse_changes_the_cause(graver: Retryable | Halt) -> Non
     whole.absorb(Verdict(), 9)
     whole.absorb(Verdict(retry=[0], cause=TRANSIENT), 12)
     assert (whole.cause, whole.retry) == (graver, [0, 5, 12])
+
+
+@virtual_time
+async def test_what_a_sink_did_not_want_is_acknowledged_and_counted_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seen, none of its own: it advances like what was delivered, also where the rest of its write comes again."""
+    harness = Harness(monkeypatch, batch={"max_records": 10})
+    harness.log.append(partition_of(number=0), [make_record(sequence=number) for number in range(10)])
+    answers = [Verdict(retry=[0, 1], cause=Retryable("later"), passed=3), Verdict(passed=1)]
+
+    async def script(_documents: Sequence[str]) -> Verdict:
+        return answers.pop(0)
+
+    harness.sink.script = script
+    async with harness.running():
+        await until(lambda: harness.log.is_done)
+    assert (harness.records("passed"), harness.records("delivered")) == (4, 6)

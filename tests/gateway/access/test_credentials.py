@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.access.credentials import Credentials, hash_token, new_token, prefix_of
+from gateway.access.credentials import Credentials, hash_token, is_scope, new_token, prefix_of
 from gateway.exchange import Exchange
 from gateway.outcomes import AccessDenied, AuthFailed
 from gateway.snapshot import App, Snapshot
@@ -184,3 +184,16 @@ def test_tokens_are_random_and_known_by_their_beginning() -> None:
     made = {new_token() for _ in range(50)}
     assert len(made) == 50
     assert all(each.startswith("slc_") and len(each) == 47 and prefix_of(each) == each[:8] for each in made)
+
+
+@pytest.mark.parametrize(
+    ("scope", "is_one"),
+    [
+        ("api", True), ("admin", True), ("*", True), ("mcp.read", True), ("billing:write", True), ("a.b.c", True),
+        ("amin", False), ("", False), ("mcp.", False), (".read", False), ("A.b", False), ("a b.c", False),
+        ("a.b\n", False),
+    ],
+)  # fmt: skip
+def test_a_scope_is_one_of_ours_or_an_endpoint_s(scope: str, is_one: bool) -> None:
+    """A misspelt one of ours is none: it would grant nothing, in silence."""
+    assert is_scope(scope) == is_one

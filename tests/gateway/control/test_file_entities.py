@@ -78,12 +78,36 @@ def test_an_app_is_what_its_section_says() -> None:
 def test_a_plugin_is_what_its_section_says() -> None:
     """Its name is its slug too: events and logs go on calling it by that."""
     values: dict[str, Any] = {
-        "command": "python://a:B", "hook_types": ("pre_auth",), "config": {"a": {"b": [1]}}, "timeout_ms": 5,
-        "on_failure": "open", "checksum": "a" * 64,
+        "command": "file:///a/b", "hook_types": ("pre_auth",), "config": {"a": {"b": [1]}}, "timeout_ms": 5,
+        "on_failure": "open", "checksum": "a" * 64, "on_stream": "skip", "on_oversize": "skip", "max_concurrent": 3,
+        "breaker_failures": 4, "breaker_pause_seconds": 0.5, "service_scopes": ("kv.readwrite",),
     }  # fmt: skip
     plugin = read(plugins=[{"id": 5, "name": "My.Plugin", **values}]).plugins[5]
     assert {name: getattr(plugin, name) for name in values} == values
     assert (plugin.name, plugin.slug, plugin.is_active) == ("My.Plugin", "My.Plugin", True)
+
+
+def test_an_attachment_is_what_its_section_says() -> None:
+    """In the order of the file; a name alone attaches the plugin as it is, and it may be attached more than once."""
+    plugins = [{"id": 5, "name": "a", "command": "a.py"}, {"id": 6, "name": "b", "command": "b.py"}]
+    whole = {"plugin": "a", "config": {"x": [1]}, "app": 7, "on_stream": "refuse", "is_active": False}
+    attached = [whole, "b", {"plugin": "a"}, {"plugin": "a", "config": {}}]
+    found = read(llms=[{**LLM, "plugins": attached}], plugins=plugins, apps=[{"id": 7, "name": "one"}]).llms[3]
+    assert found.attachments == (
+        Attachment(plugin_id=5, config={"x": [1]}, app_id=7, on_stream="refuse", is_active=False),
+        Attachment(plugin_id=6),
+        Attachment(plugin_id=5),
+        Attachment(plugin_id=5, config={}),
+    )
+
+
+def test_a_plugin_that_is_attached_tells_who_chose_its_hooks() -> None:
+    """A list in the file is the operator's: no manifest changes it."""
+    row = {"id": 5, "name": "a", "command": "a.py"}
+    assert not read(plugins=[row]).plugins[5].hook_types_customized
+    assert read(plugins=[{**row, "hook_types": ["auth"]}]).plugins[5].hook_types_customized
+    attached = read(plugins=[{**row, "command": "grpc://a:1", "token": "env:A", "ca_file": "/a"}]).plugins[5]
+    assert (attached.token, attached.ca_file) == ("env:A", "/a")
 
 
 def expiry(at: datetime) -> int | None:

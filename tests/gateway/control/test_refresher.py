@@ -26,6 +26,7 @@ from gateway.settings import Settings
 from gateway.snapshot import Snapshot, SnapshotHolder
 from gateway.snapshot_builder import SnapshotBuilder
 from sluice.plugin_host import host as host_module
+from sluice.plugin_host import place
 from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
 from sluice.secrets import SecretBox
 from tests.gateway.control.made import ADMIN, app, llm, sha256, token
@@ -40,12 +41,13 @@ class Slow(BasePlugin, PostAuthHandler):
     """Starts when it is told to, and may fail then."""
 
     gate = asyncio.Event()
+    is_broken = False
 
     async def initialize(self, ctx: Context, config: Any) -> None:
         LIVES.append(f"begins {config.get('label')}")
         if config.get("waits"):
             await Slow.gate.wait()
-        if config.get("fails"):
+        if config.get("fails") or self.is_broken:
             raise ValueError("no database")
 
     async def shutdown(self, ctx: Context) -> None:
@@ -122,6 +124,11 @@ class Bench:
         """The plugins of an LLM, in order."""
         found = self.snapshot.llms_by_id[llm_id].chains.post_auth
         return [link.plugin for link in found.links] if found else []
+
+    def is_called(self, llm_id: int) -> bool:
+        """Whether the LLM's chain reaches its plugin, rather than a refusal in its place."""
+        found = self.snapshot.llms_by_id[llm_id].chains.post_auth
+        return found is not None and found.links[0].running is not None
 
     async def plugin(self, label: str = "a", **config: Any) -> int:
         """Register one; its id."""
@@ -326,6 +333,36 @@ async def test_a_slow_plugin_keeps_no_revocation_waiting(bench: Bench) -> None:
         Slow.gate.set()
 
 
+async def test_a_slow_plugin_keeps_no_other_from_its_answer(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control API answers who made an app, though a plugin hangs; who changed a plugin waits for it."""
+    monkeypatch.setattr(refresher_module, "_PATIENCE_SECONDS", 0.01)
+    await bench.start()
+    async with bench.running():
+        await bench.plugin("slow", waits=True)
+        await until(lambda: bool(LIVES), SECONDS, "it is being loaded")
+        made = await bench.others.apps.create(app(), ADMIN)
+        await asyncio.wait_for(bench.refresher.refresh(), SECONDS)
+        assert made.id in bench.snapshot.apps
+        await bench.attach(await bench.plugin("next"))
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(bench.refresher.refresh(), 0.05)
+        Slow.gate.set()
+
+
+async def test_a_fault_in_loading_ends_no_worker(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is logged and tried again: exchanges go on meanwhile."""
+    monkeypatch.setattr(refresher_module, "_MAX_BACKOFF_SECONDS", 0.01)
+    await bench.start()
+    with capture_logs() as logs:
+        async with bench.running():
+            with monkeypatch.context() as patched:
+                patched.setattr(bench.plugins, "reconcile", None)
+                made = await bench.attach(await bench.plugin("late"))
+                await until(lambda: len(logs) >= 2, SECONDS, "it was tried twice")
+            await until(lambda: made.id in bench.snapshot.llms_by_id, SECONDS, "it is loaded after all")
+    assert {line["event"] for line in logs} == {"plugins not loaded"}
+
+
 async def test_what_changes_while_a_plugin_is_loaded_is_not_lost(bench: Bench) -> None:
     """The plugin itself was changed again: the last of all is what serves."""
     made = await bench.attach(await bench.plugin("old"))
@@ -357,6 +394,22 @@ async def test_a_plugin_that_fails_leaves_its_llm_answering(bench: Bench) -> Non
     assert [health.status for health in bench.plugins.health()] == ["ready"]
 
 
+async def test_a_plugin_that_failed_is_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By itself, without a change: what it needs came later. Its LLM has it then."""
+    monkeypatch.setattr(place, "RETRY_BASE_SECONDS", 0.02)
+    monkeypatch.setattr(Slow, "is_broken", True)
+    await bench.start()
+    made = await bench.attach(await bench.plugin("ill"))
+    async with bench.running():
+        await until(lambda: LIVES.count("begins ill") > 1, SECONDS, "it is tried again")
+        assert not bench.is_called(made.id)
+        monkeypatch.setattr(Slow, "is_broken", False)
+        await until(lambda: bench.is_called(made.id), SECONDS, "its exchanges reach it")
+        assert [each.status for each in bench.plugins.health()] == ["ready"]
+        tries = LIVES.count("begins ill")
+    assert LIVES.count("begins ill") == tries
+
+
 async def test_a_plugin_that_is_renewed_is_loaded_anew(bench: Bench) -> None:
     """In every worker, though nothing of it changed; its file may have."""
     made = await bench.attach(await bench.plugin())
@@ -381,6 +434,25 @@ async def test_a_plugin_ends_with_the_last_exchange_that_began_with_it(bench: Be
         assert "ends old" not in LIVES
         bench.exchanges = [late]
         await until(lambda: "ends old" in LIVES, SECONDS, "it ended")
+
+
+async def test_a_plugin_waits_for_those_alone_who_may_call_it(bench: Bench) -> None:
+    """An exchange of another LLM may stream for minutes: it has nothing to do with it, nor has it with the next."""
+    first = await bench.attach(await bench.plugin("one"), "first")
+    second = await bench.attach(await bench.plugin("two"), "second")
+    await bench.start()
+    exchange = an_exchange()
+    exchange.llm = bench.snapshot.llms_by_id[first.id]
+    bench.exchanges = [exchange]
+    async with bench.running():
+        for made, label in ((first, "one-new"), (second, "two-new")):
+            config = {"config": {"label": label}}
+            await bench.others.plugins.update(made.attachments[0].plugin_id, config, ADMIN)
+        await until(lambda: "ends two" in LIVES, SECONDS, "it ended")
+        assert "ends one" not in LIVES
+        assert bench.chained(first.id) == ["one"], "its name; the new one serves who comes now"
+        bench.exchanges = []
+        await until(lambda: "ends one" in LIVES, SECONDS, "it ended too")
 
 
 async def test_a_plugin_is_not_kept_for_ever(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

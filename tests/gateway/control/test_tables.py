@@ -14,7 +14,10 @@ def test_money_is_never_a_float() -> None:
     nanos = [column for column in columns if column.name.endswith("_nanos")]
     assert len(nanos) > 5
     assert all(column.type.python_type is int and "BIG" in str(column.type) for column in nanos)
-    assert {column.name for column in columns if isinstance(column.type, Float)} == {"timeout_seconds"}
+    assert {column.name for column in columns if isinstance(column.type, Float)} == {
+        "timeout_seconds",
+        "breaker_pause_seconds",
+    }
 
 
 def test_ids_are_given_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,6 +91,25 @@ def test_what_is_not_known_is_absent() -> None:
     assert log["llm_slug"] == "x" * 256
     assert log["outcome"] == "gateway_error"
     assert (log["response_code"], log["upstream_status"], log["upstream_micros"]) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ({}, []),
+        ({"user": "7", "user_id": 7}, []),
+        ({"user": "ada"}, ["user:ada"]),
+        ({"user": "x" * 1_000}, ["user:" + "x" * 251]),
+        ({"upstream_override": "https://eu.vendor.example:8443/v1"}, ["upstream:eu.vendor.example:8443"]),
+        ({"user": "\ud800", "upstream_override": "http://u:p@v/v1"}, ["user:?", "upstream:v"]),
+    ],
+)
+def test_what_no_field_says_is_a_label(values: dict[str, Any], labels: list[str]) -> None:
+    """A person without a number, a host that a plugin chose: behind the LLM's own labels, which stay as they are."""
+    llm = replace(LLM, labels=["team:red"])
+    events = built(ended(llm=llm, **{"user_id": None, **values}))
+    assert [event["labels"] for event in events.values()] == [["team:red", *labels]] * 3
+    assert llm.labels == ["team:red"]
 
 
 def test_usage_and_money_are_those_of_the_exchange() -> None:

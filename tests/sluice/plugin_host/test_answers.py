@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.plugin_host.answers import AnswerError, Limits, apply_to_request, apply_to_response, blocked
+from sluice.plugin_host.answers import AnswerError, BlockError, Limits, apply_to_request, apply_to_response, blocked
 from sluice.plugin_host.errors import PluginBlocked
 from sluice.sdk import PluginResponse, ResponseWriteResponse
 from sluice.sdk.context import ExchangeFacts
 from sluice.sdk.headers import Headers
-from sluice.sdk.messages import EnrichedRequest, PluginRequest
+from sluice.sdk.messages import AuthRequest, EnrichedRequest, PluginRequest
 from sluice.sdk.testing import make_request, make_response
 
 SMALL = Limits(max_body_bytes=8, max_header_bytes=20, max_metadata_bytes=10, max_message_characters=5)
@@ -91,6 +91,15 @@ def test_framing_headers_stay_as_they_are() -> None:
     assert "content-length" in changed(PluginResponse.modify(headers={}), request).headers
 
 
+@pytest.mark.parametrize("name", ["content-length", "transfer-encoding", "connection", "upgrade", "te", "trailer"])
+def test_no_framing_is_added_behind_what_was_there(name: str) -> None:
+    """A second length, or another framing, is how one request is smuggled behind another."""
+    request = make_request(headers=FRAMED)
+    added = request.headers.with_added(name, "9").with_added("x-new", "1")
+    headers = changed(PluginResponse.modify(headers=added), request).headers
+    assert sorted(headers.raw) == sorted([*FRAMED.raw, (b"x-new", b"1")])
+
+
 def test_a_whole_request_gives_headers_and_body() -> None:
     """Where both are given, those named by themselves win."""
     request = make_request()
@@ -120,7 +129,9 @@ def test_an_app_cannot_be_claimed_before_authentication() -> None:
     """A pre-auth plugin that answers with an enriched request changes nothing about who is calling."""
     full = make_request(body=b"old")
     plain = PluginRequest(full.method, full.path, full.query, full.headers, full.body, full.remote_addr)
-    claimed = EnrichedRequest(full.method, full.path, full.query, full.headers, b"new", full.remote_addr, 99, 9, True)
+    claimed = EnrichedRequest(
+        full.method, full.path, full.query, full.headers, b"new", full.remote_addr, 99, "9", {}, True
+    )
     taken = changed(PluginResponse.modify(request=claimed), plain)
     assert type(taken) is PluginRequest
     assert taken.body == b"new"
@@ -144,11 +155,54 @@ def test_an_app_cannot_be_claimed_before_authentication() -> None:
         (PluginResponse("modify", context_updates=["a"]), "context_updates are of type list, not a mapping"),  # type: ignore[arg-type]
         (PluginResponse("modify", context_updates={1: "a"}), "a key of context_updates is of type int, not text"),  # type: ignore[dict-item]
         (PluginResponse("modify", context_updates={"a": None}), "context_updates['a'] is None, not text"),  # type: ignore[dict-item]
+        (PluginResponse("modify", context_updates={"a": "\ud800"}), "context_updates['a'] has a lone surrogate at 0"),
+        (PluginResponse("modify", context_updates={"\ud800": "a"}), "a key of context_updates has a lone surrogate"),
     ],
 )  # fmt: skip
 def test_lies_about_types_have_names(answer: PluginResponse, said: str) -> None:
     """The message says what stood where something else belongs."""
     assert said in refusal(answer)
+
+
+class RaisingMapping(LyingMapping):
+    """A mapping that fails in a way of its own."""
+
+    def __iter__(self) -> Iterator[str]:
+        raise RuntimeError("no")
+
+
+class ShortBytes(bytes):
+    """Says that it is shorter than it is."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+class LoudText(str):
+    """Says something else than it is."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
+def test_a_body_that_lies_about_its_length_is_as_long_as_it_is() -> None:
+    """Else the framing would say one length and the connection carry another."""
+    body = changed(PluginResponse.modify(body=ShortBytes(b"123"))).body
+    assert (type(body), len(body), body) == (bytes, 3, b"123")
+    assert refusal(PluginResponse.modify(body=ShortBytes(b"x" * 9)), SMALL) == "body has 9 bytes, more than 8"
+
+
+def test_texts_are_ours() -> None:
+    """Of a class of the plugin's, as an enumeration's member is, only the text is taken."""
+    facts = ExchangeFacts()
+    answer = PluginResponse.modify(context_updates={LoudText("key"): LoudText("value")})
+    apply_to_request(answer, make_request(), facts, Limits())
+    assert facts.metadata == {"key": "value"}
+    assert {type(text) for pair in facts.metadata.items() for text in pair} == {str}
+    said = blocked("a", "post_auth", PluginResponse.block(403, LoudText("no")), Limits()).message
+    assert (said, type(said)) == ("no", str)
 
 
 def test_a_forged_header_object_is_checked_too() -> None:
@@ -191,11 +245,47 @@ def test_metadata_adds_up_over_plugins() -> None:
     assert "d" not in facts.metadata
 
 
-def test_reserved_metadata_is_refused() -> None:
-    """It would be taken for an instruction that this version does not follow."""
-    assert refusal(PluginResponse.modify(context_updates={"upstream_override": "x"})) == (
-        "context_updates: upstream_override is not in this version"
+def test_an_override_of_the_upstream_is_noted_with_who_made_it() -> None:
+    """Whoever checks it later can name the plugin; an empty one takes back what an earlier plugin asked for."""
+    facts = ExchangeFacts()
+    for plugin, url, noted in (("a", "http://a", "a"), ("b", "http://b", "b"), ("c", "", "")):
+        answer = PluginResponse.modify(context_updates={"upstream_override": url})
+        apply_to_request(answer, make_request(), facts, Limits(), plugin)
+        assert (facts.metadata["upstream_override"], facts.overridden_by) == (url, noted)
+    apply_to_request(PluginResponse.modify(context_updates={"other": "x"}), make_request(), facts, Limits(), "d")
+    assert facts.overridden_by == ""
+
+
+@pytest.mark.parametrize("name", ["app", "app_id", "user_id", "edge_id", "vendor", "request_id", "_plugin_id", "_"])
+def test_what_the_gateway_says_of_an_exchange_is_nobody_else_s(name: str) -> None:
+    """Later plugins, and those in other processes, take these names for the gateway's word."""
+    facts = ExchangeFacts()
+    answer = PluginResponse.modify(context_updates={name: "1", "good": "x"})
+    with pytest.raises(AnswerError, match=f"context_updates: {name} is the gateway's to say"):
+        apply_to_request(answer, make_request(), facts, Limits())
+    assert facts.metadata == {}
+
+
+@pytest.mark.parametrize("kind", [PluginRequest, AuthRequest, EnrichedRequest])
+def test_a_whole_changed_request_may_be_answered(kind: type[PluginRequest]) -> None:
+    """Headers and body are taken from it, unless the answer has its own."""
+    message = kind("POST", "/x", "", Headers({"a": "1"}), b"old", "192.0.2.1")
+    whole = message.replace(body=b"new", headers=message.headers | {"b": "2"})
+    changed = apply_to_request(PluginResponse.modify(request=whole), message, ExchangeFacts(), Limits())
+    assert (changed.body, dict(changed.headers)) == (b"new", {"a": "1", "b": "2"})
+    both = PluginResponse.modify(request=whole, body=b"own")
+    assert apply_to_request(both, message, ExchangeFacts(), Limits()).body == b"own"
+
+
+def test_headers_are_removed_and_multi_valued() -> None:
+    """What an answer leaves out is gone; several values of a name stay several lines."""
+    message = PluginRequest("POST", "/x", "", Headers([("a", "1"), ("b", "2"), ("b", "3")]), b"", "")
+    without = apply_to_request(
+        PluginResponse.modify(headers=message.headers.without("a")), message, ExchangeFacts(), Limits()
     )
+    assert without.headers.raw == [(b"b", b"2"), (b"b", b"3")]
+    many = apply_to_request(PluginResponse.modify(headers={"c": ["1", "2"]}), message, ExchangeFacts(), Limits())
+    assert many.headers.raw == [(b"c", b"1"), (b"c", b"2")]
 
 
 def test_a_headers_hook_has_no_body() -> None:
@@ -220,6 +310,7 @@ def test_a_block_is_taken_as_it_was_said() -> None:
     assert (error.plugin, error.hook, error.status_code, error.message) == ("limit", "post_auth", 429, "later")
     assert (error.headers, error.body) == ([(b"retry-after", b"3")], None)
     assert blocked("limit", "post_auth", PluginResponse.block(200, body=b""), Limits()).body == b""
+    assert blocked("limit", "post_auth", PluginResponse.block(403, "no \ud800"), Limits()).message == "no ?"
 
 
 @pytest.mark.parametrize("status", [199, 600, 0, -1, 100, "403", 403.0, True, None, 10**30])
@@ -231,11 +322,12 @@ def test_a_block_needs_a_status_that_ends_an_exchange(status: Any) -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [{"message": None}, {"message": b"x"}, {"message": "123456"}, {"body": "x"}, {"body": b"x" * 9}, {"headers": "x"}],
-)
+    [{"message": None}, {"message": b"x"}, {"message": "123456"}, {"body": "x"}, {"body": b"x" * 9}, {"headers": "x"},
+     {"headers": RaisingMapping()}],
+)  # fmt: skip
 def test_a_block_that_lies_is_refused(values: dict[str, Any]) -> None:
-    """Message, body and headers are checked and bounded like those of any answer."""
-    with pytest.raises(AnswerError):
+    """Message, body and headers are checked and bounded like those of any answer; that it is a block stays known."""
+    with pytest.raises(BlockError):
         blocked("limit", "post_auth", PluginResponse("block", **values), SMALL)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
-from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, run_within
+from sluice.plugin_host.deadline import DeadlineExpired, EscapeAttempted, begin_within, run_within
 
 # What swallows everything is closed by the interpreter some day, which then complains in whatever test runs.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -308,3 +309,25 @@ async def test_what_is_no_future_cannot_be_waited_for() -> None:
 
     with pytest.raises(RuntimeError, match="cannot wait for str"):
         await run_within(foreign(), BOUND)
+
+
+async def test_it_is_known_how_long_the_loop_was_kept() -> None:
+    """The longest time between two things that were waited for; waiting itself keeps nobody, nor does what raises go
+    unnoticed."""
+
+    async def computing(seconds: float, error: Exception | None = None) -> None:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0.03)
+        time.sleep(seconds)  # noqa: ASYNC251 - what this is about
+        if error is not None:
+            raise error
+        await asyncio.sleep(0)
+
+    quick = begin_within(computing(0), BOUND)
+    await quick
+    slow = begin_within(computing(0.03), BOUND)
+    await slow
+    raising = begin_within(computing(0.03, ValueError("late")), BOUND)
+    with pytest.raises(ValueError, match="late"):
+        await raising
+    assert quick.held_ns < 30_000_000 <= min(slow.held_ns, raising.held_ns)

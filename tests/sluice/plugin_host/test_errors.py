@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.plugin_host.errors import PluginBlocked, PluginFailed, PluginLoadError, described
+from sluice.plugin_host.errors import (
+    CredentialRejected,
+    OversizeError,
+    PluginBlocked,
+    PluginFailed,
+    PluginLoadError,
+    described,
+)
 
 
 class UnreadableError(Exception):
@@ -64,3 +71,21 @@ def test_a_block_is_the_answer_to_the_client() -> None:
         "too large",
     )
     assert (str(error), error.plugin, error.hook) == ("too large", "limit", "pre_auth")
+
+
+def test_a_rejection_has_the_plugin_s_words() -> None:
+    """Or none, where nobody said anything."""
+    rejected = CredentialRejected("custom-auth", "expired yesterday")
+    assert (str(rejected), rejected.plugin, rejected.message) == (
+        "expired yesterday",
+        "custom-auth",
+        "expired yesterday",
+    )
+    assert (CredentialRejected().plugin, CredentialRejected().message) == ("", "")
+
+
+def test_what_is_too_large_says_by_how_much() -> None:
+    """Both figures, for whoever chooses another limit."""
+    error = OversizeError(4_194_304, 5_000_000)
+    assert str(error) == "5000000 bytes are more than the 4194304 that it can be given"
+    assert (error.limit_bytes, error.size) == (4_194_304, 5_000_000)

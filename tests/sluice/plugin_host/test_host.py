@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,103 +11,35 @@ import pytest
 from structlog.testing import capture_logs
 
 from sluice.plugin_host import host as host_module
+from sluice.plugin_host import loading, place
 from sluice.plugin_host.answers import Limits
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed, PluginLoadError
 from sluice.plugin_host.host import HOOKS, PluginHost
-from sluice.plugin_host.registration import Instance, PluginRegistration
-from sluice.sdk import (
-    BasePlugin,
-    Context,
-    EnrichedRequest,
-    PluginResponse,
-    PostAuthHandler,
-    PreAuthHandler,
-    ResponseHandler,
-    ResponseWriteRequest,
-    ResponseWriteResponse,
-)
+from sluice.plugin_host.registration import Instance, Placement, PluginRegistration
+from sluice.sdk import AuthRequest
 from sluice.sdk.context import ExchangeFacts
-from sluice.sdk.messages import PluginRequest
-from sluice.sdk.testing import make_request
+from sluice.sdk.testing import RecordingServices, make_request
+from tests.sluice.plugin_host.lives import (
+    Authenticates,
+    Everything,
+    ExitsAtStart,
+    FailsAtEnd,
+    HangsAtEnd,
+    HangsAtStart,
+    Heals,
+    RefusesToStart,
+    instances,
+    limit,
+    registration,
+    started,
+)
 from tests.sluice.plugin_host.plugins import LIFE, Limit
-
-
-class Everything(BasePlugin, PreAuthHandler, PostAuthHandler, ResponseHandler):
-    """Acts everywhere but on whole bodies."""
-
-    async def handle_pre_auth(self, ctx: Context, request: PluginRequest) -> PluginResponse:
-        return PluginResponse.block(401, "pre")
-
-    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
-        return PluginResponse.block(403, "post")
-
-    async def on_before_write_headers(self, ctx: Context, request: ResponseWriteRequest) -> ResponseWriteResponse:
-        return ResponseWriteResponse.allow()
-
-
-class RefusesToStart(Limit):
-    """Says at its start that it cannot serve."""
-
-    async def initialize(self, ctx: Context, config: Any) -> None:
-        raise ValueError("no licence")
-
-
-class ExitsAtStart(Limit):
-    """Would end the process at its start."""
-
-    async def initialize(self, ctx: Context, config: Any) -> None:
-        raise SystemExit(3)
-
-
-class HangsAtStart(Limit):
-    """Never finishes starting."""
-
-    async def initialize(self, ctx: Context, config: Any) -> None:
-        LIFE.append("hangs")
-        await asyncio.get_running_loop().create_future()
-
-
-class FailsAtEnd(Limit):
-    """Cannot be shut down."""
-
-    async def shutdown(self, ctx: Context) -> None:
-        raise SystemExit(3)
-
-
-class HangsAtEnd(Limit):
-    """Never finishes ending."""
-
-    async def shutdown(self, ctx: Context) -> None:
-        await asyncio.get_running_loop().create_future()
 
 
 @pytest.fixture(autouse=True)
 def new_life() -> None:
     """Nothing lived through yet."""
     LIFE.clear()
-
-
-def registration(kind: type[BasePlugin[Any]], name: str = "", **values: Any) -> PluginRegistration:
-    """A plugin of this process."""
-    command = f"python://{kind.__module__}:{kind.__name__}"
-    return PluginRegistration.model_validate({"id": 1, "name": name or kind.__name__, "command": command, **values})
-
-
-def limit(name: str, size: int, **values: Any) -> PluginRegistration:
-    """A plugin that remembers its life by the size it allows."""
-    return registration(Limit, name, config={"max_body_bytes": size}, **values)
-
-
-def instances(*registrations: PluginRegistration) -> list[Instance]:
-    """One of each, by its name."""
-    return [Instance(registration.name, registration) for registration in registrations]
-
-
-async def started(*registrations: PluginRegistration, limits: Limits | None = None) -> PluginHost:
-    """A host that serves these."""
-    host = PluginHost(Path(), limits)
-    await host.start(instances(*registrations))
-    return host
 
 
 async def refusal(*registrations: PluginRegistration) -> tuple[PluginLoadError, PluginHost]:
@@ -152,7 +85,7 @@ async def test_a_plugin_that_exits_at_its_start_is_refused() -> None:
 
 async def test_a_plugin_that_hangs_at_its_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """At a deadline that is said."""
-    monkeypatch.setattr(host_module, "INITIALIZE_SECONDS", 0.02)
+    monkeypatch.setattr(loading, "INITIALIZE_SECONDS", 0.02)
     error, _ = await refusal(registration(HangsAtStart))
     assert error.problem == "initialize took more than 0.02 s"
 
@@ -168,6 +101,15 @@ async def test_a_shutdown_that_fails_stops_no_other(kind: type[Limit], monkeypat
     assert [(line["event"], line["plugin"], line["log_level"]) for line in lines] == [
         ("plugin shutdown failed", "bad", "warning")
     ]
+
+
+async def test_many_that_hang_at_their_end_hang_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that stops waits for one deadline, not for a hundred."""
+    monkeypatch.setattr(host_module, "SHUTDOWN_SECONDS", 0.05)
+    host = await started(*(registration(HangsAtEnd, f"p{number}") for number in range(100)))
+    began = time.monotonic()
+    await host.close()
+    assert time.monotonic() - began < 2.5, "one after the other it would take five seconds and more"
 
 
 async def test_a_plugin_that_acts_nowhere_is_refused() -> None:
@@ -237,7 +179,7 @@ async def test_the_same_class_twice_is_two_plugins() -> None:
     with pytest.raises(PluginBlocked) as caught:
         await strict.run(ExchangeFacts(), request, [])
     assert caught.value.plugin == "strict"
-    assert host.plugins[0].plugin is not host.plugins[1].plugin
+    assert host.plugins[0].running is not host.plugins[1].running
 
 
 async def reconciled(host: PluginHost, *wanted: PluginRegistration) -> list[str]:
@@ -250,11 +192,11 @@ async def reconciled(host: PluginHost, *wanted: PluginRegistration) -> list[str]
 async def test_what_is_wanted_serves_and_nothing_else() -> None:
     """What is equal lives on; what is new or changed is loaded before what it replaces is let go."""
     host = await started(limit("a", 1), limit("b", 2))
-    kept = host.plugins[0].plugin
+    kept = host.plugins[0].running
     LIFE.clear()
     assert await reconciled(host, limit("a", 1), limit("b", 3), limit("c", 4)) == ["b"]
     assert LIFE == ["initialize 3 ''", "initialize 4 ''", "shutdown 2"]
-    assert host.plugins[0].plugin is kept
+    assert host.plugins[0].running is kept
     assert [loaded.registration.name for loaded in host.plugins] == ["a", "b", "c"]
     LIFE.clear()
     assert await reconciled(host) == ["a", "b", "c"]
@@ -306,31 +248,6 @@ async def test_one_that_cannot_be_loaded_leaves_the_one_before_it() -> None:
     assert [health.status for health in host.health()] == ["ready"]
 
 
-@pytest.mark.parametrize(
-    ("values", "is_refused"),
-    [
-        ({}, True), ({"on_failure": "closed"}, True), ({"on_failure": "open"}, False),
-        ({"hook_types": ["response"]}, False), ({"hook_types": ["response"], "on_failure": "closed"}, True),
-        ({"hook_types": ["response", "pre_auth"]}, True),
-    ],
-)  # fmt: skip
-async def test_one_that_was_never_there_refuses_or_is_left_out(values: dict[str, Any], is_refused: bool) -> None:
-    """As its policy for the hooks that it may act at says: nobody can know where it would have acted."""
-    host = PluginHost(Path())
-    await host.reconcile(instances(registration(RefusesToStart, "bad", **values), limit("good", 9)))
-    chain = host.chain(["bad", "good"], "post_auth")
-    assert chain
-    assert host.chain(["bad", "good"], "pre_auth") is None
-    assert host.chain(["bad", "good"], "response_body") is None
-    assert [(health.status, health.is_serving) for health in host.health()] == [("failed", False), ("ready", True)]
-    if is_refused:
-        with pytest.raises(PluginFailed, match="PluginLoadError") as caught:
-            await chain.run(ExchangeFacts(), make_request(b"1"), [])
-        assert caught.value.plugin == "bad"
-    else:
-        await chain.run(ExchangeFacts(), make_request(b"1"), [])
-
-
 async def test_health_tells_of_loading_and_of_failures() -> None:
     """When it was tried, how long that took, and how often its hooks have failed since."""
     host = await started(limit("a", 1), limits=Limits(max_message_characters=1))
@@ -347,11 +264,11 @@ async def test_health_tells_of_loading_and_of_failures() -> None:
 async def test_another_revision_is_loaded_again() -> None:
     """Though all else is equal: its file may have changed. Others live on."""
     host = await started(limit("a", 1), registration(Everything, "b", id=2))
-    kept = host.plugins[1].plugin
+    kept = host.plugins[1].running
     again = Instance("a", limit("a", 1), revision=1)
     await host.retire(await host.reconcile([again, *instances(registration(Everything, "b", id=2))]))
     assert LIFE == ["initialize 1 ''", "initialize 1 ''", "shutdown 1"]
-    assert host.plugins[1].plugin is kept
+    assert host.plugins[1].running is kept
 
 
 async def test_an_instance_is_settled_when_it_was_tried() -> None:
@@ -369,7 +286,7 @@ async def test_an_instance_is_settled_when_it_was_tried() -> None:
 async def test_a_plugin_can_be_tried_out_beside_those_that_serve() -> None:
     """It is initialised, shut down, and gone; what is wrong with it is said."""
     host = await started(limit("a", 1))
-    await host.try_out(limit("a", 2))
+    assert (await host.try_out(limit("a", 2))).hooks == ("post_auth",)
     assert LIFE[1:] == ["initialize 2 ''", "shutdown 2"]
     with pytest.raises(PluginLoadError, match="no licence"):
         await host.try_out(registration(RefusesToStart, "bad"))
@@ -391,11 +308,147 @@ async def test_a_load_that_is_cut_leaves_nothing_behind(monkeypatch: pytest.Monk
     assert sorted(LIFE[3:]) == ["shutdown 1", "shutdown 2", "shutdown 64000"]
 
 
-async def test_an_import_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not waited for for ever, and meanwhile the loop goes on."""
-    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.3)\n")
-    monkeypatch.setattr(host_module, "IMPORT_SECONDS", 0.02)
-    host = PluginHost(tmp_path)
-    slow = PluginRegistration.model_validate({"id": 1, "name": "slow", "command": "slow.py"})
-    with pytest.raises(PluginLoadError, match=r"import took more than 0\.02 s"):
-        await host.start(instances(slow))
+async def test_each_place_of_an_authenticator_has_its_own_app() -> None:
+    """One plugin, counted as one, whose callers are another app's at another place."""
+    host = await started(registration(Authenticates, "a"), limit("b", 1))
+    chain = host.auth_chain([Placement("a", app_id=7), Placement("b", app_id=8), Placement("a")])
+    assert chain
+    assert [(link.plugin, link.app_id) for link in chain.links] == [("a", 7), ("a", None)]
+    request = AuthRequest("POST", "/x", "", make_request().headers, b"", "")
+    assert (await chain.authenticate(ExchangeFacts(), request, [])).app_id == 7
+    assert host.auth_chain([Placement("b")]) is None
+    assert [health.calls for health in host.health()] == [1, 0]
+
+
+async def test_a_plugin_that_is_tried_again_and_again_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was made for a life that did not begin is let go of each time."""
+    made: list[RecordingServices] = []
+    ended: list[RecordingServices] = []
+
+    class Held(RecordingServices):
+        def release(self) -> None:
+            ended.append(self)
+
+    def services(*_: object) -> Held:
+        made.append(Held())
+        return made[-1]  # type: ignore[return-value]
+
+    monkeypatch.setattr(place, "RETRY_BASE_SECONDS", 0.0)
+    host = PluginHost(Path(), services=services)
+    for _ in range(3):
+        await host.reconcile(instances(registration(RefusesToStart, "bad")))
+    assert len(made) == 3
+    assert made == ended
+
+
+async def test_some_that_hang_hold_up_the_others_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a gateway serves, plugins are loaded beside each other; each that hangs would else cost all its time."""
+    monkeypatch.setattr(loading, "INITIALIZE_SECONDS", 0.2)
+    host = PluginHost(Path())
+    hanging = [registration(HangsAtStart, f"h{at}", id=at) for at in range(2, 8)]
+    began = time.monotonic()
+    await host.reconcile(instances(*hanging, limit("good", 9)))
+    assert time.monotonic() - began < 0.9
+    assert [loaded.name for loaded in host.plugins] == ["good"]
+
+
+async def test_one_that_acts_at_no_hook_refuses_nobody() -> None:
+    """Collectors and endpoints that cannot be loaded are nothing to an exchange."""
+    host = PluginHost(Path())
+    await host.reconcile(instances(registration(RefusesToStart, "bad", hook_types=["data_collection"])))
+    assert all(host.chain(["bad"], hook) is None for hook in HOOKS)
+    assert [health.status for health in host.health()] == ["failed"]
+
+
+async def test_what_is_being_loaded_is_shown() -> None:
+    """Beside what serves in its place."""
+    host = await started(limit("a", 1))
+    async with asyncio.TaskGroup() as tasks:
+        wanted = instances(registration(HangsAtStart, "a"), registration(HangsAtStart, "b"))
+        for instance, expected in ((wanted[0], [("a", "loading", True)]), (wanted[1], [("b", "loading", False)])):
+            LIFE.clear()
+            loading_task = tasks.create_task(host.reconcile([instance]))
+            while "hangs" not in LIFE:  # noqa: ASYNC110 - a plugin's life
+                await asyncio.sleep(0)
+            shown = [(health.name, health.status, health.is_serving) for health in host.health()]
+            assert [each for each in shown if each[1] == "loading"] == expected
+            loading_task.cancel()
+            await asyncio.wait([loading_task])
+    assert [(health.name, health.status) for health in host.health()] == [("a", "ready")]
+
+
+async def test_services_are_let_go_of_with_their_plugin() -> None:
+    """Once for each life, in whatever way it ends; a failed one too."""
+    ended: list[str] = []
+
+    class Ending(RecordingServices):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def release(self) -> None:
+            ended.append(self.name)
+
+    host = PluginHost(Path(), services=lambda _id, name, _runtime: Ending(name))
+    await host.start(instances(limit("a", 1), limit("b", 2)))
+    await reconciled(host, limit("b", 2), registration(RefusesToStart, "bad"))
+    assert ended == ["bad", "a"]
+    await host.close()
+    assert ended == ["bad", "a", "b"]
+
+
+async def test_plugins_know_where_they_are() -> None:
+    """The gateway's id and namespace, in what is called outside exchanges too."""
+    host = PluginHost(Path(), edge_id="edge-1", edge_namespace="eu")
+    await host.start(instances(limit("a", 1)))
+    context = host.plugins[0].context()
+    assert (context.edge_id, context.edge_namespace) == ("edge-1", "eu")
+
+
+async def test_keeping_ends_with_the_host() -> None:
+    """``run`` goes on until it is cancelled, whatever is loaded and retired meanwhile."""
+    host = await started(limit("a", 1))
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(host.run())
+        await asyncio.sleep(0)
+        assert await reconciled(host, limit("b", 2)) == ["a"]
+        assert not running.done()
+        running.cancel()
+    await host.close()
+    assert LIFE[-1] == "shutdown 2"
+
+
+async def test_what_could_not_be_loaded_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it needs may come later; meanwhile nothing changes, and the log has each reason once."""
+    monkeypatch.setattr(place, "RETRY_BASE_SECONDS", 0.0)
+    monkeypatch.setattr(Heals, "away", ["no database"])
+    host, wanted = PluginHost(Path()), instances(registration(Heals, "a"), limit("b", 1))
+    assert host.retry_seconds() is None
+    with capture_logs() as lines:
+        for reason in ("no database", "no database", "no table"):
+            Heals.away[0] = reason
+            assert await host.reconcile(wanted) == []
+            assert host.retry_seconds() == 0.0
+            assert host.chain(["a"], "post_auth"), "it is refused by name"
+    assert [line["problem"].partition("OSError: ")[2][:11] for line in lines if line["log_level"] == "error"] == [
+        "no database",
+        "no table; s",
+    ]
+    Heals.away.clear()
+    assert await host.reconcile(wanted) == []
+    assert host.retry_seconds() is None
+    assert LIFE.count("tries") == 4
+    assert LIFE.count("initialize 1 ''") == 1, "what is well is left alone"
+    assert [health.status for health in host.health()] == ["ready", "ready"]
+
+
+async def test_a_try_that_succeeds_replaces_what_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As any load does."""
+    monkeypatch.setattr(place, "RETRY_BASE_SECONDS", 0.0)
+    monkeypatch.setattr(Heals, "away", ["no database"])
+    host = await started(limit("a", 1))
+    healing = instances(registration(Heals, "a"))
+    assert await host.reconcile(healing) == []
+    assert [health.is_serving for health in host.health()] == [True]
+    Heals.away.clear()
+    assert [loaded.registration.name for loaded in await host.reconcile(healing)] == ["a"]

@@ -89,7 +89,7 @@ def test_an_installed_class_is_made_and_configured() -> None:
         (f"python://{HERE}:", f"{HERE} has no ''", "correct `command`"),
         (f"python://{HERE}:link", "'link' is not a plugin class", "derive it from sluice.sdk.BasePlugin"),
         (f"python://{HERE}:Config", "'Config' is not a plugin class", "derive it from sluice.sdk.BasePlugin"),
-        (f"python://{HERE}:NoHook", "NoHook has no capability", "PreAuthHandler, PostAuthHandler or ResponseHandler"),
+        (f"python://{HERE}:NoHook", "NoHook has no capability", "PostAuthHandler, ResponseHandler or another"),
         (f"python://{HERE}:NeedsArguments", "NeedsArguments() failed (TypeError", "made without arguments"),
         (f"python://{HERE}:Exits", "Exits() failed (SystemExit: 3)", "made without arguments"),
     ],
@@ -99,6 +99,18 @@ def test_a_class_that_cannot_serve_is_named(command: str, problem: str, remedy: 
     error = refusal(command)
     assert problem in error.problem
     assert remedy in error.remedy
+
+
+@pytest.mark.parametrize("kind", ["BasePlugin", "BasePlugin[Config]"])
+def test_a_configuration_is_one_life_s_own(tmp_path: Path, kind: str) -> None:
+    """What a plugin puts into a list of its own is not what its next life finds there, nor what was registered."""
+    model = "from typing import Any\nfrom pydantic import BaseModel\nclass Config(BaseModel):\n    words: Any\n"
+    text = model + SDK + PLUGIN.format(name="Mine").replace("BasePlugin", kind)
+    given: dict[str, Any] = {"words": {"bad": []}}
+    plugin = load(file_of(tmp_path, text), tmp_path, **given)
+    own = plugin.config["words"] if kind == "BasePlugin" else plugin.config.words
+    own["bad"].append("x")
+    assert given == {"words": {"bad": []}}
 
 
 def test_the_only_plugin_of_a_file_needs_no_name(tmp_path: Path) -> None:
@@ -129,6 +141,8 @@ def test_a_file_without_plugins_is_refused(tmp_path: Path, text: str) -> None:
         ("def broken(:", "SyntaxError"),
         ("import no_such_module_here", "ModuleNotFoundError: No module named 'no_such_module_here'"),
         ("raise SystemExit(4)", "SystemExit: 4"),
+        ("import asyncio\nraise asyncio.CancelledError", "CancelledError"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("1 / 0", "ZeroDivisionError"),
         ("\x00", "SyntaxError"),
     ],
@@ -140,6 +154,14 @@ def test_a_file_that_cannot_be_run_is_refused(tmp_path: Path, text: str, raised:
     assert "cannot be run" in error.problem
     assert raised in error.problem
     assert not [name for name in set(sys.modules) - before if name.startswith("_sluice_plugin")]
+
+
+def test_a_file_that_was_broken_leaves_the_one_that_serves(tmp_path: Path) -> None:
+    """The plugin that was made of it looks its own module up, as pydantic and pickle do, for as long as it serves."""
+    plugin = load(file_of(tmp_path, SDK + PLUGIN.format(name="Mine")), tmp_path)
+    module = sys.modules[type(plugin).__module__]
+    refusal(file_of(tmp_path, "1 / 0"), tmp_path)
+    assert sys.modules[type(plugin).__module__] is module
 
 
 @pytest.mark.parametrize("command", ["none.py", "../none.py", "folder.py", "none.py:Class"])
@@ -179,6 +201,49 @@ def test_without_a_model_the_configuration_is_a_mapping(tmp_path: Path) -> None:
     assert isinstance(config, Mapping)
     with pytest.raises(TypeError):
         config["other"] = 1  # type: ignore[index]
+
+
+def test_a_configuration_may_be_text(tmp_path: Path) -> None:
+    """As authors of the protocol's peers know it: text as it is, anything else as JSON."""
+    text = SDK + PLUGIN.format(name="A").replace("BasePlugin,", "BasePlugin[dict[str, str]],")
+    config = load(file_of(tmp_path, text), tmp_path, a="x", b=1, c=True, d={"e": [1]}, f=None).config
+    assert config == {"a": "x", "b": "1", "c": "true", "d": '{"e": [1]}', "f": "null"}
+
+
+SCHEMA = """
+from sluice.sdk import ConfigProvider
+
+class Own(A, ConfigProvider):
+    def get_config_schema(self):
+        return b'{"properties": {"size": {"type": "integer", "default": 5}, "key": {"type": "string"}}}'
+"""
+
+
+@pytest.mark.parametrize(("kind", "size"), [("BasePlugin,", 5), ("BasePlugin[dict[str, str]],", "5")])
+def test_a_configuration_may_be_by_a_schema(tmp_path: Path, kind: str, size: Any) -> None:
+    """Of JSON: defaults are filled in before anything becomes text, and what is wrong is told without its value."""
+    command = file_of(tmp_path, SDK + PLUGIN.format(name="A").replace("BasePlugin,", kind) + SCHEMA) + ":Own"
+    assert load(command, tmp_path, key="k").config == {"key": "k", "size": size}
+    error = refusal(command, tmp_path, key=["hunter2"])
+    assert error.problem == "config.key is array, not string"
+    assert "hunter2" not in str(error)
+
+
+def test_a_plugin_without_a_hook_may_be_one(tmp_path: Path) -> None:
+    """Of a file too: a collector, an endpoint, a receiver of payloads are found as plugins."""
+    text = """
+from sluice.sdk import BasePlugin, DataCollector, EdgePayloadReceiver, ManifestProvider
+
+class Idle(BasePlugin, ManifestProvider):
+    def get_manifest(self):
+        return b"{}"
+
+class Mine(BasePlugin, DataCollector):
+    async def handle_proxy_log(self, ctx, log):
+        return None
+"""
+    assert type(load(file_of(tmp_path, text), tmp_path)).__name__ == "Mine"
+    assert "Idle has no capability" in refusal(file_of(tmp_path, text) + ":Idle", tmp_path).problem
 
 
 @pytest.mark.parametrize(
@@ -275,15 +340,9 @@ def test_what_was_read_and_checked_is_what_runs(tmp_path: Path) -> None:
     assert checked(tmp_path, hashlib.sha256(second.encode()).hexdigest()).__name__ == "Two"
 
 
-def test_a_checksum_is_of_a_file() -> None:
-    """A package has no one file: an operator who gives one for it would believe it checked."""
-    with pytest.raises(PluginLoadError, match="no one file"):
-        checked(Path(), "0" * 64, f"python://{HERE}:Limit")
-
-
 @pytest.mark.parametrize("command", ["file:///a/b", "limit", "python://a.b", "", "grpc://host:1"])
 def test_a_command_that_nobody_validated_is_refused(command: str) -> None:
     """What was registered over the API is not run because it happens to be a path."""
     registration = PluginRegistration.model_construct(id=1, name="p", command=command, checksum="", config={})
-    with pytest.raises(PluginLoadError, match=r"is no plugin; write python://"):
+    with pytest.raises(PluginLoadError, match=r"is no plugin of this process; write python://"):
         find_class(registration, Path())

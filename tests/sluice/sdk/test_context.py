@@ -62,4 +62,28 @@ def test_the_trace_context_is_the_client_s(sent: str, continued: dict[str, str])
 def test_facts_are_nobody_s_else() -> None:
     """Two exchanges never share a metadata dictionary."""
     assert ExchangeFacts().metadata is not ExchangeFacts().metadata
-    assert set(ExchangeFacts.__struct_fields__) == {*FACTS, "traceparent", "metadata"}
+    assert ExchangeFacts().claims is not ExchangeFacts().claims
+    assert ExchangeFacts().states is not ExchangeFacts().states
+
+
+def test_the_gateway_is_named() -> None:
+    """By its id and the group that it belongs to."""
+    context = Context(ExchangeFacts(edge_id="edge-1", edge_namespace="eu"), RecordingServices())
+    assert (context.edge_id, context.edge_namespace) == ("edge-1", "eu")
+
+
+def test_what_authentication_said_is_read_only() -> None:
+    """It is the gateway's word to every plugin of the exchange."""
+    context = Context(ExchangeFacts(claims={"team": "blue"}), RecordingServices())
+    assert dict(context.claims) == {"team": "blue"}
+    with pytest.raises(TypeError):
+        context.claims["team"] = "red"  # type: ignore[index]
+
+
+def test_state_is_the_plugin_s_own() -> None:
+    """What one hook leaves its later hooks find, in the same exchange; nobody else does."""
+    facts = ExchangeFacts()
+    Context(facts, RecordingServices(), plugin="a").state["held"] = b"x"
+    assert Context(facts, RecordingServices(), plugin="a").state == {"held": b"x"}
+    assert Context(facts, RecordingServices(), plugin="b").state == {}
+    assert Context(ExchangeFacts(), RecordingServices(), plugin="a").state == {}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.sdk.headers import Headers, check_raw_headers
+from sluice.sdk.headers import Headers, check_raw_headers, credential_of
 
 NAMES = st.from_regex(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,20}", fullmatch=True)
 VALUES = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=30)
@@ -108,3 +108,10 @@ def test_headers_are_compared_with_headers_alone() -> None:
     assert Headers({"a": "1"}) == Headers({"A": "1"})
     assert Headers({"a": "1"}) != Headers({"a": "2"})
     assert Headers({"a": "1"}) != {"a": "1"}
+
+
+def test_what_proves_a_client_is_read_wherever_it_stands() -> None:
+    """In any of the headers that clients of vendors use; of two both."""
+    assert credential_of(Headers({"authorization": "Bearer a"})) == "Bearer a"
+    assert credential_of(Headers({"X-Api-Key": "b", "api-key": "c"})) == "b c"
+    assert credential_of(Headers({"accept": "x"})) == ""

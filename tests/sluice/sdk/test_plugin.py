@@ -10,6 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from sluice.sdk import BasePlugin
+from sluice.sdk.plugin import config_texts, read_config
 from sluice.sdk.testing import make_context
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -81,3 +82,45 @@ async def test_life_without_anything_to_do() -> None:
     plugin = Modelled()
     await plugin.initialize(make_context(), Config())
     await plugin.shutdown(make_context())
+
+
+class Textual(BasePlugin[dict[str, str]]):
+    """Takes every value as text."""
+
+
+class TextualToo(BasePlugin[Mapping[str, str]]):
+    """By the other way to write it."""
+
+
+def test_a_configuration_of_texts_has_texts_alone() -> None:
+    """Those that are texts as they are, all others as JSON."""
+    written = {"a": "1", "b": 1, "c": True, "d": None, "e": [1, "x"], "f": {"g": 1.5}, "h": "{"}
+    texts = {"a": "1", "b": "1", "c": "true", "d": "null", "e": '[1, "x"]', "f": '{"g": 1.5}', "h": "{"}
+    assert config_texts(written) == texts
+    for plugin in (Textual, TextualToo):
+        assert read_config(plugin, written) == texts
+        assert plugin.config_type is None
+
+
+@pytest.mark.parametrize(
+    ("plugin", "is_text"),
+    [
+        (Textual, True),
+        (Unmodelled, False),
+        (Modelled, False),
+        (new_class("Any", (BasePlugin[dict[str, Any]],)), False),
+        (new_class("Child", (Textual,)), True),
+    ],
+)
+def test_only_texts_are_made_texts(plugin: type[BasePlugin[Any]], is_text: bool) -> None:
+    """A mapping of anything is what the operator wrote."""
+    assert plugin.config_is_text is is_text
+
+
+def test_a_mapping_cannot_be_changed() -> None:
+    """It is the operator's; a model has its own rules."""
+    config = read_config(Unmodelled, {"a": [1]})
+    assert config == {"a": [1]}
+    with pytest.raises(TypeError):
+        config["b"] = 1
+    assert read_config(Modelled, {"size": "8"}).size == 8

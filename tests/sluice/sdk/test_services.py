@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from sluice.plugin_host.services import services_of
+from sluice.plugin_host.services import bare_services
 from sluice.sdk.services import Logger, Services
 from sluice.sdk.testing import RecordingServices
 
 
-@pytest.mark.parametrize("services", [RecordingServices(), services_of(1, "a")])
+@pytest.mark.parametrize("services", [RecordingServices(), bare_services(1, "a", "gateway")])
 def test_services_offer_what_the_protocols_name(services: Any) -> None:
     """The host's services and the testing ones, attribute by attribute."""
     for name, _ in inspect.getmembers(Services, lambda member: isinstance(member, property)):

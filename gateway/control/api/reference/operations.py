@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.control.api.plugin_views import state_of
 from gateway.control.api.reference.rows import Row, hook_type
-from gateway.control.api.report_views import state_of
 from gateway.control.api.views import at
 
 if TYPE_CHECKING:
+    from gateway.control.api.plugin_views import PluginsHealth, TestedPlugin
     from gateway.control.api.reference.figures import TokenCounts
     from gateway.control.api.renderer import Probe
-    from gateway.control.api.report_views import PluginsHealth, TestedPlugin
     from gateway.control.api.services import SystemInfo
     from gateway.control.entities import PluginEntity
     from sluice.plugin_host.host import PluginHealth
@@ -95,16 +95,16 @@ def _health(plugin: PluginEntity, instances: Sequence[PluginHealth]) -> Row:
 
 def summary(states: Sequence[str]) -> Row:
     """How many plugins are in which state."""
-    failed, ready = states.count("failed"), states.count("ready")
+    failed, ready, loading = (states.count(state) for state in ("failed", "ready", "loading"))
     return {
-        "all_ready": failed == 0,
+        "all_ready": failed == loading == 0,
         "cached_oci_plugins": 0,
         "failed_plugins": failed,
-        "loading_plugins": 0,
+        "loading_plugins": loading,
         "oci_plugins": 0,
         "ready_plugins": ready,
         "total_plugins": len(states),
-        "unknown_plugins": len(states) - failed - ready,
+        "unknown_plugins": len(states) - failed - ready - loading,
     }
 
 

@@ -8,19 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.control.api.plugin_views import PluginsHealth, TestedPlugin, by_plugin, state_of
 from gateway.control.api.reference import operations, rows, usage
 from gateway.control.api.reference.figures import llm_names, token_counts
 from gateway.control.api.reference.refusals import refusal_body
 from gateway.control.api.reference.rows import Row
 from gateway.control.api.renderer import MESSAGES, Answer, CleanRenderer, NewToken, Probe, view_of
-from gateway.control.api.report_views import (
-    AttachedPlugin,
-    BudgetOverview,
-    PluginsHealth,
-    TestedPlugin,
-    by_plugin,
-    state_of,
-)
+from gateway.control.api.report_views import AttachedPlugin, BudgetOverview
 from gateway.control.api.services import BudgetStatus, Identity
 from gateway.control.api.system_views import SystemState
 from gateway.control.api.usage_views import Event, OneBody

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from gateway.control.api.config_secrets import shown_config
 from gateway.control.api.views import at, at_or_none
 from sluice.money.nanos import NANOS_PER_UNIT
 
@@ -138,12 +139,12 @@ def plugin_row(plugin: PluginEntity) -> Row:
         "description": plugin.description,
         "command": plugin.command,
         "checksum": plugin.checksum,
-        "config": plugin.config,
+        "config": shown_config(plugin.config),
         "hook_type": hook_type(plugin.hook_types),
         "hook_types": list(plugin.hook_types) if several else None,
         "hook_types_customized": several,
         "is_active": plugin.is_active,
-        "service_scopes": None,
+        "service_scopes": list(plugin.service_scopes) or None,
         "created_at": at(plugin.created_at),
         "updated_at": at(plugin.updated_at),
         "deleted_at": None,

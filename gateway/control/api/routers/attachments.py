@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Literal
 
 from fastapi import Path, Response
 from pydantic import Field
 
 from gateway.control.api.call import Call, CallOf
+from gateway.control.api.config_secrets import with_secrets
 from gateway.control.api.envelopes import All, One
 from gateway.control.api.fields import MAX_ID, Body, Flag, Id, Ids, Object, example
 from gateway.control.api.paging import by_ids
@@ -44,7 +46,9 @@ class AttachmentChange(Body):
     config: Object | None = None
     """Instead of the plugin's own; null takes that one again."""
     app_id: Id | None = None
-    """Only for this app's exchanges; null is for all."""
+    """Only for this app's exchanges; null is for all. Of an ``auth`` plugin: the app where it names none."""
+    on_stream: Literal["buffer", "refuse", "skip"] | None = None
+    """Instead of the plugin's own; null takes that one again."""
     is_active: Flag = True
 
 
@@ -86,8 +90,10 @@ async def update_llm_plugin_config(
 
     def change(attachments: Sequence[Attachment]) -> Sequence[Attachment]:
         present = _of_plugin(attachments, plugin_id)
-        kept = {"plugin_id": plugin_id, "config": present.config, "app_id": present.app_id}
-        changed = Attachment(**{**kept, "is_active": present.is_active, **body.given()})
+        values = body.given()
+        if values.get("config") is not None:
+            values["config"] = with_secrets(values["config"], present.config or {})
+        changed = replace(present, **values)
         return [changed if attachment is present else attachment for attachment in attachments]
 
     llm = await _change(call, llm_id, change)

@@ -115,6 +115,8 @@ class LlmChange(Body):
     max_response_bytes: Size = 0
     allowed_models: Models = Field(default_factory=list)
     failover_llm_ids: Annotated[Ids, Field(max_length=MAX_FAILOVER)] = Field(default_factory=list)
+    allowed_upstreams: Annotated[list[Endpoint], Field(max_length=64)] = Field(default_factory=list)
+    """Base URLs that a plugin's ``upstream_override`` may name; they get the vendor key."""
     labels: Labels = Field(default_factory=list)
     metadata: Object | None = None
 
@@ -140,7 +142,10 @@ async def _values(call: Call, body: LlmChange) -> dict[str, Any]:
     """The entity's fields of what was named."""
     values = body.given()
     column(values, "monthly_budget", "monthly_budget_nanos")
-    for name in ("allowed_models", "failover_llm_ids", "labels"):
+    if "allowed_upstreams" in values:
+        checked = [await _checked_endpoint(call, url, "allowed_upstreams") for url in values["allowed_upstreams"]]
+        values["allowed_upstreams"] = dict.fromkeys(checked)
+    for name in ("allowed_models", "failover_llm_ids", "allowed_upstreams", "labels"):
         if name in values:
             values[name] = tuple(values[name])
     if "metadata" in values:
@@ -150,11 +155,11 @@ async def _values(call: Call, body: LlmChange) -> dict[str, Any]:
     return values
 
 
-async def _checked_endpoint(call: Call, endpoint: str) -> str:
+async def _checked_endpoint(call: Call, endpoint: str, field: str = "endpoint") -> str:
     try:
         return await EndpointPolicy(call.services.settings.control).check(endpoint)
     except EndpointRefused as error:
-        raise invalid("endpoint", str(error)) from None
+        raise invalid(field, str(error)) from None
 
 
 @router.get("/llms", name="llm.listed", response_model=Many[LlmView])

@@ -8,15 +8,17 @@ from fastapi import Path, Query, Response
 from pydantic import AfterValidator, Field, StrictInt, StrictStr, ValidationError
 
 from gateway.control.api.call import Call, CallOf
+from gateway.control.api.config_secrets import with_secrets
 from gateway.control.api.envelopes import Done, Many, One
-from gateway.control.api.fields import MAX_ID, Body, Flag, Line, Name, Object, Slug, Text, example, slug_of
+from gateway.control.api.fields import MAX_ID, Body, Flag, Line, Name, Object, Seconds, Slug, Text, example, slug_of
 from gateway.control.api.fields import single_line as line
 from gateway.control.api.paging import PageQuery, cut, every
+from gateway.control.api.plugin_views import PluginsHealth, PluginsHealthView, PluginTestView, TestedPlugin, by_plugin
 from gateway.control.api.problems import invalid, not_in_this_version
 from gateway.control.api.renderer import Answer
-from gateway.control.api.report_views import PluginsHealth, PluginsHealthView, PluginTestView, TestedPlugin, by_plugin
 from gateway.control.api.route import control_router
 from gateway.control.api.views import PluginView
+from gateway.control.entities import PluginEntity
 from sluice.plugin_host.errors import PluginLoadError
 from sluice.plugin_host.registration import PluginRegistration
 
@@ -39,7 +41,7 @@ class PluginChange(Body):
     slug: Slug = ""
     description: Text = ""
     command: Command = ""
-    """``python://package.module:Class``, or the path of a ``.py`` file."""
+    """``python://package.module:Class``, the path of a ``.py`` file, ``file:///path`` or ``grpc://host:port``."""
     checksum: Annotated[StrictStr, Field(max_length=128), AfterValidator(line)] = ""
     plugin_type: Annotated[StrictStr, Field(max_length=64), AfterValidator(line)] = ""
     hook_type: Hook = ""
@@ -51,6 +53,18 @@ class PluginChange(Body):
     timeout_ms: Annotated[StrictInt, Field(ge=1, le=600_000)] = 1000
     on_failure: Literal["closed", "open"] | None = None
     namespace: Line = ""
+    on_stream: Literal["buffer", "refuse", "skip"] = "buffer"
+    """What a body hook that does not handle chunks does to streams."""
+    on_oversize: Literal["refuse", "skip"] = "refuse"
+    """What happens to a body that the protocol of a process cannot carry."""
+    max_concurrent: Annotated[StrictInt, Field(ge=0, le=100_000)] = 0
+    breaker_failures: Annotated[StrictInt, Field(ge=0, le=1_000_000)] = 20
+    breaker_pause_seconds: Seconds = 10.0
+    service_scopes: Annotated[list[Hook], Field(max_length=16)] = Field(default_factory=list)
+    """What a plugin in a process of its own may ask of the gateway."""
+    token: Annotated[StrictStr, Field(max_length=1024), AfterValidator(line)] = ""
+    """``env:NAME`` or ``file:PATH`` of what a ``grpc://`` plugin wants to be shown."""
+    ca_file: Annotated[StrictStr, Field(max_length=4096), AfterValidator(line)] = ""
 
 
 class PluginCreate(PluginChange):
@@ -79,16 +93,19 @@ class PluginQuery(PageQuery):
     active: bool | None = None
 
 
-def _values(body: PluginChange) -> dict[str, Any]:
-    """The entity's fields of what was named."""
+def _values(body: PluginChange, present: PluginEntity | None = None) -> dict[str, Any]:
+    """The entity's fields of what was named; secrets that were written as they are shown are the present ones."""
     values = body.given()
     hook, hooks = values.pop("hook_type", ""), values.get("hook_types", [])
     if hook and hook not in hooks:
         hooks = [hook, *hooks]
     if hooks or "hook_types" in values:
         values["hook_types"] = tuple(dict.fromkeys(hooks))
+        values["hook_types_customized"] = bool(hooks)
+    if "service_scopes" in values:
+        values["service_scopes"] = tuple(dict.fromkeys(values["service_scopes"]))
     if "config" in values:
-        values["config"] = values["config"] or {}
+        values["config"] = with_secrets(values["config"] or {}, present.config if present else {})
     return values
 
 
@@ -102,7 +119,7 @@ def _check(values: dict[str, Any]) -> None:
         raise invalid(field, found["msg"].removeprefix("Value error, ")) from None
 
 
-_CHECKED = ("command", "checksum", "hook_types", "config", "timeout_ms", "on_failure")
+_CHECKED = tuple(name for name in PluginRegistration.model_fields if name not in {"id", "name"})
 
 
 @router.get("/plugins", name="plugin.listed", response_model=Many[PluginView])
@@ -166,7 +183,7 @@ async def read_plugin(plugin_id: PluginId, call: CallOf) -> Response:
 async def update_plugin(plugin_id: PluginId, body: PluginChange, call: CallOf) -> Response:
     """Change what is named; it is loaded anew, for the next request."""
     plugin = await call.store.plugins.get(plugin_id)
-    values = _values(body)
+    values = _values(body, plugin)
     _check({name: values.get(name, getattr(plugin, name)) for name in _CHECKED})
     return await call.changed_entity(await call.store.plugins.update(plugin_id, values, call.actor, call.if_version))
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import Path, Query, Response
 from pydantic import AfterValidator, Field, StrictInt, StrictStr
 
-from gateway.access.credentials import hash_token, prefix_of
+from gateway.access.credentials import hash_token, is_scope, prefix_of
 from gateway.access.credentials import new_token as new_secret
 from gateway.control.api.call import Call, CallOf
 from gateway.control.api.envelopes import Done, Many, One
@@ -34,7 +34,14 @@ TokenRef = Annotated[str, Path(min_length=1, max_length=512, description="an id,
 TokenId = Annotated[int, Path(ge=1, le=MAX_ID)]
 
 
-Scope = Literal["api", "admin", "*"]
+def _scope(value: str) -> str:
+    if not is_scope(value):
+        message = "is none of api, admin and *, nor one of a plugin's endpoints, which has a point or a colon in it"
+        raise ValueError(message)
+    return value
+
+
+Scope = Annotated[StrictStr, Field(max_length=64), AfterValidator(_scope)]
 
 
 def _scopes(values: list[Scope]) -> list[Scope]:
@@ -46,7 +53,7 @@ def only_api() -> list[Scope]:
     return ["api"]
 
 
-Scopes = Annotated[list[Scope], Field(min_length=1, max_length=3), AfterValidator(_scopes)]
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=32), AfterValidator(_scopes)]
 Life = Annotated[StrictInt, Field(ge=1, le=_MAX_LIFE_NANOS)]
 
 

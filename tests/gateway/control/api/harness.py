@@ -21,6 +21,7 @@ from gateway.settings import ControlSettings, GatewaySettings, Settings
 from sluice.eventstore.queries import Bodies, Costs, EventPage, LlmStats, Summary
 from sluice.plugin_host.errors import PluginLoadError
 from sluice.plugin_host.host import PluginHealth
+from sluice.plugin_host.running import Described
 
 ADMIN = "slc_admin-token-of-the-tests"
 BASE = "http://gateway"
@@ -64,13 +65,16 @@ class MemoryPlugins:
         self.found: list[PluginHealth] = []
         self.broken: dict[str, str] = {}
         """Command → what is wrong with it."""
+        self.said: dict[str, Described] = {}
+        """Command → what it says of itself."""
 
     def health(self) -> Sequence[PluginHealth]:
         return self.found
 
-    async def try_out(self, plugin: PluginEntity, config: dict[str, Any] | None = None) -> None:
+    async def try_out(self, plugin: PluginEntity, config: dict[str, Any] | None = None) -> Described:
         if plugin.command in self.broken:
             raise PluginLoadError(plugin.slug, self.broken[plugin.command], "mend it")
+        return self.said.get(plugin.command) or Described(name=plugin.slug, hooks=("post_auth",))
 
 
 class MemoryBudgets:

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from gateway.snapshot_builder import DIALECTS
+from gateway.upstreams.sse_frames import WholeFrames
 from gateway.upstreams.vendors.dialect import Answer, Asked, Dialect, StreamScanner
 
 VENDORS = sorted(DIALECTS)
@@ -31,6 +32,22 @@ def test_errors_have_status_message_and_code(vendor: str) -> None:
     """Beside the vendor's own shape every error says the same three things."""
     body = json.loads(DIALECTS[vendor].error_body(403, "no", "budget_exceeded"))
     assert (body["status"], body["message"], body["code"]) == (403, "no", "budget_exceeded")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_error_in_mid_stream_is_one_whole_frame(vendor: str) -> None:
+    """With our message and code; whatever stands in them is no line's end."""
+    frame = DIALECTS[vendor].stream_error(403, "no\n\ndata: x", "response_blocked")
+    frames = WholeFrames()
+    assert frames.take(frame) == frame
+    assert frame.count(b"\n\n") == 1
+    assert b"response_blocked" in frame
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_nothing_is_presented_by_nobody(vendor: str) -> None:
+    """Two empty texts."""
+    assert DIALECTS[vendor].presented([]) == ("", "")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)

@@ -219,6 +219,22 @@ def test_credentials() -> None:
 
 
 @pytest.mark.parametrize(
+    ("headers", "presented"),
+    [
+        ([(b"authorization", b"Bearer  tok ")], ("tok", "bearer")),
+        ([(b"x-api-key", b"key"), (b"authorization", b"bearer tok")], ("tok", "bearer")),
+        ([(b"authorization", b"Bearer "), (b"api-key", b" key ")], ("key", "api_key")),
+        ([(b"x-api-key", b" "), (b"x-api-key", b"k\xe9y")], ("k\xe9y", "api_key")),
+        ([(b"authorization", b"Basic tok")], ("", "")),
+        ([], ("", "")),
+    ],
+)
+def test_what_is_presented_to_auth_plugins(headers: list[tuple[bytes, bytes]], presented: tuple[str, str]) -> None:
+    """A bearer token before a key; other schemes are the plugin's to read."""
+    assert DIALECT.presented(headers) == presented
+
+
+@pytest.mark.parametrize(
     ("status", "kind"),
     [
         (400, openai.BadRequestError),
@@ -246,3 +262,26 @@ def test_errors_wear_the_vendor_s_shape(status: int, kind: type[openai.APIStatus
             client.models.list()
     assert raised.value.code == "budget_exceeded"
     assert 'no "budget"' in str(raised.value)
+
+
+@pytest.mark.parametrize("message", ["not for you", "half a pair: \ud800", 'quotes " and\nlines'])
+def test_an_error_in_mid_stream_is_raised_by_the_sdk(message: str) -> None:
+    """Of chat and of the responses API; what came before it was given out, and no end follows."""
+    import httpx  # noqa: PLC0415 - as above
+
+    error = DIALECT.stream_error(403, message, "response_blocked")
+    assert error.count(b"\n\n") == 1
+    assert error.endswith(b"\n\n")
+    chat = b'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[]}\n\n'
+    answer = {"content": chat + error, "headers": {"content-type": "text/event-stream"}}
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, **answer))) as http:  # type: ignore[arg-type]
+        client = openai.OpenAI(api_key="k", base_url="http://vendor.test/v1", http_client=http, max_retries=0)  # type: ignore[arg-type]
+        for stream in (
+            client.chat.completions.create(model="m", messages=[], stream=True),
+            client.responses.create(model="m", input="x", stream=True),
+        ):
+            next(iter(stream))
+            with pytest.raises(openai.APIError) as raised:
+                list(stream)
+            assert (raised.value.code, raised.value.type) == ("response_blocked", "permission_error")
+            assert raised.value.message == message.replace("\ud800", "?")

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gateway.upstreams.vendors.openai_stream import MAX_FRAME_BYTES, OpenAiStream
+from gateway.upstreams.sse_frames import MAX_FRAME_BYTES
+from gateway.upstreams.vendors.openai_stream import OpenAiStream
 from sluice.money.usage import Usage
 
 DONE = b"data: [DONE]\n\n"
@@ -203,6 +204,22 @@ def test_the_responses_api() -> None:
     assert (out, held) == (created, end + DONE)
     assert scanner.answer.usage == Usage(1, 2, reasoning_tokens=1)
     assert (scanner.answer.model, scanner.answer.choices, scanner.answer.tool_calls) == ("o3-2025", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "is_bare"),
+    [
+        (b"data: [DONE]\n\n", True), (b"data:[DONE]\r\n\r\n", True), (b"data: [DONE] \n\n\n", True),
+        (b"data: [DONE]\n\n: bye\n\n", False), (b'data: [DONE]\n\ndata: {"x":1}\n\n', False),
+        (b"data: [DONE] secret\n\n", False), (b"event: secret\ndata: [DONE]\n\n", False),
+        (b'data: {"type":"response.completed","response":{}}\n\n', False), (b"", False), (b"data: x", False),
+    ],
+)  # fmt: skip
+def test_a_bare_end_says_nothing_of_the_answer(end: bytes, is_bare: bool) -> None:
+    """All else that is held may be something that a filter wants to see."""
+    scanner, _, held = scan([frame(choices=[]), end])
+    assert scanner.ended_bare is is_bare
+    assert held == end
 
 
 def test_the_model_is_found_behind_comments_and_empty_names() -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sluice.eventlog.interface import CommitFailedError, EventLogError, Record
+from sluice.eventlog.interface import Boot, CommitFailedError, EventLogError, Record
 from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import LOCK_FILE, JournalBusyError, is_held
 from sluice.eventlog.journal.publisher import JournalPublisher
 from sluice.eventlog.journal.reader import JournalReader
@@ -144,4 +145,21 @@ async def test_a_record_that_cannot_be_written_does_not_stop_the_next(tmp_path: 
         await publisher.publish([letter(1), too_large])
     await publisher.publish([letter(2)])
     assert [record.key for record in read_all(tmp_path)] == [b"2"]
+    await publisher.close()
+
+
+async def test_a_journal_that_cannot_be_begun_is_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that was full for a moment: the next try does not find the journal held by ourselves."""
+    publisher, failures, real = publisher_of(tmp_path), ["full"], Journal.begin
+
+    def begin(journal: Journal, boot: Boot) -> None:
+        if failures:
+            raise CommitFailedError(failures.pop())
+        real(journal, boot)
+
+    monkeypatch.setattr(Journal, "begin", begin)
+    with pytest.raises(CommitFailedError, match="full"):
+        await publisher.publish([letter(1)])
+    await publisher.publish([letter(1)])
+    assert len(read_all(tmp_path)) == 1
     await publisher.close()

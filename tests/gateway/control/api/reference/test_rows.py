@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.control.api.reference.rows import amount, app_token_row, hook_type, llm_row, price_row
-from gateway.control.entities import LlmEntity, PriceEntity, TokenEntity
+from gateway.control.api.reference.rows import amount, app_token_row, hook_type, llm_row, plugin_row, price_row
+from gateway.control.entities import LlmEntity, PluginEntity, PriceEntity, TokenEntity
 from gateway.settings import UpstreamSettings
 
 
@@ -43,3 +44,10 @@ def test_a_price_is_of_one_token(nanos: int, shown: float) -> None:
 def test_the_first_hook_is_the_type() -> None:
     """None is empty."""
     assert (hook_type(("a", "b")), hook_type(())) == ("a", "")
+
+
+def test_a_plugin_s_scopes_are_shown_and_its_secrets_are_not() -> None:
+    """Where it was granted none there is null, as there always was."""
+    plugin = PluginEntity(id=1, name="p", slug="p", command="python://a:B", config={"token": "hush"})
+    assert (plugin_row(plugin)["service_scopes"], plugin_row(plugin)["config"]) == (None, {"token": "***"})
+    assert plugin_row(replace(plugin, service_scopes=("apps.read",)))["service_scopes"] == ["apps.read"]

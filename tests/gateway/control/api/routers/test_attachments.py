@@ -44,10 +44,13 @@ async def test_a_plugin_has_settings_of_its_own_on_an_llm(api: Api) -> None:
     """A change changes what it names; a new order leaves them, a detachment does not; null takes the plugin's own."""
     first, second, _ = await attached(api)
     path = f"/llms/1/plugins/{second}/config"
-    plain = {"plugin_id": second, "config": None, "app_id": None, "is_active": True}
+    plain = {"plugin_id": second, "config": None, "app_id": None, "is_active": True, "on_stream": None}
     assert (await api.get(path))["data"] == plain
     changed = (await api.put(path, {"config": {"a": 1.5}, "app_id": 1}))["data"]
     assert changed == {**plain, "config": {"a": 1.5}, "app_id": 1}
+    assert (await api.put(path, {"on_stream": "skip"}))["data"] == {**changed, "on_stream": "skip"}
+    await api.put(path, {"on_stream": "shout"}, 400)
+    assert (await api.put(path, {"on_stream": None}))["data"] == changed
     assert (await api.put(path, {"is_active": False}))["data"] == {**changed, "is_active": False}
     listed = (await api.put("/llms/1/plugins", {"plugin_ids": [second, first]}))["data"]
     assert listed[0]["attachment"] == {**changed, "is_active": False}
@@ -96,3 +99,13 @@ async def test_a_deleted_plugin_is_detached(api: Api) -> None:
     first, second, third = await attached(api)
     await api.delete(f"/plugins/{second}")
     assert (await api.get("/llms/1"))["data"]["plugin_ids"] == [first, third]
+
+
+async def test_secrets_of_an_attachment_are_not_shown_and_not_lost(api: Api) -> None:
+    """As those of a plugin."""
+    await attached(api, 1)
+    path = "/llms/1/plugins/1/config"
+    assert (await api.put(path, {"config": {"token": "hush", "a": 1}}))["data"]["config"] == {"token": "***", "a": 1}
+    assert (await api.put(path, {"config": {"token": "***", "a": 2}}))["data"]["config"] == {"token": "***", "a": 2}
+    assert "hush" not in repr(await api.get("/llms/1/plugins"))
+    assert (await api.store.llms.get(1)).attachments[0].config == {"token": "hush", "a": 2}

@@ -75,7 +75,18 @@ BAD: list[Any] = [
     ("on_failure", "shrug"),
     ("checksum", "zz"),
     ("is_active", "true"),
-    ("service_scopes", []),
+    ("service_scopes", ["root"]),
+    ("service_scopes", "apps.read"),
+    ("on_stream", "drop"),
+    ("on_oversize", "cut"),
+    ("max_concurrent", -1),
+    ("breaker_failures", -1),
+    ("breaker_pause_seconds", 0),
+    ("breaker_pause_seconds", 10**6),
+    ("token", "sk-in-clear"),
+    ("command", "file://relative/plugin"),
+    ("command", "grpc://no-port"),
+    ("command", "ftp://host/plugin"),
 ]
 
 
@@ -129,6 +140,7 @@ async def test_health_is_of_every_plugin(api: Api) -> None:
         "all_ready": False,
         "total_plugins": 3,
         "ready_plugins": 1,
+        "loading_plugins": 0,
         "failed_plugins": 1,
         "unknown_plugins": 1,
     }
@@ -166,3 +178,18 @@ async def test_a_plugin_is_loaded_anew(api: Api) -> None:
     after = (await api.post(f"/plugins/{made['id']}/reload", status=200))["data"]
     assert after["version"] == before["version"] + 1
     await api.post("/plugins/99/reload", {}, 404)
+
+
+async def test_secrets_of_a_configuration_are_not_shown_and_not_lost(api: Api) -> None:
+    """Neither here, nor in lists, nor in the audit; written as they were shown they stay, alone they are refused."""
+    body = {**SEED, "command": "python://sluice.plugins.custom_auth:CustomAuth", "hook_type": "auth"}
+    made = (await api.post("/plugins", {**body, "config": {"valid_token": "hush", "tokens": []}}))["data"]
+    path = f"/plugins/{made['id']}"
+    assert made["config"] == {"valid_token": "***", "tokens": []}
+    for shown in (path, "/plugins", "/audit"):
+        assert "hush" not in repr(await api.get(shown))
+    await api.put(path, {"config": {"valid_token": "***", "tokens": [{"token": "new"}]}})
+    kept = await api.store.plugins.get(made["id"])
+    assert kept.config == {"valid_token": "hush", "tokens": [{"token": "new"}]}
+    await api.put(path, {"config": {"valid_token": "hush", "tokens": [{"token": "***", "app_id": 1}]}}, 400)
+    await api.post("/plugins", {**body, "slug": "other", "config": {"valid_token": "***"}}, 400)

@@ -1,0 +1,1 @@
+"""What plugins send to the control side, and how it gets there."""

@@ -1,0 +1,1 @@
+"""HTTP below ``/plugins/{slug}/``: plugins' own endpoints."""

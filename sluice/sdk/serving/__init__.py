@@ -1,0 +1,1 @@
+"""A Python plugin as a process of its own: the plugin's side of the plugin protocol."""
