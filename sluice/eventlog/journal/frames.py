@@ -2,6 +2,7 @@
 
 The checksum starts from a seed that is the segment's own, made from its random id. So neither a block of another file
 nor bytes that a client sent in a body can pass for a frame, and a reader that hit damage may look for the next one.
+The length is in where it starts too: else zeros behind zeros would be a frame of any length.
 """
 
 from __future__ import annotations
@@ -33,13 +34,14 @@ def seed_of(segment_id: bytes) -> int:
 
 
 def checksum(seed: int, payload: bytes) -> int:
-    """CRC-32C of a payload in a segment with this seed."""
-    return int(extend(seed, payload))
+    """CRC-32C of a payload, and of its length, in a segment with this seed."""
+    return int(extend(seed ^ len(payload), payload))
 
 
 def frame(seed: int, payload: bytes) -> bytes:
     """The payload, framed."""
-    return FRAME.pack(len(payload), extend(seed, payload)) + payload
+    size = len(payload)
+    return FRAME.pack(size, extend(seed ^ size, payload)) + payload
 
 
 def payload_at(data: bytes, at: int, seed: int) -> bytes | None:
@@ -51,7 +53,7 @@ def payload_at(data: bytes, at: int, seed: int) -> bytes | None:
     if not MARK_BYTES <= length <= MAX_PAYLOAD_BYTES or start + length > len(data):
         return None
     payload = data[start : start + length]
-    return payload if extend(seed, payload) == crc else None
+    return payload if extend(seed ^ length, payload) == crc else None
 
 
 def find_frame(data: bytes, at: int, seed: int) -> int | None:

@@ -55,6 +55,14 @@ def test_one_flipped_bit_is_noticed(seed: int, payload: bytes, data: st.DataObje
     assert payload_at(bytes(damaged), 0, seed) is None
 
 
+def test_zeros_behind_zeros_make_no_longer_frame() -> None:
+    """Not even from the one seed from which a plain checksum of zeros is the same for any number of them."""
+    seed, zeros = 2**32 - 1, bytes(MARK_BYTES)
+    longer = bytearray(frame(seed, zeros) + bytes(8))
+    longer[0] += 1
+    assert payload_at(bytes(longer), 0, seed) is None
+
+
 @given(seeds, seeds, payloads)
 @settings(deadline=None)
 def test_a_frame_of_another_segment_is_none(seed: int, other: int, payload: bytes) -> None:
