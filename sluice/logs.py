@@ -12,7 +12,11 @@ def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     """Called once by each command, before anything logs. JSON unless standard error is a terminal."""
     plain = sys.stderr.isatty() if as_json is None else not as_json
     threshold = logging.getLevelNamesMapping()[level.upper()]
-    renderer = structlog.dev.ConsoleRenderer() if plain else structlog.processors.JSONRenderer()
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if plain
+        else structlog.processors.JSONRenderer()
+    )
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

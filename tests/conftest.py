@@ -2,4 +2,19 @@
 
 from __future__ import annotations
 
+import structlog
+
 pytest_plugins = ["tests.servers", "tests.go_build"]
+
+# Its own default shows every local of every frame: long to render where a snapshot is among them, and in the very
+# loop in which the test waits.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.StackInfoRenderer(),
+        structlog.dev.set_exc_info,
+        structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=False),
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
