@@ -206,8 +206,11 @@ async def test_a_locked_database_keeps_no_reader_and_stops_no_loop(store: KvStor
     assert await kv.write("b", b"1")
 
 
-async def test_a_flood_of_writes_is_refused_and_harms_no_other_plugin(store: KvStore) -> None:
-    """One plugin has ``MAX_WAITING`` waiting; a second one gets its turn."""
+async def test_a_flood_of_writes_is_refused_and_harms_no_other_plugin(
+    store: KvStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One plugin has ``MAX_WAITING`` waiting; a second one gets its turn, however slow the disk is."""
+    monkeypatch.setattr(module, "_TURN_SECONDS", DEADLINE_SECONDS)
     flooding, other = store.of_plugin(1), store.of_plugin(2)
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
         flood = [tasks.create_task(_outcome(flooding.write(str(number % 10), b"v"))) for number in range(500)]
