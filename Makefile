@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long chaos check bench schemas proto lock clean
+.PHONY: help setup run test test-long chaos check bench schemas prices proto lock clean
 .NOTPARALLEL:
 
 help: ## list what can be made
@@ -41,6 +41,9 @@ bench: $(READY) ## measure on this machine, write tests/benchmarks/results.json 
 
 schemas: $(READY) ## write a new Avro file for each event whose definition changed
 	@$(BIN)/python -c "from schemas.avro_schema import write_schema_files as w; print(*w() or ['nothing changed'], sep='\n')"
+
+prices: $(READY) ## make the packaged table of base prices anew from the installed genai-prices
+	@$(BIN)/python -c "from sluice.clock import iso_micros as i, now_micros as n; from sluice.money.base_source import write_packaged as w; print(w(i(n())[:10]))"
 
 proto: $(READY) ## make the plugin protocol's Python modules anew from sluice/plugin_wire/*.proto
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. sluice/plugin_wire/*.proto

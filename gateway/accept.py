@@ -99,20 +99,21 @@ class Acceptor:
     def understand(self, exchange: Exchange, llm: Llm) -> None:
         """Read the fields of the body that matter, and make the edits that are ours. Raises ``Refusal``."""
         try:
-            asked = llm.dialect.ask(exchange.body, exchange.path)
+            asked = llm.dialect.ask(exchange.body, exchange.path, exchange.query)
         except ValueError as error:
             message = f"the body is not the JSON it should be: {error}"
             raise RequestInvalid(message) from error
         exchange.model, exchange.is_stream = asked.model, asked.is_stream
         exchange.max_response_tokens, exchange.choices = asked.max_response_tokens, asked.choices
+        exchange.is_batch = asked.is_batch
         _check_intent(exchange)
         if exchange.model is None and llm.default_model and exchange.body:
             exchange.model = llm.default_model
-            exchange.body = llm.dialect.with_model(exchange.body, llm.default_model)
+            exchange.body, exchange.path = llm.dialect.with_model(exchange.body, exchange.path, llm.default_model)
         if exchange.is_stream:
             if llm.chains.acts_on_streams:
                 _prepare_stream(exchange, llm)
-            if not asked.wants_usage and (body := llm.dialect.with_usage(exchange.body)) is not None:
+            if not asked.wants_usage and (body := llm.dialect.with_usage(exchange.body, exchange.path)) is not None:
                 exchange.body, exchange.asked_for_usage = body, True
 
 
@@ -122,7 +123,7 @@ def note_what_was_asked(exchange: Exchange) -> None:
     if exchange.llm is None or exchange.app is None or exchange.model is not None or exchange.upstream_started_ns:
         return
     with suppress(ValueError):
-        asked = exchange.llm.dialect.ask(exchange.body, exchange.path)
+        asked = exchange.llm.dialect.ask(exchange.body, exchange.path, exchange.query)
         exchange.model, exchange.is_stream = asked.model, asked.is_stream
 
 

@@ -17,6 +17,7 @@ from gateway.access.credentials import hash_token, new_token, prefix_of
 from gateway.control.admin.budgets import budgets_app
 from gateway.control.admin.commands import admin_app
 from gateway.control.admin.plugins import plugins_app
+from gateway.control.admin.prices import prices_app
 from gateway.control.errors import ControlError
 from gateway.control.importing.command import import_
 from gateway.errors import PortTakenError
@@ -46,6 +47,7 @@ def register(commands: Commands) -> None:
     commands.app.command("gateway")(gateway)
     commands.app.add_typer(admin_app())
     commands.app.add_typer(budgets_app())
+    commands.app.add_typer(prices_app())
     commands.app.command("import")(import_)
 
 

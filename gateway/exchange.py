@@ -76,6 +76,8 @@ class Exchange(msgspec.Struct):
     model: str | None = None
     is_stream: bool = False
     asked_for_usage: bool = False
+    is_batch: bool = False
+    """Whether its vendor takes the batch price."""
     choices: int = 0
     user_id: int | None = None
     """The person behind the app; an ``auth`` plugin may know another than the app's own."""
@@ -119,6 +121,8 @@ class Exchange(msgspec.Struct):
     price: Price | None = None
     usage: Usage | None = None
     raw_usage: str | None = None
+    usage_problem: str = ""
+    """Why usage could not be trusted, as a stable code; the cost is then an estimate."""
     response_model: str | None = None
     tool_calls: int = 0
     cost_nanos: int | None = None

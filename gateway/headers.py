@@ -13,10 +13,16 @@ _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te",
      b"trailer", b"transfer-encoding", b"upgrade")
 )  # fmt: skip
-_NOT_UPSTREAM = _HOP_BY_HOP | frozenset(
-    (b"host", b"content-length", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"accept-encoding",
-     b"x-request-id", b"traceparent", b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto",
-     b"x-real-ip", b"x-sluice-exchange-id")
+_CREDENTIALS = frozenset(
+    (b"authorization", b"x-api-key", b"api-key", b"cookie", b"x-goog-api-key", b"x-goog-iam-authorization-token",
+     b"x-goog-user-project",
+     b"ocp-apim-subscription-key", b"x-amz-date", b"x-amz-content-sha256", b"x-amz-security-token",
+     b"x-amz-access-token")
+)  # fmt: skip
+"""Where any vendor's SDK puts what proves its client, and what belongs to such a proof: ours goes out instead."""
+_NOT_UPSTREAM = _HOP_BY_HOP | _CREDENTIALS | frozenset(
+    (b"host", b"content-length", b"expect", b"accept-encoding", b"x-request-id", b"traceparent", b"forwarded",
+     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-sluice-exchange-id")
 )  # fmt: skip
 _NOT_UPSTREAM_UNTRACED = _NOT_UPSTREAM | {b"tracestate"}
 """Without a ``traceparent`` that can be read its companion means nothing (W3C Trace Context, 3.3.1)."""

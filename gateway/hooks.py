@@ -66,7 +66,7 @@ class Hooks:
 
     async def authenticate(self, exchange: Exchange, llm: Llm, chain: Chain) -> Identity:
         """Who asks, as a plugin finds; raises ``AuthFailed`` where none accepts. Tokens are not asked then either."""
-        credential, auth_type = llm.dialect.presented(exchange.headers)
+        credential, auth_type = llm.dialect.presented(exchange.headers, exchange.query)
         request = AuthRequest(
             exchange.method,
             exchange.path,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.headers import header
 from gateway.hooks import plugin_refusal
 from gateway.outcomes import ClientGone, Refusal, ResponseRefused
 from gateway.stream_copy import StreamCopy
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 _PART_BYTES = 64 << 10
 """A gathered stream goes out in parts of this size: a client must take each in time, not all of it."""
 _DEFAULT_BLOCK_STATUS = 403
-_FRAME_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+_SSE_END = (b"\n\n",)
 
 
 def begin_stream(exchange: Exchange, llm: Llm, response: UpstreamResponse, max_copy_bytes: int) -> None:
@@ -60,10 +61,11 @@ class PluginStreams:
         self._recorder = recorder
         self._max_frame_bytes = min(MAX_FRAME_BYTES, settings.max_response_bytes)
 
-    async def whole(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
+    async def whole(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send, scanner: StreamScanner
+    ) -> list[Message]:
         """Gather a stream to its end, give it to its plugins, and send what they leave, but for its terminal event."""
         transfer = PluginTransfer(self._settings, exchange, send, llm.max_response_bytes)
-        scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
         try:
             body = await self._gather(exchange, response, transfer, scanner)
         finally:
@@ -72,7 +74,7 @@ class PluginStreams:
             raise ClientGone
         changed = await self._hooks.stream_whole(exchange, llm, body)
         exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
-        splitter = llm.dialect.scanner(exchange.path, hide_usage=False)
+        splitter = _splitter(exchange, llm, response)
         out = splitter.feed(changed)
         await transfer.start()
         for start in range(0, len(out), _PART_BYTES):
@@ -97,11 +99,17 @@ class PluginStreams:
         return b"".join(parts)
 
     async def pieces(
-        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send, chain: Chain
+        self,
+        exchange: Exchange,
+        llm: Llm,
+        response: UpstreamResponse,
+        send: Send,
+        scanner: StreamScanner,
+        chain: Chain,
     ) -> list[Message]:
         """Take a stream through its plugins as it comes, in whole SSE frames; the next is read when they are done."""
         transfer = PluginTransfer(self._settings, exchange, send, llm.max_response_bytes)
-        scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
+        transfer.frame_ends = scanner.frame_ends
         plugins = self._hooks.stream_pieces(exchange, llm, chain)
         await transfer.start()
         try:
@@ -121,7 +129,8 @@ class PluginStreams:
         response.abort()
         note_refusal(exchange, refusal)
         status = refusal.status if refusal.status >= 400 else _DEFAULT_BLOCK_STATUS
-        return transfer.cut(llm.dialect.stream_error(status, refusal.message or "blocked by a plugin", refusal.code))
+        message = refusal.message or "blocked by a plugin"
+        return transfer.cut(llm.dialect.stream_error(status, message, refusal.code, _asked_path(exchange)))
 
     async def _carry(
         self,
@@ -132,13 +141,16 @@ class PluginStreams:
         plugins: StreamPieces,
     ) -> bytes:
         """All but the end; returns what may be part of a frame when the end comes."""
-        frames = WholeFrames(self._max_frame_bytes)
+        frames = WholeFrames(self._max_frame_bytes) if scanner.frame_ends[:1] == _SSE_END else _WholeAlready()
         while not scanner.ended:
             chunk = await transfer.next(response)
             if not chunk:
                 transfer.ended()
                 break
             piece = frames.take(scanner.feed(chunk))
+            if scanner.passes_unread:
+                message = f"a frame is larger than {MAX_FRAME_BYTES} bytes"
+                raise FrameTooLargeError(message)
             exchange.sse_frames = scanner.sse_frames
             self._recorder.progress(exchange)
             if piece and exchange.client_left:  # what is still read is for its usage: nobody waits for plugins
@@ -160,13 +172,42 @@ class PluginStreams:
         return transfer.last(held)
 
 
+def _splitter(exchange: Exchange, llm: Llm, response: UpstreamResponse) -> StreamScanner:
+    """A scanner that tells the terminal event of what plugins left of a stream."""
+    content_type = header(response.headers, b"content-type") or b""
+    scanner = (exchange.served_by or llm).dialect.scanner(exchange.path, content_type, hide_usage=False)
+    if scanner is None:
+        message = "a dialect calls the same answer a stream and none"
+        raise TypeError(message)
+    return scanner
+
+
+class _WholeAlready:
+    """Of formats other than SSE: scanners let go of whole frames alone, but for those that they pass unread."""
+
+    def take(self, data: bytes) -> bytes:
+        """All of it."""
+        return data
+
+    def finish(self) -> bytes:
+        """Nothing is kept."""
+        return b""
+
+
+def _asked_path(exchange: Exchange) -> str:
+    """With its query: Google's says which kind of stream was asked for."""
+    return f"{exchange.path}?{exchange.query.decode('latin-1')}" if exchange.query else exchange.path
+
+
 class PluginTransfer(Transfer):
     """A transfer whose bytes to the client are others than the vendor's: those are counted and copied."""
 
     received_bytes = 0
     """Of the vendor's."""
     _is_open = False
-    """Whether a plugin left an SSE frame without its end."""
+    """Whether a plugin left a frame without its end."""
+    frame_ends: tuple[bytes, ...] = ()
+    """As ``StreamScanner.frame_ends``."""
 
     def _count(self, chunk: bytes) -> int:
         self.received_bytes += len(chunk)
@@ -187,7 +228,7 @@ class PluginTransfer(Transfer):
             return
         await super().forward(chunk)
         if not self._missed:
-            self._is_open = not chunk.endswith(_FRAME_ENDS)
+            self._is_open = not chunk.endswith(self.frame_ends or b"")
             self._keep(chunk)
             if self._exchange.stream_copy is not None:
                 self._exchange.stream_copy.keep(chunk)
@@ -201,7 +242,7 @@ class PluginTransfer(Transfer):
     def cut(self, error: bytes) -> list[Message]:
         """The message that ends a stream early: a frame of its own, whatever went out before it."""
         if self._is_open:
-            error = b"\n\n" + error
+            error = self.frame_ends[0] + error
         if self._exchange.stream_copy is not None:
             self._exchange.stream_copy.break_off()
         self._keep(error)

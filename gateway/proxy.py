@@ -111,7 +111,7 @@ class Proxy:
                 response = await self._caller.call(exchange, llm)  # 6
                 return await self._responder.respond(exchange, llm, response, send)  # 7
             finally:
-                price_exchange(exchange)  # 8
+                price_exchange(exchange, snapshot.prices)  # 8
                 self._admission.settle(exchange)
         except ClientGone:
             exchange.outcome = "client_closed"

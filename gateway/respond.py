@@ -6,7 +6,6 @@ where there is neither the end of the chunked coding. It is returned, and goes o
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from gateway.headers import BODILESS, downstream_headers, header
 from gateway.outcomes import ClientGone, Refusal
 from gateway.plugin_streams import PluginStreams, begin_stream
 from gateway.transfer import Transfer, more_than_plugins_read, too_large
+from gateway.upstreams.decoding import UndecodableError, decode
+from gateway.upstreams.vendors.dialect import Answer
 from gateway.usage import take_answer
 from sluice.plugin_host.errors import PluginBlocked, PluginFailed
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from gateway.snapshot import Llm
     from gateway.upstreams.client import Headers, UpstreamResponse
+    from gateway.upstreams.vendors.dialect import StreamScanner
 
 
 class Responder:
@@ -44,21 +46,22 @@ class Responder:
         exchange.outcome = "ok" if response.status < 400 else "upstream_error"
         if llm.max_response_bytes:
             _check_length(exchange, response, llm.max_response_bytes)
+        scanner = _scanner(exchange, llm, response.headers)
         if llm.chains.response_headers:
-            await self._show_headers(exchange, llm, response)
-        if _is_event_stream(response.headers):
-            return await self._stream(exchange, llm, response, send)
+            await self._show_headers(exchange, llm, response, is_stream=scanner is not None)
+        if scanner is not None:
+            return await self._stream(exchange, llm, response, send, scanner)
         if llm.chains.response_body and _has_body(exchange, response):
             return await self._whole(exchange, llm, response)
         return await self._plain(exchange, llm, response, send)
 
-    async def _show_headers(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> None:
+    async def _show_headers(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, *, is_stream: bool) -> None:
         """To the hooks of the head. Of an answer that they withhold the usage is read all the same: the vendor has
         done the work. A stream is given up where it stands."""
         try:
             await self._hooks.response_headers(exchange, llm)
         except (PluginBlocked, PluginFailed):
-            if _is_event_stream(response.headers):
+            if is_stream:
                 exchange.is_stream = exchange.partial = True
                 response.abort()
             else:
@@ -111,34 +114,54 @@ class Responder:
         self._read_answer(exchange, llm, response, body)
         return transfer, body
 
-    async def _stream(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
-        """Server-sent events: out as they come in, the terminal event held."""
+    async def _stream(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send, scanner: StreamScanner
+    ) -> list[Message]:
+        """A stream of the dialect's: out as it comes in, its terminal event held."""
         exchange.is_stream = True
         # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
         exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
         if llm.chains.acts_on_streams and _has_body(exchange, response):
             begin_stream(exchange, llm, response, self._settings.max_response_bytes)
             if llm.chains.stream_whole:
-                return await self._plugin_streams.whole(exchange, llm, response, send)
+                return await self._plugin_streams.whole(exchange, llm, response, send, scanner)
             if llm.chains.stream_chunks:
-                return await self._plugin_streams.pieces(exchange, llm, response, send, llm.chains.stream_chunks)
-        scanner = llm.dialect.scanner(exchange.path, hide_usage=exchange.asked_for_usage)
+                chain = llm.chains.stream_chunks
+                return await self._plugin_streams.pieces(exchange, llm, response, send, scanner, chain)
         transfer = Transfer(self._settings, exchange, send, llm.max_response_bytes)
         await transfer.start()
+        held = b""
         try:
             await transfer.pump(response, scanner, self._recorder.progress)
         finally:
+            held = scanner.finish()
             take_answer(exchange, scanner.answer)
-        return transfer.last(scanner.finish())
+        return transfer.last(held)
 
     def _read_answer(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, body: bytes) -> None:
         """Usage, from a whole body; one that was too large or is coded in a way we do not read stays estimated."""
-        if exchange.response_bytes > self._settings.max_response_bytes or exchange.partial:
+        if exchange.partial:
             return
+        max_bytes = self._settings.max_response_bytes
+        if exchange.response_bytes > max_bytes:
+            take_answer(exchange, Answer(problem="response_too_large"))
+            return
+        dialect = (exchange.served_by or llm).dialect
         coding = header(response.headers, b"content-encoding")
-        if coding in {b"gzip", b"deflate"}:
-            body = _inflate(body, self._settings.max_response_bytes)
-        take_answer(exchange, llm.dialect.answer(body))
+        if coding is not None:
+            try:
+                body = decode(body, coding, max_bytes)
+            except UndecodableError as error:
+                take_answer(exchange, Answer(problem=error.code))
+                return
+            content_type = header(response.headers, b"content-type")
+            scanner = dialect.scanner(exchange.path, content_type, hide_usage=False) if content_type else None
+            if scanner is not None:  # a stream that came compressed although we asked for none
+                scanner.feed(body)
+                scanner.finish()
+                take_answer(exchange, scanner.answer)
+                return
+        take_answer(exchange, dialect.answer(body, exchange.path, response.headers))
 
 
 def _check_length(exchange: Exchange, response: UpstreamResponse, max_bytes: int) -> None:
@@ -154,23 +177,15 @@ def _has_body(exchange: Exchange, response: UpstreamResponse) -> bool:
     return exchange.method != "HEAD" and response.status not in BODILESS
 
 
-def _is_event_stream(headers: Headers) -> bool:
+def _scanner(exchange: Exchange, llm: Llm, headers: Headers) -> StreamScanner | None:
+    """What reads the answer, where it is a stream of the dialect's that we can cut."""
     content_type = header(headers, b"content-type")
-    return (
-        content_type is not None
-        and content_type[:17].lower() == b"text/event-stream"
-        and (header(headers, b"content-encoding") in {None, b"identity"})
-    )
+    if content_type is None or header(headers, b"content-encoding") not in {None, b"identity"}:
+        return None
+    dialect = (exchange.served_by or llm).dialect
+    return dialect.scanner(exchange.path, content_type, hide_usage=exchange.asked_for_usage)
 
 
 def _content_length(headers: Headers) -> int:
     value = header(headers, b"content-length")
     return int(value) if value is not None and value.isdigit() else -1
-
-
-def _inflate(body: bytes, max_bytes: int) -> bytes:
-    """Decode gzip or deflate, within a bound; ``b""`` where it is neither."""
-    try:
-        return zlib.decompressobj(wbits=zlib.MAX_WBITS | 32).decompress(body, max_bytes)
-    except zlib.error:
-        return b""

@@ -181,6 +181,8 @@ class Settings(LogSettings):
     tokens: tuple[TokenSettings, ...] = ()
     price_version: str = "1"
     prices: tuple[PriceSettings, ...] = ()
+    prices_base: Literal["genai-prices", "none"] = "genai-prices"
+    """What holds for models that no price here is for: what vendors publish, or nothing."""
     plugins: tuple[PluginRegistration, ...] = ()
     plugin_host: PluginHostSettings = PluginHostSettings()
 
@@ -195,7 +197,7 @@ class Settings(LogSettings):
         _unique("tokens.sha256", [token.sha256 for token in self.tokens])
         _unique("plugins.id", [plugin.id for plugin in self.plugins])
         _unique("plugins.name", [plugin.name for plugin in self.plugins])
-        _unique("prices.valid_from", [price.starts for price in self.prices])
+        _unique("prices.valid_from", [start for price in self.prices for start in price.starts])
         plugins = dict.fromkeys(plugin.name for plugin in self.plugins)
         slugs = dict.fromkeys(llm.slug for llm in self.llms)
         apps = dict.fromkeys(app.id for app in self.apps)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gateway.sharded_map import ShardedMap
 from gateway.upstreams.client import Headers, Origin
-from gateway.upstreams.vendors.dialect import Dialect
+from gateway.upstreams.vendors.dialect import Dialect, Signer
 from sluice.money.prices import Price, PriceTable
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class Llm:
     rate_limit_tpm: int = 0
     upstreams: Mapping[str, Address] = field(default_factory=nothing)
     """By base URL, without a slash at its end: where a plugin may send its calls instead, with its key."""
+    signer: Signer | None = None
+    """Where its vendor takes no static key."""
     problem: str = ""
     """Why its vendor cannot be called, or empty."""
     by_app: Mapping[int, Llm] = field(default_factory=nothing)

@@ -27,15 +27,19 @@ from gateway.control.entities import (
 )
 from gateway.sharded_map import ShardedMap
 from gateway.snapshot import NOTHING, Address, App, Chains, Llm, Snapshot, Token
-from gateway.upstreams.client import Origin
-from gateway.upstreams.vendors.dialect import Dialect
+from gateway.upstreams.client import Headers, Origin
+from gateway.upstreams.vendors.dialect import Dialect, Signer
 from gateway.upstreams.vendors.openai import OpenAi
+from gateway.upstreams.vendors.registry import dialect_of
 from sluice.money.prices import Price, PriceTable
+from sluice.money.rates import CLASSES, Tier, tier_rates
 
 if TYPE_CHECKING:
     from gateway.access.addresses import Network
+    from sluice.money.base_prices import BasePrices
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAi()}
+_FALLBACK_DIALECT: Dialect = OpenAi()
+"""In which an LLM that cannot be called says so."""
 
 ChainsOf = Callable[[LlmEntity], Chains | None]
 """An LLM's chains; ``None`` while plugins of it are being loaded: until then it stays as it was."""
@@ -59,18 +63,25 @@ def build_snapshot(entities: Entities, chains: ChainsOf = no_chains, keys: Vendo
     return SnapshotBuilder(chains, keys).build(entities)
 
 
-def price_table(prices: Iterable[PriceEntity]) -> PriceTable:
-    """The price list of these rows."""
-    return PriceTable(_price(row) for row in prices)
+def price_table(prices: Iterable[PriceEntity], base: BasePrices | None = None) -> PriceTable:
+    """The price list of these rows, over a base table."""
+    return PriceTable((_price(row) for row in prices), base)
 
 
 class SnapshotBuilder:
     """Makes the snapshots of one worker. Values that many have in common are kept once."""
 
     def __init__(
-        self, chains: ChainsOf = no_chains, keys: VendorKeys | None = None, *, allows_private: bool = True
+        self,
+        chains: ChainsOf = no_chains,
+        keys: VendorKeys | None = None,
+        *,
+        allows_private: bool = True,
+        base: BasePrices | None = None,
     ) -> None:
-        """``allows_private``: whether LLMs that are not the file's may be at private addresses."""
+        """``allows_private``: whether LLMs that are not the file's may be at private addresses. ``base``: what lies
+        below the price list."""
+        self._base = base
         self._chains = chains
         self._keys = keys or VendorKeys()
         self._allows_private = allows_private
@@ -92,10 +103,12 @@ class SnapshotBuilder:
         by_id, by_slug = self._llms(snapshot, changes.llms)
         hashes, tokens = self._tokens(snapshot, changes.tokens)
         rows, prices = snapshot.price_rows, snapshot.prices
+        if prices.base is not self._base:  # the first one
+            prices = PriceTable(rows.values(), self._base)
         if changes.prices:
             made = {**rows, **_made(changes.prices, _price)}
             rows = {price_id: row for price_id, row in made.items() if row is not None}
-            prices = PriceTable(rows.values())
+            prices = PriceTable(rows.values(), self._base)
         return Snapshot(
             llms_by_slug=by_slug,
             llms_by_id=by_id,
@@ -143,18 +156,20 @@ class SnapshotBuilder:
         return replace(llm, by_app=own)
 
     def _callable_llm(self, entity: LlmEntity, chains: Chains) -> Llm:
-        problem, dialect = "", DIALECTS.get(entity.vendor)
-        address, key = Address(Origin("http", "", 0), b"", ""), ""
+        problem = ""
+        dialect: Dialect = _FALLBACK_DIALECT
+        signer: Signer | None = None
+        authorization: Headers = []
+        address = Address(Origin("http", "", 0), b"", "")
         upstreams: Mapping[str, Address] = NOTHING
         allowed: tuple[re.Pattern[str], ...] = ()
-        if dialect is None:
-            dialect = DIALECTS["openai"]
-            problem = f"vendor {entity.vendor!r} is not in this version; known: {', '.join(DIALECTS)}"
         try:
+            dialect = dialect_of(entity.vendor)
             address = self._address(entity, entity.endpoint)
             upstreams = self._upstreams(entity)
             allowed = tuple(re.compile(pattern) for pattern in entity.allowed_models)
             key = self._keys.find(entity.api_key)
+            authorization, signer = dialect.authorize(key), dialect.signer(key, entity.endpoint)
         except VendorKeyError as error:
             problem = str(error)
         except (ValueError, re.error) as error:
@@ -169,7 +184,8 @@ class SnapshotBuilder:
             origin=address.origin,
             host=address.host,
             base_path=address.base_path,
-            authorization=dialect.authorize(key),
+            authorization=authorization,
+            signer=signer,
             allowed_models=allowed,
             default_model=entity.default_model,
             labels=list(entity.labels),
@@ -289,4 +305,24 @@ def _price(row: PriceEntity) -> Price:
         cache_read_nanos=row.cache_read_nanos,
         cache_write_nanos=row.cache_write_nanos,
         valid_from=row.valid_from,
+        cache_write_1h_nanos=row.cache_write_1h_nanos,
+        audio_prompt_nanos=row.audio_prompt_nanos,
+        audio_response_nanos=row.audio_response_nanos,
+        image_prompt_nanos=row.image_prompt_nanos,
+        image_response_nanos=row.image_response_nanos,
+        request_nanos=row.request_nanos,
+        tool_request_nanos=row.tool_request_nanos,
+        tiers=tuple(_tier(row, tier) for tier in row.tiers),
+        batch_percent=row.batch_percent,
+        aliases=row.aliases,
     )
+
+
+def _tier(row: PriceEntity, tier: Mapping[str, int]) -> Tier:
+    given = {name: getattr(row, f"{name}_nanos") for name in CLASSES}
+    try:
+        own = {name: tier[f"{name}_nanos"] for name in CLASSES if f"{name}_nanos" in tier}
+        return Tier(tier["above_prompt_tokens"], tier_rates(given, own))
+    except (KeyError, TypeError) as error:  # whoever wrote it checked it: another program did
+        message = f"price {row.key!r} has a tier that is none ({error!r})"
+        raise ValueError(message) from None

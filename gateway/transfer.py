@@ -204,7 +204,7 @@ def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
     dialect = exchange.llm.dialect if exchange.llm else _DEFAULT_DIALECT
     body = refusal.body
     if body is None:
-        body = dialect.error_body(refusal.status, refusal.message, refusal.code)
+        body = dialect.error_body(refusal.status, refusal.message, refusal.code, exchange.path)
     if refusal.status in BODILESS:
         body = b""
     headers: Headers = [*refusal.headers, (b"content-length", str(len(body)).encode()), *own_headers(exchange)]

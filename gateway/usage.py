@@ -2,13 +2,17 @@
 
 ``exact``      the vendor counted, and we have its price; or the vendor refused, which costs nothing
 ``estimated``  the vendor may have charged but did not say how much: a quarter of the bytes sent, and a token for each
-               SSE frame (or a quarter of the bytes) received
+               SSE frame (or a quarter of the bytes) received; or what it said cannot all be true
 ``unpriced``   counted or estimated, but no price is known
+
+Why usage could not be trusted is ``exchange.usage_problem``, which events carry as the label ``usage:<code>``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
@@ -16,8 +20,13 @@ from sluice.money.usage import Usage
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
     from gateway.upstreams.vendors.dialect import Answer
+    from sluice.money.prices import PriceTable
 
 _BYTES_PER_TOKEN = 4  # the usual rule of thumb for English text and JSON
+_MAX_TOKENS = 1 << 40
+"""No count of one exchange is near it; so sums of money stay within 64 bits."""
+_LOOKS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
+"""What no vendor meters: what such an answer counts was paid for by the request that made it."""
 
 
 def estimate_tokens(size: int) -> int:
@@ -27,7 +36,11 @@ def estimate_tokens(size: int) -> int:
 
 def take_answer(exchange: Exchange, answer: Answer) -> None:
     """Copy what a response body or stream said of its worth."""
-    exchange.usage = answer.usage
+    exchange.usage, exchange.usage_problem = answer.usage, answer.problem
+    if exchange.method in _LOOKS:
+        exchange.usage, exchange.usage_problem = None, ""
+    elif answer.usage is not None and (impossible := _impossible(answer.usage)):
+        exchange.usage, exchange.usage_problem = None, impossible
     exchange.raw_usage = answer.raw_usage
     exchange.response_model = answer.model
     exchange.tool_calls = answer.tool_calls
@@ -35,8 +48,16 @@ def take_answer(exchange: Exchange, answer: Answer) -> None:
         exchange.choices = answer.choices
 
 
-def price_exchange(exchange: Exchange) -> None:
-    """Fill ``usage``, ``cost_nanos`` and ``cost_status``; nothing where no vendor was called."""
+def price_exchange(exchange: Exchange, prices: PriceTable | None = None) -> None:
+    """Fill ``usage``, ``cost_nanos`` and ``cost_status``; nothing where no vendor was called.
+
+    A request whose model has no price (a deployment of its client's own name, or none) is priced as the model that
+    answered, where ``prices`` has that.
+    """
+    if exchange.price is None and prices is not None and exchange.response_model and exchange.method not in _LOOKS:
+        llm = exchange.served_by or exchange.llm
+        if llm is not None and exchange.response_model != exchange.model:
+            exchange.price = prices.find(llm.vendor, exchange.response_model, exchange.occurred_at)
     if exchange.attempts and exchange.attempts[-1]["may_be_billed"]:
         _price_last(exchange)
     if exchange.abandoned_nanos is not None:
@@ -48,13 +69,21 @@ def _price_last(exchange: Exchange) -> None:
     if exchange.usage is None and _vendor_refused(exchange):
         exchange.cost_nanos, exchange.cost_status = 0, "exact"
         return
-    status = "exact"
-    if exchange.usage is None:
-        exchange.usage, status = _estimate(exchange), "estimated"
+    usage = exchange.usage
+    if usage is None:
+        usage = exchange.usage = _estimate(exchange)
+        exchange.usage_problem = exchange.usage_problem or ("missing" if _is_metered(exchange) else "")
+        status = "estimated"
+    else:
+        exchange.usage_problem = exchange.usage_problem or _contradiction(usage)
+        if usage.prompt_tokens is None and exchange.usage_problem:  # the output alone was counted
+            usage.prompt_tokens = estimate_tokens(len(exchange.body))
+        status = "estimated" if exchange.usage_problem else "exact"
     if exchange.price is None:
         exchange.cost_status = "unpriced"
         return
-    exchange.cost_nanos, exchange.cost_status = cost_nanos(exchange.price, exchange.usage), status
+    exchange.cost_nanos = cost_nanos(exchange.price, usage, is_batch=exchange.is_batch)
+    exchange.cost_status = status
 
 
 def abandon(exchange: Exchange) -> None:
@@ -78,9 +107,43 @@ def _vendor_refused(exchange: Exchange) -> bool:
     return status is not None and status >= 400
 
 
+def _is_metered(exchange: Exchange) -> bool:
+    """Paths that have no model are not metered by any vendor (lists, health, files): they cost nothing."""
+    if exchange.method in _LOOKS:
+        return False
+    return exchange.model is not None or exchange.body[:1] == b"{"
+
+
 def _estimate(exchange: Exchange) -> Usage:
-    """Paths that have no model are not metered by any vendor (lists, health): they cost nothing."""
-    if exchange.model is None:
+    """JSON that is sent to a path we do not know may cost too, whoever chooses the model."""
+    if not _is_metered(exchange):
         return Usage(prompt_tokens=0, response_tokens=0)
     received = exchange.sse_frames if exchange.is_stream else estimate_tokens(exchange.response_bytes)
+    if exchange.is_batch and exchange.max_response_tokens is not None:  # it comes later, if ever it is asked for
+        received = exchange.max_response_tokens
     return Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=received)
+
+
+def _impossible(usage: Usage) -> str:
+    """Why such counts are no usage at all, or empty."""
+    for count in msgspec.structs.astuple(usage):
+        if count is not None and not 0 <= count <= _MAX_TOKENS:
+            return "negative_tokens" if count < 0 else "absurd_tokens"
+    return ""
+
+
+def _contradiction(usage: Usage) -> str:
+    """What cannot be true of these counts together, or empty. Few exchanges have parts to compare."""
+    if (
+        usage.cache_read_prompt_tokens
+        or usage.cache_write_prompt_tokens
+        or usage.reasoning_tokens
+        or usage.cache_write_1h_prompt_tokens
+        or usage.audio_prompt_tokens
+        or usage.audio_response_tokens
+        or usage.image_prompt_tokens
+        or usage.image_response_tokens
+    ):
+        found = usage.contradictions()
+        return found[0] if found else ""
+    return ""

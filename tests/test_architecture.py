@@ -29,6 +29,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
 
 ONE_ROOM = {
     "aiokafka": "sluice/eventlog/kafka/",
+    "botocore": "gateway/upstreams/vendors/bedrock/",
     "cryptography": "sluice/secrets.py",
     "elastic_transport": "sluice/eventstore/",
     "elasticsearch": "sluice/eventstore/",

@@ -51,7 +51,7 @@ class Credentials:
 
     def authenticate(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> App:
         """The app whose token this is, linked to this LLM. Raises ``AuthFailed`` or ``AccessDenied``."""
-        token = self.find(llm.dialect.credential(exchange.headers), snapshot, exchange.occurred_at)
+        token = self.find(llm.dialect.credential(exchange.headers, exchange.query), snapshot, exchange.occurred_at)
         app = exchange.app = snapshot.apps[token.app_id]
         exchange.user_id = app.user_id
         check_app(app, exchange.remote_addr)

@@ -54,6 +54,7 @@ class _Members(msgspec.Struct):
 
     messages: msgspec.Raw = _ABSENT
     input: msgspec.Raw = _ABSENT
+    inputs: msgspec.Raw = _ABSENT
     prompt: msgspec.Raw = _ABSENT
     tools: msgspec.Raw = _ABSENT
     conversation: msgspec.Raw = _ABSENT
@@ -66,6 +67,19 @@ class _Members(msgspec.Struct):
     training_file: msgspec.Raw = _ABSENT
     background: msgspec.Raw = _ABSENT
     service_tier: msgspec.Raw = _ABSENT
+    requests: msgspec.Raw = _ABSENT
+    mcp_servers: msgspec.Raw = _ABSENT
+    container: msgspec.Raw = _ABSENT
+    fallbacks: msgspec.Raw = _ABSENT
+    context_management: msgspec.Raw = _ABSENT
+    speed: msgspec.Raw = _ABSENT
+    inference_geo: msgspec.Raw = _ABSENT
+    contents: msgspec.Raw = _ABSENT
+    system_instruction: msgspec.Raw = _ABSENT
+    systemInstruction: msgspec.Raw = _ABSENT  # noqa: N815 - as Google has them
+    cached_content: msgspec.Raw = _ABSENT
+    cachedContent: msgspec.Raw = _ABSENT  # noqa: N815
+    serviceTier: msgspec.Raw = _ABSENT  # noqa: N815
     n: msgspec.Raw = _ABSENT
     best_of: msgspec.Raw = _ABSENT
 
@@ -82,7 +96,7 @@ def count_input(body: bytes, llm: Llm, model: str | None) -> InputCount:
     """
     if not body:
         return InputCount(0, "bytes")
-    watch = Watch(model)
+    watch = Watch(model, llm.vendor)
     if model is not None and _SEARCHES.search(model):
         watch.note(f"model {model[:64]!r} searches by itself")
     document = _read(body) if _parts(body) <= MAX_PARTS else None

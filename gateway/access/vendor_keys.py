@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ class VendorKeys:
             found = self._of_file(self._folder / key.removeprefix(_FILE))
         else:
             found = key
+        if found[:1] == "{":
+            found = _one_line(found)
         if _CONTROLS.search(found):
             message = "its key has a control character, which no header takes; write the key alone"
             raise VendorKeyError(message)
@@ -55,3 +58,11 @@ class VendorKeys:
             message = f"its key is not there: {path} is empty; write it there"
             raise VendorKeyError(message)
         return found
+
+
+def _one_line(key: str) -> str:
+    """A key that is JSON, such as a service account's, as its vendor's dialect gets it: without line breaks."""
+    try:
+        return json.dumps(json.loads(key))
+    except ValueError:
+        return key

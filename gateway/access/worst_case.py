@@ -38,18 +38,13 @@ class WorstCase(NamedTuple):
         return f"{self.counted.tokens} tokens of input, counted by {self.counted.how}, and up to {output} of output"
 
     def nanos(self, exchange: Exchange) -> int:
-        """At the dearest price of whoever may answer, and of input that is written to a cache; 0 without any price."""
+        """At the dearest price of whoever may answer: of its classes of tokens (input that is written to a cache, or
+        is sound) and of its tiers; 0 without any price."""
         return self.nanos_with(exchange, self.maximum)
 
     def nanos_with(self, exchange: Exchange, maximum: int) -> int:
         """As ``nanos``, if the most output of an answer were another."""
-        tokens, output = self.counted.tokens, maximum * self.answers
-        plain = dearest_nanos(exchange, Usage(tokens, output))
-        price = exchange.price
-        if not exchange.failover and price is not None and price.cache_write_nanos <= price.prompt_nanos:
-            return min(plain, MAX_NANOS)
-        cached = dearest_nanos(exchange, Usage(tokens, output, cache_write_prompt_tokens=tokens))
-        return min(max(plain, cached), MAX_NANOS)
+        return min(dearest_nanos(exchange, Usage(self.counted.tokens, maximum * self.answers)), MAX_NANOS)
 
 
 def worst_case(exchange: Exchange, llm: Llm, default_output_tokens: int) -> WorstCase:

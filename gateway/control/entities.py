@@ -136,6 +136,21 @@ class PriceEntity(Entity):
     cache_read_nanos: int
     cache_write_nanos: int
     valid_from: int = 0
+    cache_write_1h_nanos: int | None = None
+    """``None`` is the price of a nearer class, as for those that follow; see ``sluice.money.rates``."""
+    audio_prompt_nanos: int | None = None
+    audio_response_nanos: int | None = None
+    image_prompt_nanos: int | None = None
+    image_response_nanos: int | None = None
+    request_nanos: int = 0
+    """Of each request; so of ``tool_request_nanos``, of each call of the vendor's own tools."""
+    tool_request_nanos: int = 0
+    tiers: tuple[dict[str, int], ...] = ()
+    """``above_prompt_tokens`` and the prices, by the names of these fields, that then hold instead."""
+    batch_percent: int = 100
+    """What a batch pays of what its tokens cost."""
+    aliases: tuple[str, ...] = ()
+    """Further names or globs of the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

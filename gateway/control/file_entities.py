@@ -20,10 +20,18 @@ from gateway.control.entities import (
 )
 from sluice.clock import micros_of
 from sluice.money.nanos import parse_nanos
+from sluice.money.rates import CLASSES
 
 if TYPE_CHECKING:
     from gateway.control.store import ControlStore
-    from gateway.entity_settings import AppSettings, AttachmentSettings, LlmSettings, PriceSettings, TokenSettings
+    from gateway.entity_settings import (
+        AppSettings,
+        AttachmentSettings,
+        LlmSettings,
+        PriceSettings,
+        PriceTierSettings,
+        TokenSettings,
+    )
     from gateway.settings import Settings
     from sluice.plugin_host.registration import PluginRegistration
 
@@ -148,7 +156,27 @@ def _price(price_id: int, price: PriceSettings, version: str) -> PriceEntity:
         cache_read_nanos=parse_nanos(price.cache_read if price.cache_read is not None else price.prompt),
         cache_write_nanos=parse_nanos(price.cache_write if price.cache_write is not None else price.prompt),
         valid_from=_micros(price.valid_from) or 0,
+        cache_write_1h_nanos=_nanos(price.cache_write_1h),
+        audio_prompt_nanos=_nanos(price.audio_prompt),
+        audio_response_nanos=_nanos(price.audio_response),
+        image_prompt_nanos=_nanos(price.image_prompt),
+        image_response_nanos=_nanos(price.image_response),
+        request_nanos=parse_nanos(price.per_request),
+        tool_request_nanos=parse_nanos(price.per_tool_request),
+        tiers=tuple(_tier(tier) for tier in price.tiers),
+        batch_percent=price.batch_percent,
+        aliases=price.aliases,
     )
+
+
+def _tier(tier: PriceTierSettings) -> dict[str, int]:
+    given = {f"{name}_nanos": _nanos(getattr(tier, name)) for name in CLASSES}
+    priced = {name: nanos for name, nanos in given.items() if nanos is not None}
+    return {"above_prompt_tokens": tier.above_prompt_tokens, **priced}
+
+
+def _nanos(amount: str | None) -> int | None:
+    return None if amount is None else parse_nanos(amount)
 
 
 def _plugin(plugin: PluginRegistration) -> PluginEntity:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.access.credentials import Credentials
 from gateway.access.vendor_keys import VendorKeys
+from gateway.base_prices import base_prices_of
 from gateway.control.opening import open_control
 from gateway.control.refresher import Refresher, load
 from gateway.control.settings_file import SettingsFile
@@ -60,7 +61,8 @@ async def open_plane(
     """
     plugins, credentials = WorkerPlugins(), Credentials()
     allows_private = settings.control.allow_private_endpoints
-    builder = SnapshotBuilder(plugins.chains, VendorKeys(config.parent), allows_private=allows_private)
+    base = await asyncio.to_thread(base_prices_of, settings)
+    builder = SnapshotBuilder(plugins.chains, VendorKeys(config.parent), allows_private=allows_private, base=base)
     async with open_control(settings) as control:
         loaded = await load(control.store, builder, plugins)
         snapshots = SnapshotHolder(loaded.snapshot)

@@ -134,6 +134,16 @@ PRICES = Table(
     Column("cache_read_nanos", BigInteger, nullable=False),
     Column("cache_write_nanos", BigInteger, nullable=False),
     Column("valid_from", BigInteger, nullable=False),
+    Column("cache_write_1h_nanos", BigInteger),
+    Column("audio_prompt_nanos", BigInteger),
+    Column("audio_response_nanos", BigInteger),
+    Column("image_prompt_nanos", BigInteger),
+    Column("image_response_nanos", BigInteger),
+    Column("request_nanos", BigInteger, nullable=False),
+    Column("tool_request_nanos", BigInteger, nullable=False),
+    Column("tiers", JSON, nullable=False),
+    Column("batch_percent", Integer, nullable=False),
+    Column("aliases", JSON, nullable=False),
     UniqueConstraint("vendor", "model_name", "valid_from"),
     sqlite_autoincrement=True,  # an id is never given twice: budgets, events and audit name it for ever
 )

@@ -134,12 +134,21 @@ def _is_unicode(text: str) -> bool:
 
 def _checked_tuple(name: str, value: Any) -> tuple[Any, ...]:
     _require(isinstance(value, list | tuple), name, "must be a list")
-    for item in value:
-        if isinstance(item, str):
-            _check_text(name, item, None)
-        else:
-            _check_integer(name, item, _MAX_BIG_INTEGER)
-    return tuple(value)
+    return tuple(_checked_item(name, item) for item in value)
+
+
+def _checked_item(name: str, item: Any) -> Any:
+    """A text, a whole number, or an object of whole numbers, which is copied."""
+    if isinstance(item, str):
+        _check_text(name, item, None)
+    elif isinstance(item, dict):
+        for key, value in item.items():
+            _check_text(name, key, None)
+            _check_integer(name, value, _MAX_BIG_INTEGER)
+        return dict(item)
+    else:
+        _check_integer(name, item, _MAX_BIG_INTEGER)
+    return item
 
 
 def _checked_object(name: str, value: Any) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.control.repository import MAX_LIMIT
 from gateway.plugin_services.asking import Asking, Remembered
-from gateway.plugin_services.records import price_of
+from gateway.plugin_services.records import base_price_of, price_of
 from sluice.clock import now_micros
+from sluice.money.base_prices import ID_PREFIX
 from sluice.sdk.errors import NotFound
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class Prices:
             found = book.by_id.get(book.ids.get(id(row), 0))
             if found is not None:
                 return found
+            if row.id.startswith(ID_PREFIX):
+                return base_price_of(row)
         message = f"there is no price of {vendor!r:.40}/{model_name!r:.80}"
         raise NotFound(message)
 

@@ -10,6 +10,7 @@ from sluice.sdk.records import App, BudgetStatus, Llm, ModelPrice
 if TYPE_CHECKING:
     from gateway.control.api.services import BudgetStatus as LedgerStatus
     from gateway.control.entities import AppEntity, LlmEntity, PriceEntity
+    from sluice.money.prices import Price
 
 
 def app_of(entity: AppEntity) -> App:
@@ -67,6 +68,20 @@ def price_of(entity: PriceEntity) -> ModelPrice:
         cache_write_nanos=entity.cache_write_nanos,
         created_at=entity.created_at,
         updated_at=entity.updated_at,
+    )
+
+
+def base_price_of(price: Price) -> ModelPrice:
+    """A row of the base table, which has no id of its own but the one that events carry."""
+    return ModelPrice(
+        key=price.id,
+        vendor=price.vendor,
+        model_name=price.model,
+        currency=price.currency,
+        prompt_nanos=price.rates.prompt,
+        response_nanos=price.rates.response,
+        cache_read_nanos=price.rates.cache_read,
+        cache_write_nanos=price.rates.cache_write,
     )
 
 

@@ -68,6 +68,7 @@ class EventBuilder:
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
         llm, app, boot = exchange.llm, exchange.app, self._boot
         labels = llm.labels if llm else []
+        has_more = exchange.user or exchange.upstream_override or exchange.usage_problem
         return {
             "exchange_id": exchange.exchange_id,
             "request_id": exchange.request_id,
@@ -83,7 +84,7 @@ class EventBuilder:
             "vendor": llm.vendor if llm else "",
             "outcome": exchange.outcome or "gateway_error",
             "trace_id": exchange.trace_id,
-            "labels": _labels(exchange, labels) if exchange.user or exchange.upstream_override else labels,
+            "labels": _labels(exchange, labels) if has_more else labels,
         }
 
     def _proxy_log(self, exchange: Exchange, total_micros: int) -> ProxyLogFields:
@@ -248,6 +249,8 @@ def _labels(exchange: Exchange, labels: list[str]) -> list[str]:
     if exchange.upstream_override:
         host = urlsplit(exchange.upstream_override).netloc.rpartition("@")[2]
         labels.append(f"upstream:{host}"[:MAX_LABEL_CHARACTERS])
+    if exchange.usage_problem:
+        labels.append(f"usage:{exchange.usage_problem}"[:MAX_LABEL_CHARACTERS])
     return labels
 
 

@@ -67,12 +67,12 @@ class Caller:
 
     async def _fail_over(self, exchange: Exchange, end: End) -> End:
         """Ask the other LLMs in order, until one does not fail; returns how the last one ended."""
-        body = exchange.body
+        body, path = exchange.body, exchange.path
         for candidate in exchange.failover:
             if exchange.client_left:
                 break
             _discard(exchange, end)
-            take_over(exchange, candidate, body)
+            take_over(exchange, candidate, body, path)
             end = await self._ask(exchange, candidate.llm)
             if not has_failed(end):
                 break
@@ -102,6 +102,8 @@ class Caller:
         status, error_kind, may_be_billed = None, "", True
         exchange.task = asyncio.current_task()
         try:
+            if llm.signer is not None:
+                request = await llm.signer.sign(request)
             response = await self._client.send(request)
             status = response.status
         except UpstreamFault as fault:
@@ -141,7 +143,7 @@ class Caller:
         return UpstreamRequest(
             origin,
             exchange.method.encode("ascii"),
-            target_of(base_path, exchange.path, exchange.query),
+            target_of(base_path, exchange.path, exchange.query and llm.dialect.clean_query(exchange.query)),
             headers,
             exchange.body,
             self._timeouts if llm.timeout_seconds is None else _with_first_byte(self._timeouts, llm.timeout_seconds),

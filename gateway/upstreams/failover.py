@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.usage import abandon, estimate_tokens
-from sluice.money.cost import cost_nanos
+from sluice.money.cost import cost_nanos, worst_nanos
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
@@ -47,29 +47,33 @@ def plan_failover(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
 
 
 def dearest_nanos(exchange: Exchange, usage: Usage) -> int:
-    """What so many tokens cost at most: of whoever answers, and what those may have charged that were given up for it.
+    """What so many tokens cost at most: of whoever answers, whatever class they are of and in whichever tier, and what
+    those may have charged that were given up for it.
 
     0 where none has a price.
     """
+    prompt, response = usage.prompt_tokens or 0, usage.response_tokens or 0
     if not exchange.failover:
-        return cost_nanos(exchange.price, usage) if exchange.price else 0
+        return worst_nanos(exchange.price, prompt, response) if exchange.price else 0
     most = given_up = 0
     asked = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=0)
     for price in (exchange.price, *(candidate.price for candidate in exchange.failover)):
         if price is not None:
-            most = max(most, given_up + cost_nanos(price, usage))
+            most = max(most, given_up + worst_nanos(price, prompt, response))
             given_up += cost_nanos(price, asked)  # as ``abandon`` will
     return most
 
 
-def take_over(exchange: Exchange, candidate: Candidate, body: bytes) -> None:
+def take_over(exchange: Exchange, candidate: Candidate, body: bytes, path: str) -> None:
     """From here on the exchange is this LLM's, at its price; what the one before may have charged stays owed.
 
-    ``body`` is the one that was admitted.
+    ``body`` and ``path`` are those that were admitted.
     """
     abandon(exchange)
     model = candidate.model
-    exchange.body = candidate.llm.dialect.with_model(body, model) if candidate.is_renamed and model else body
+    if candidate.is_renamed and model:
+        body, path = candidate.llm.dialect.with_model(body, path, model)
+    exchange.body, exchange.path = body, path
     exchange.model, exchange.price, exchange.served_by = model, candidate.price, candidate.llm
 
 
@@ -86,7 +90,7 @@ def _may_take(exchange: Exchange, llm: Llm, other: Llm) -> bool:
         and other.id in app.llm_ids
         and not other.monthly_budget_nanos
         and not app.llm_budgets.get(other.id)
-        and other.dialect.name == llm.dialect.name
+        and other.dialect.family == llm.dialect.family
         and not 0 < other.max_request_bytes < len(exchange.body)
     )
 

@@ -14,7 +14,17 @@ class Usage(msgspec.Struct):
     """All response tokens, reasoning included."""
     cache_read_prompt_tokens: int | None = None
     cache_write_prompt_tokens: int | None = None
+    """All that were written, for however long."""
     reasoning_tokens: int | None = None
+    cache_write_1h_prompt_tokens: int | None = None
+    """The part of those written that is kept for an hour."""
+    audio_prompt_tokens: int | None = None
+    """The part of the prompt that is sound; so of ``audio_response_tokens``, and of images."""
+    audio_response_tokens: int | None = None
+    image_prompt_tokens: int | None = None
+    image_response_tokens: int | None = None
+    tool_requests: int | None = None
+    """Calls of the vendor's own tools that it bills one by one, such as web searches; no tokens."""
 
     def contradictions(self) -> tuple[str, ...]:
         """What cannot be true of these counts, as stable codes; empty for an honest vendor.
@@ -28,16 +38,16 @@ class Usage(msgspec.Struct):
             found.append("cache_tokens_exceed_prompt")
         if _exceeds(self.reasoning_tokens or 0, self.response_tokens):
             found.append("reasoning_exceeds_response")
+        if _exceeds(self.cache_write_1h_prompt_tokens or 0, self.cache_write_prompt_tokens):
+            found.append("cache_write_1h_exceeds_cache_write")
+        if _exceeds((self.audio_prompt_tokens or 0) + (self.image_prompt_tokens or 0), self.prompt_tokens):
+            found.append("media_tokens_exceed_prompt")
+        if _exceeds((self.audio_response_tokens or 0) + (self.image_response_tokens or 0), self.response_tokens):
+            found.append("media_tokens_exceed_response")
         return tuple(found)
 
     def _counts(self) -> tuple[int | None, ...]:
-        return (
-            self.prompt_tokens,
-            self.response_tokens,
-            self.cache_read_prompt_tokens,
-            self.cache_write_prompt_tokens,
-            self.reasoning_tokens,
-        )
+        return tuple(getattr(self, name) for name in self.__struct_fields__)
 
 
 def _exceeds(part: int, whole: int | None) -> bool:

@@ -124,8 +124,35 @@ def test_no_two_prices_begin_at_once() -> None:
     """What tells them apart says model, vendor and moment, in UTC."""
     one = made(PriceSettings, valid_from="2026-01-01T00:00:00+01:00")
     other = made(PriceSettings, valid_from="2025-12-31T23:00:00")
-    assert one.starts == other.starts == "openai/gpt-4o from 2025-12-31T23:00:00+00:00"
-    assert made(PriceSettings).starts.endswith("from 1970-01-01T00:00:00+00:00")
+    assert one.starts == other.starts == ("openai/gpt-4o from 2025-12-31T23:00:00+00:00",)
+    assert made(PriceSettings).starts[0].endswith("from 1970-01-01T00:00:00+00:00")
+    assert len(made(PriceSettings, aliases=["a", "b-*"]).starts) == 3
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"id": "base:openai/m"}, "base:"),
+        ({"tiers": [{"above_prompt_tokens": 5}]}, "has no price"),
+        ({"tiers": [{"above_prompt_tokens": 0, "prompt": "1"}]}, "greater than or equal to 1"),
+        ({"tiers": [{"prompt": "1"}]}, "above_prompt_tokens"),
+        ({"tiers": [{"above_prompt_tokens": 5, "prompt": "-1"}]}, "below zero"),
+        ({"tiers": [{"above_prompt_tokens": 5, "prompt": "1"}] * 2}, "same above_prompt_tokens"),
+        ({"tiers": [{"above_prompt_tokens": at, "prompt": "1"} for at in range(1, 18)]}, "at most 16"),
+        ({"batch_percent": -1}, "greater than or equal to 0"),
+        ({"batch_percent": 101}, "less than or equal to 100"),
+        ({"batch_percent": 12.5}, "integer"),
+        ({"aliases": ["a"] * 65}, "at most 64"),
+        ({"audio_prompt": "-1"}, "below zero"),
+        ({"per_request": "free"}, "no plain decimal|not a plain decimal"),
+        ({"per_tool_request": 0.01}, "string"),
+        ({"cache_write_2h": "1"}, "Extra inputs"),
+    ],
+)
+def test_a_price_that_means_nothing_is_refused(values: dict[str, Any], why: str) -> None:
+    """By its key, with the remedy."""
+    with pytest.raises(ValidationError, match=why):
+        made(PriceSettings, **values)
 
 
 def test_upstreams_are_kept_as_a_plugin_may_name_them() -> None:

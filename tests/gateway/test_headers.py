@@ -50,6 +50,34 @@ def test_a_client_is_told_which_other_llm_answered() -> None:
     assert [value for name, value in headers if name == b"x-sluice-llm"] == [b"demo"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"x-goog-api-key",
+        b"x-goog-user-project",
+        b"x-amz-security-token",
+        b"x-amz-date",
+        b"x-amz-content-sha256",
+        b"ocp-apim-subscription-key",
+    ],
+)
+def test_no_vendor_s_credential_passes_another(name: bytes) -> None:
+    """Whatever header a client puts its token in, no vendor gets it: ours goes out instead."""
+    assert name not in dict(to_vendor([(name, b"sl-token")]))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"retry-after", b"retry-after-ms", b"x-ratelimit-remaining-tokens", b"x-ratelimit-reset-requests",
+        b"anthropic-ratelimit-tokens-reset", b"x-should-retry", b"openai-processing-ms", b"x-amzn-errortype",
+    ],
+)  # fmt: skip
+def test_what_a_vendor_says_of_its_limits_reaches_the_client(name: bytes) -> None:
+    """Its SDK waits as long as it is told."""
+    assert dict(to_client([(name, b"7")]))[name] == b"7"
+
+
 def test_the_first_value_of_a_header() -> None:
     """Names are compared as they are; an absent one is ``None``, an empty one is not."""
     headers: Headers = [(b"x-a", b""), (b"x-a", b"2")]

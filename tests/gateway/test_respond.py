@@ -12,8 +12,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import brotli
 import httpx
 import pytest
+import zstandard
 
 from gateway.hooks import Hooks
 from gateway.respond import Responder
@@ -165,6 +167,9 @@ async def test_usage_of_a_coded_answer_is_read_where_it_can_be(tmp_path: Path) -
     cases = [
         (gzip.compress(PLAIN), "gzip", "exact"),
         (zlib.compress(PLAIN), "deflate", "exact"),
+        (brotli.compress(PLAIN), "br", "exact"),
+        (zstandard.compress(PLAIN), "zstd", "exact"),
+        (brotli.compress(gzip.compress(PLAIN)), "gzip, br", "exact"),
         (b"no gzip at all", "gzip", "estimated"),
         (gzip.compress(PLAIN)[:30], "gzip", "estimated"),
         (b"\x00\xff" * 50, "br", "estimated"),
@@ -176,6 +181,59 @@ async def test_usage_of_a_coded_answer_is_read_where_it_can_be(tmp_path: Path) -
             vendor.answer(body, f"content-encoding: {coding}", framing="length", cuts=2)
             got = await ask(flow)
             assert (got.body, got.log["outcome"], got.analytics["cost_status"]) == (body, "ok", status), coding
+
+
+async def test_usage_of_a_coded_stream_is_read_when_it_is_over(tmp_path: Path) -> None:
+    """We ask for none, and some vendors compress all the same: its bytes pass as they came, its usage counts."""
+    body = gzip.compress(FRAMES + USAGE + DONE)
+    async with serving(tmp_path) as (flow, vendor):
+        for cut, status, labels in ((len(body), "exact", []), (60, "estimated", ["usage:coding_broken"])):
+            headers = ("content-type: text/event-stream", "content-encoding: gzip")
+            vendor.answer(body[:cut], *headers, framing="length", cuts=3)
+            got = await ask(flow, stream=True)
+            assert (got.body, got.log["outcome"]) == (body[:cut], "ok")
+            assert (got.analytics["cost_status"], got.analytics["labels"]) == (status, labels)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b'{"usage":{"prompt_tokens":-1,"completion_tokens":5}}', "negative_tokens"),
+        (b'{"usage":{"prompt_tokens":' + b"9" * 31 + b"}}", "absurd_tokens"),
+        (b'{"usage":{"prompt_tokens":"5"}}', "wrong_type"),
+        (b'{"usage":{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":6}}}', "cache_tokens_exceed_prompt"),
+        (b'{"usage":{"prompt_tokens":5},"service_tier":"flex"}', "service_tier"),
+        (b'{"usage":', "missing"),
+        (b"{}", "missing"),
+    ],
+)
+async def test_why_a_cost_is_an_estimate_is_recorded(tmp_path: Path, answer: bytes, reason: str) -> None:
+    """As a label, whatever was wrong with the usage; the client gets what came."""
+    async with serving(tmp_path) as (flow, vendor):
+        vendor.answer(answer, framing="length")
+        got = await ask(flow)
+        assert (got.body, got.log["outcome"], got.analytics["cost_status"]) == (answer, "ok", "estimated")
+        assert got.analytics["labels"] == [f"usage:{reason}"]
+
+
+async def test_why_a_stream_s_cost_is_an_estimate_is_recorded(tmp_path: Path) -> None:
+    """One that broke off, and one whose frames are garbage."""
+    async with serving(tmp_path) as (flow, vendor):
+        for body, reason in ((FRAMES, "truncated"), (FRAMES + b"data: {garbage\n\n" + DONE, "missing")):
+            vendor.answer(body, "content-type: text/event-stream", cuts=3)
+            got = await ask(flow, stream=True)
+            assert (got.body, got.analytics["labels"]) == (body, [f"usage:{reason}"])
+
+
+async def test_what_streams_on_paths_that_nobody_knows_counts(tmp_path: Path) -> None:
+    """Lines of JSON here: nothing is free by accident."""
+    lines = b'{"model":"gpt-4o","response":"hi"}\n' * 3 + b'{"done":true,"prompt_eval_count":10,"eval_count":5}\n'
+    async with serving(tmp_path) as (flow, vendor):
+        vendor.answer(lines, "content-type: application/x-ndjson", cuts=9)
+        got = await ask(flow, stream=True)
+        assert got.body == lines
+        assert (got.analytics["prompt_tokens"], got.analytics["response_tokens"]) == (10, 5)
+        assert got.analytics["cost_status"] == "exact"
 
 
 async def test_an_answer_beyond_the_bound_is_the_client_s_alone(tmp_path: Path) -> None:

@@ -166,6 +166,11 @@ def test_settings_do_not_change() -> None:
         pytest.param({"prices": one(PRICE, response="-1")}, id="price-below-zero"),
         pytest.param({"prices": one(PRICE, cache_read="1e3")}, id="price-with-exponent"),
         pytest.param({"prices": [PRICE, {**PRICE, "id": "q"}]}, id="two-prices-for-one-model"),
+        pytest.param(
+            {"prices": [PRICE, {**PRICE, "id": "q", "model": "other", "aliases": [PRICE["model"]]}]},
+            id="an-alias-is-anothers-model",
+        ),
+        pytest.param({"prices_base": "mine"}, id="a-base-table-that-is-none"),
         pytest.param({"gateway": {"id": "collectors"}}, id="gateway-id-is-taken"),
         pytest.param({"prices": one(PRICE, currency="usd")}, id="currency-in-small-letters"),
         pytest.param({"prices": one(PRICE, prompt=0.15)}, id="price-is-a-float"),

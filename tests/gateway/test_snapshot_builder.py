@@ -17,6 +17,7 @@ from gateway.control.entities import AppEntity, Changes, Entities, LlmEntity, Ll
 from gateway.snapshot import Address, App, Chains, Llm, Snapshot
 from gateway.snapshot_builder import SnapshotBuilder, build_snapshot, price_table
 from gateway.upstreams.client import Origin
+from sluice.money.base_prices import read_base_prices
 
 AT = 1_700_000_000_000_000
 HASH, OTHER_HASH = "0" * 64, "1" * 64
@@ -201,7 +202,17 @@ def test_what_is_not_active_is_not_there_but_an_app() -> None:
     assert not snapshot.apps[1].is_active
 
 
-@pytest.mark.parametrize("bad", [app_entity(9, allowed_ips=("nonsense",)), price_entity(9, prompt_nanos=-1)])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        app_entity(9, allowed_ips=("nonsense",)),
+        price_entity(9, prompt_nanos=-1),
+        price_entity(9, batch_percent=101),
+        price_entity(9, tiers=({"prompt_nanos": 1},)),
+        price_entity(9, tiers=({"above_prompt_tokens": 1, "prompt_nanos": -1},)),
+        price_entity(9, tiers=(7,)),
+    ],
+)
 def test_what_nobody_could_have_written_is_left_out(bad: AppEntity | PriceEntity) -> None:
     """An app without its networks would be open to all; the rest is served, and the log has the entity."""
     with capture_logs() as lines:
@@ -218,6 +229,41 @@ def test_prices_are_found_by_what_they_are_for() -> None:
     assert found[0]
     assert (found[0].prompt_nanos, found[0].response_nanos) == (1, 2)
     assert (found[0].cache_read_nanos, found[0].cache_write_nanos, found[0].version) == (3, 4, "1")
+
+
+def test_a_price_has_all_that_its_row_says() -> None:
+    """Tiers, aliases, what is paid by request; a class that a tier does not name is the row's."""
+    row = price_entity(
+        1, key="rich", prompt_nanos=10, response_nanos=20, cache_read_nanos=1, cache_write_nanos=10,
+        cache_write_1h_nanos=15, audio_response_nanos=99, request_nanos=5, tool_request_nanos=7, batch_percent=50,
+        aliases=("mine",), tiers=({"above_prompt_tokens": 100, "prompt_nanos": 30},),
+    )  # fmt: skip
+    found = price_table([row]).find("openai", "mine", AT)
+    assert found is not None
+    assert (found.request_nanos, found.tool_request_nanos, found.batch_percent) == (5, 7, 50)
+    assert (found.rates.cache_write_1h, found.rates.audio_prompt, found.rates.audio_response) == (15, 10, 99)
+    above = found.rates_for(101)
+    assert (above.prompt, above.response, above.cache_read, above.cache_write, above.cache_write_1h) == (
+        30,
+        20,
+        1,
+        30,
+        15,
+    )
+
+
+def test_the_base_table_lies_below_every_price_list() -> None:
+    """Also of a snapshot without prices of its own, and of every later one."""
+    base = read_base_prices()
+    builder = SnapshotBuilder(base=base)
+    snapshot = builder.build(entities(llm_entity()))
+    assert snapshot.prices.base is base
+    later = builder.change(snapshot, Changes(generation=2, prices={1: price_entity(1)}))
+    found = [later.prices.find("openai", name, AT) for name in ("gpt-4o", "o1")]
+    assert [price.id if price else None for price in found] == ["price-1", "base:openai/o1"]
+    same = builder.change(later, Changes(generation=3))
+    assert same.prices is later.prices
+    assert build_snapshot(entities(llm_entity())).prices.base is None
 
 
 def test_a_change_leaves_what_did_not_change() -> None:

@@ -91,7 +91,8 @@ class Client:
 
     async def pump(self, answer: Answer) -> bytes:
         """A stream, pumped; what was held."""
-        scanner = OpenAi().scanner("/chat/completions", hide_usage=False)
+        scanner = OpenAi().scanner("/chat/completions", b"text/event-stream", hide_usage=False)
+        assert scanner is not None
         await self.transfer.pump(answer, scanner, lambda exchange: self.passed.append(exchange.response_bytes))
         return scanner.finish()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -12,9 +13,9 @@ from gateway.exchange import Exchange
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.usage import abandon, estimate_tokens, price_exchange, take_answer
 from sluice.money.cost import cost_nanos
-from sluice.money.prices import Price
+from sluice.money.prices import Price, PriceTable
 from sluice.money.usage import Usage
-from tests.gateway.test_exchange import an_attempt, an_exchange
+from tests.gateway.test_exchange import a_snapshot, an_attempt, an_exchange
 
 PRICE = Price("gpt", "1", "openai", "gpt-*", "USD", 150_000_000, 600_000_000, 75_000_000, 150_000_000)
 COUNTED = Usage(prompt_tokens=1000, response_tokens=500)
@@ -87,9 +88,19 @@ def test_a_stream_without_usage_counts_its_frames() -> None:
     assert exchange.cost_status == "estimated"
 
 
+def test_a_prompt_that_was_not_counted_is_estimated() -> None:
+    """Where a vendor counted the output alone, and says that something is missing; embeddings have no output."""
+    exchange = priced(usage=Usage(response_tokens=7), usage_problem="prompt_missing", body=b"x" * 401)
+    assert exchange.usage == Usage(prompt_tokens=101, response_tokens=7)
+    assert exchange.cost_nanos == cost_nanos(PRICE, Usage(101, 7))
+    assert exchange.cost_status == "estimated"
+    assert priced(usage=Usage(), usage_problem="prompt_missing", body=b"x" * 401).usage == Usage(prompt_tokens=101)
+    assert priced(usage=Usage(response_tokens=7), body=b"x" * 401).usage == Usage(response_tokens=7)
+
+
 def test_a_path_without_a_model_costs_nothing() -> None:
     """Lists and health are not metered, whatever their size."""
-    exchange = priced(model=None, price=None, body=b"x" * 400, response_bytes=10_000)
+    exchange = priced(model=None, price=None, body=b"--form" * 40, response_bytes=10_000)
     assert exchange.usage == Usage(prompt_tokens=0, response_tokens=0)
     assert (exchange.cost_nanos, exchange.cost_status) == (None, "unpriced")
 
@@ -207,3 +218,106 @@ def test_what_was_given_up_without_a_price_makes_a_sum_inexact() -> None:
         exchange.usage, exchange.price = COUNTED, price
         price_exchange(exchange)
         assert (exchange.cost_nanos, exchange.cost_status) == (cost, status)
+
+
+@pytest.mark.parametrize(
+    ("usage", "problem"),
+    [
+        (Usage(-1, 5), "negative_tokens"),
+        (Usage(5, 5, tool_requests=-1), "negative_tokens"),
+        (Usage(10**30), "absurd_tokens"),
+        (Usage(5, (1 << 40) + 1), "absurd_tokens"),
+    ],
+)
+def test_counts_that_cannot_be_are_none(usage: Usage, problem: str) -> None:
+    """Whichever dialect let them pass: the exchange is estimated, and says why."""
+    exchange = an_exchange(attempts=[an_attempt()], model="gpt-4o", price=PRICE, body=b"x" * 400, response_bytes=40)
+    take_answer(exchange, Answer(usage))
+    price_exchange(exchange)
+    assert (exchange.usage, exchange.cost_status, exchange.usage_problem) == (Usage(100, 10), "estimated", problem)
+
+
+@pytest.mark.parametrize(
+    ("usage", "problem"),
+    [
+        (Usage(5, 5, cache_read_prompt_tokens=9), "cache_tokens_exceed_prompt"),
+        (Usage(5, 5, reasoning_tokens=6), "reasoning_exceeds_response"),
+        (Usage(5, 5, audio_prompt_tokens=6), "media_tokens_exceed_prompt"),
+    ],
+)
+def test_counts_that_contradict_each_other_are_charged_as_far_as_they_can_be_true(usage: Usage, problem: str) -> None:
+    """As an estimate, with the reason."""
+    exchange = priced(usage=usage)
+    assert (exchange.cost_status, exchange.usage_problem) == ("estimated", problem)
+    assert exchange.cost_nanos == cost_nanos(PRICE, usage)
+
+
+@pytest.mark.parametrize("usage", [Usage(0, 0), Usage(5), Usage(None, 5), Usage(5, 5, 5, 0, 5)])
+def test_counts_that_are_few_or_zero_are_exact(usage: Usage) -> None:
+    """Incomplete is not wrong, and an explicit zero stays zero."""
+    exchange = priced(usage=usage)
+    assert (exchange.cost_nanos, exchange.cost_status) == (cost_nanos(PRICE, usage), "exact")
+    assert exchange.usage_problem == ""
+
+
+def test_a_problem_of_the_answer_makes_an_estimate() -> None:
+    """What was counted is charged; the reason is kept."""
+    exchange = an_exchange(attempts=[an_attempt()], model="gpt-4o", price=PRICE)
+    take_answer(exchange, Answer(COUNTED, problem="service_tier"))
+    price_exchange(exchange)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000, "estimated")
+    assert exchange.usage_problem == "service_tier"
+
+
+def test_missing_usage_is_a_reason_where_something_was_metered() -> None:
+    """Of a list it is none."""
+    assert priced().usage_problem == "missing"
+    assert priced(model=None, method="GET").usage_problem == ""
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+def test_what_is_only_looked_up_was_paid_for_before(method: str) -> None:
+    """An answer that is fetched again, or a batch that is polled, tells its usage each time."""
+    exchange = an_exchange(attempts=[an_attempt()], method=method, path="/v1/responses/resp_1")
+    take_answer(exchange, Answer(COUNTED, "{}", "gpt-4o"))
+    price_exchange(exchange, PriceTable([PRICE]))
+    assert (exchange.usage, exchange.price, exchange.cost_status) == (Usage(0, 0), None, "unpriced")
+    assert exchange.raw_usage == "{}"
+
+
+def test_json_without_a_model_may_cost() -> None:
+    """Whoever chooses the model: nothing is free by accident."""
+    exchange = priced(model=None, price=None, body=b'{"assistant_id":"a"}', response_bytes=400)
+    assert exchange.usage == Usage(5, 100)
+    assert (exchange.cost_status, exchange.usage_problem) == ("unpriced", "missing")
+
+
+def test_the_model_that_answered_has_the_price_where_the_one_asked_for_has_none() -> None:
+    """A deployment's name is its client's own; a price that is pinned stays."""
+    _, llm = a_snapshot()
+    table = PriceTable([PRICE])
+    exchange = an_exchange(attempts=[an_attempt()], model="my-deployment", llm=llm, usage=COUNTED)
+    exchange.response_model = "gpt-4o-2024-08-06"
+    price_exchange(exchange, table)
+    assert (exchange.price, exchange.cost_nanos, exchange.cost_status) == (PRICE, 450_000, "exact")
+    pinned = dataclasses.replace(PRICE, prompt_nanos=0, response_nanos=0)
+    exchange = an_exchange(attempts=[an_attempt()], model="x", llm=llm, usage=COUNTED, price=pinned)
+    exchange.response_model = "gpt-4o"
+    price_exchange(exchange, table)
+    assert exchange.cost_nanos == 0
+
+
+def test_a_batch_pays_its_price() -> None:
+    """Half, where its row says so."""
+    half = dataclasses.replace(PRICE, batch_percent=50)
+    assert priced(usage=COUNTED, price=half, is_batch=True).cost_nanos == 225_000
+    assert priced(usage=COUNTED, price=half).cost_nanos == 450_000
+
+
+def test_a_batch_without_counts_is_estimated_at_all_it_may_generate() -> None:
+    """Its answers come later, to whoever asks for them, if ever: what is said now is its input and its maximum."""
+    exchange = priced(usage=None, body=b"{" * 400, response_bytes=4_000, is_batch=True, max_response_tokens=7_000)
+    assert (exchange.usage, exchange.cost_status) == (Usage(100, 7_000), "estimated")
+    exchange = priced(usage=None, body=b"{" * 400, response_bytes=4_000, is_batch=True)
+    assert exchange.usage == Usage(100, 1_000)
+    assert priced(usage=None, is_batch=True, max_response_tokens=7_000, upstream_status=400).cost_nanos == 0

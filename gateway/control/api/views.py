@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,6 +22,18 @@ from sluice.money.nanos import NANOS_PER_UNIT, format_nanos
 
 _TOKENS_PER_PRICE = 1_000_000
 _PRICE_DIGITS = 15
+PRICED = {
+    "cpt": "response_nanos",
+    "cpit": "prompt_nanos",
+    "cache_write_pt": "cache_write_nanos",
+    "cache_read_pt": "cache_read_nanos",
+    "cache_write_1h_pt": "cache_write_1h_nanos",
+    "audio_prompt_pt": "audio_prompt_nanos",
+    "audio_response_pt": "audio_response_nanos",
+    "image_prompt_pt": "image_prompt_nanos",
+    "image_response_pt": "image_response_nanos",
+}
+"""What the API calls the price of a token of each class → the entity's field."""
 Amount = Annotated[str, Field(examples=["12.5"], description="decimal text, exact")]
 At = Annotated[str, Field(examples=["2026-11-01T00:00:00.000000Z"], description="RFC 3339, UTC")]
 
@@ -209,6 +222,32 @@ class NewTokenView(TokenView):
     warning: str
 
 
+class PriceTierView(View):
+    """Prices that hold instead for all tokens of an exchange whose prompt is larger; of one token."""
+
+    above_prompt_tokens: Annotated[int, Field(examples=[200_000])]
+    cpt: str | None
+    cpit: str | None
+    cache_write_pt: str | None
+    cache_read_pt: str | None
+    cache_write_1h_pt: str | None
+    audio_prompt_pt: str | None
+    audio_response_pt: str | None
+    image_prompt_pt: str | None
+    image_response_pt: str | None
+
+    @classmethod
+    def of(cls, tier: dict[str, int]) -> Self:
+        """The view of one; what it does not name is null."""
+        return cls(above_prompt_tokens=tier["above_prompt_tokens"], **_prices(tier))
+
+
+def _prices(nanos: Mapping[str, int | None]) -> dict[str, Any]:
+    """As answers call them; ``None`` where a class has none of its own."""
+    found = {shown: nanos.get(kept) for shown, kept in PRICED.items()}
+    return {shown: None if price is None else token_price(price) for shown, price in found.items()}
+
+
 class PriceView(EntityView):
     """What one model costs from some moment on; ``cpt`` and the like are of one token."""
 
@@ -221,6 +260,16 @@ class PriceView(EntityView):
     cpit: Annotated[str, Field(examples=["0.00000015"], description="of a prompt token")]
     cache_write_pt: str
     cache_read_pt: str
+    cache_write_1h_pt: Annotated[str | None, Field(description="null is cache_write_pt")]
+    audio_prompt_pt: Annotated[str | None, Field(description="null is cpit; so of images")]
+    audio_response_pt: Annotated[str | None, Field(description="null is cpt; so of images")]
+    image_prompt_pt: str | None
+    image_response_pt: str | None
+    request_price: Annotated[Amount, Field(description="of each request")]
+    tool_request_price: Annotated[Amount, Field(description="of each call of the vendor's own tools")]
+    tiers: list[PriceTierView]
+    batch_percent: Annotated[int, Field(examples=[50], description="what a batch pays of what its tokens cost")]
+    aliases: list[str]
     response_nanos_per_million: int
     prompt_nanos_per_million: int
     cache_write_nanos_per_million: int
@@ -232,11 +281,12 @@ class PriceView(EntityView):
         """The view of one."""
         return cls(
             **_kept(price),
-            **_same(price, "key", "price_version", "vendor", "model_name", "currency"),
-            cpt=token_price(price.response_nanos),
-            cpit=token_price(price.prompt_nanos),
-            cache_write_pt=token_price(price.cache_write_nanos),
-            cache_read_pt=token_price(price.cache_read_nanos),
+            **_same(price, "key", "price_version", "vendor", "model_name", "currency", "batch_percent"),
+            **_prices({kept: getattr(price, kept) for kept in PRICED.values()}),
+            request_price=format_nanos(price.request_nanos),
+            tool_request_price=format_nanos(price.tool_request_nanos),
+            tiers=[PriceTierView.of(tier) for tier in price.tiers],
+            aliases=list(price.aliases),
             response_nanos_per_million=price.response_nanos,
             prompt_nanos_per_million=price.prompt_nanos,
             cache_write_nanos_per_million=price.cache_write_nanos,

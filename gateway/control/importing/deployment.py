@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from gateway.control.importing.entities import MAX_RETRIES, exact
@@ -22,7 +23,6 @@ _ENVIRONMENT = "os.environ/"
 _KNOWN = frozenset((
     "model", "api_base", "base_url", "api_key", "rpm", "tpm", "timeout", "stream_timeout", "num_retries", "max_retries",
     "max_budget", "budget_duration", "litellm_credential_name", "custom_llm_provider",
-    "input_cost_per_token", "output_cost_per_token", "cache_read_input_token_cost", "cache_creation_input_token_cost",
 ))  # fmt: skip
 _MONTHS = frozenset(("30d", "31d", "1mo"))
 _COSTS = {
@@ -30,7 +30,17 @@ _COSTS = {
     "input_cost_per_token": "cpit",
     "cache_creation_input_token_cost": "cache_write_pt",
     "cache_read_input_token_cost": "cache_read_pt",
+    "cache_creation_input_token_cost_above_1hr": "cache_write_1h_pt",
+    "input_cost_per_audio_token": "audio_prompt_pt",
+    "output_cost_per_audio_token": "audio_response_pt",
+    "input_cost_per_image_token": "image_prompt_pt",
+    "output_cost_per_image_token": "image_response_pt",
 }
+_BATCH_COSTS = {"input_cost_per_token_batches": "cpit", "output_cost_per_token_batches": "cpt"}
+_TIERS = {"above_128k_tokens": 128_000, "above_200k_tokens": 200_000, "above_272k_tokens": 272_000}
+"""How a cost's name ends that holds for large prompts → the tokens that these are above."""
+_TIER_COSTS = {f"{name}_{ending}": (size, kept) for ending, size in _TIERS.items() for name, kept in _COSTS.items()}
+_PRICED = frozenset((*_COSTS, *_BATCH_COSTS, *_TIER_COSTS))
 _ACTING = ("supported_environments", "access_groups")
 """What of ``model_info`` does something; the rest describes."""
 
@@ -177,12 +187,41 @@ def _price(what: str, costs: Mapping[str, Any], plan: Plan) -> Values | None:
     if given.get("cpt") is None or given.get("cpit") is None or None in given.values():
         plan.leave(what, "its price: it needs an input_cost_per_token and an output_cost_per_token that are numbers")
         return None
-    return dict(given)
+    return {**given, **_tiers(what, costs, plan), **_batch(what, costs, given, plan)}
+
+
+def _tiers(what: str, costs: Mapping[str, Any], plan: Plan) -> Values:
+    tiers: dict[int, Values] = {}
+    for name, (size, kept) in _TIER_COSTS.items():
+        if costs.get(name) is None:
+            continue
+        price = exact(costs[name])
+        if price is None:
+            plan.leave(what, f"its {name}, which is no number")
+        else:
+            tiers.setdefault(size, {"above_prompt_tokens": size})[kept] = price
+    return {"tiers": list(tiers.values())} if tiers else {}
+
+
+def _batch(what: str, costs: Mapping[str, Any], given: Mapping[str, Any], plan: Plan) -> Values:
+    """A percentage, where both prices are the same one of what others pay."""
+    named = {kept: exact(costs[name]) for name, kept in _BATCH_COSTS.items() if costs.get(name) is not None}
+    if not named:
+        return {}
+    percents = {
+        Decimal(price) * 100 / Decimal(given[kept]) if price is not None and Decimal(given[kept]) else None
+        for kept, price in named.items()
+    }
+    percent = percents.pop() if len(percents) == 1 and len(named) == len(_BATCH_COSTS) else None
+    if percent is None or percent != int(percent) or not 0 <= percent <= 100:
+        plan.leave(what, "its prices of batches: they are no whole percentage of the others")
+        return {}
+    return {"batch_percent": int(percent)}
 
 
 def _leave(what: str, params: Mapping[str, Any], info: Mapping[str, Any], plan: Plan) -> None:
     for name, value in params.items():
-        if name not in _KNOWN and value is not None:
+        if name not in _KNOWN and name not in _PRICED and value is not None:
             plan.leave(what, f"its {name}: requests go out as clients write them, with the LLM's key")
     if params.get("stream_timeout") is not None:
         plan.leave(what, "its stream_timeout: timeout_seconds is of the first byte, streamed or not")

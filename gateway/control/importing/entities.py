@@ -68,19 +68,37 @@ def plugin_values(row: Row) -> Values:
     return {**values, **({"hook_types": hooks} if hooks else {}), **_object(row, "config")}
 
 
+_PRICES = (
+    "cpt",
+    "cpit",
+    "cache_write_pt",
+    "cache_read_pt",
+    "cache_write_1h_pt",
+    "audio_prompt_pt",
+    "audio_response_pt",
+    "image_prompt_pt",
+    "image_response_pt",
+    "request_price",
+    "tool_request_price",
+)
+_PRICE_OF_OURS = ("valid_from", "batch_percent", "aliases", "tiers")
+
+
 def price_values(row: Row) -> Values | None:
     """A price's, of one token, as exact text; ``None`` where they are no numbers.
 
     A cache price of 0 is left out: the reference bills cached tokens as prompt tokens, which the prompt's price is for.
     Prices of ours mean what they say, and begin when they say.
     """
-    prices = {name: exact(row.get(name)) for name in ("cpt", "cpit", "cache_write_pt", "cache_read_pt")}
+    prices = {name: exact(row.get(name)) for name in _PRICES}
     if prices["cpt"] is None or prices["cpit"] is None:
         return None
     is_ours = "managed_by" in row
     nothing = (None,) if is_ours else (None, "0")
     values: Values = {name: found for name, found in prices.items() if name in {"cpt", "cpit"} or found not in nothing}
-    return {**values, **_given(row, ("currency", *(("valid_from",) if is_ours else ())))}
+    if is_ours and row.get("batch_percent") == 0:  # batches are free, which is no default
+        values["batch_percent"] = 0
+    return {**values, **_given(row, ("currency", *(_PRICE_OF_OURS if is_ours else ())))}
 
 
 def slug_in(row: Row) -> str:

@@ -28,13 +28,15 @@ from gateway.control.importing.plan import (
     free_name,
 )
 from gateway.control.importing.reading import Export, Row
-from gateway.snapshot_builder import DIALECTS
+from gateway.upstreams.vendors.registry import VENDORS
 from sluice.clock import now_micros
 from sluice.plugin_host.registration import COMMAND_REMEDY, is_command
 
 Kind = Literal["llm", "app", "token", "price", "plugin", "filter"]
 
 _SCOPES = {"api", "admin", "*"}
+_VENDORS = {"google": "google_ai"}
+"""Names that its API takes and its own gateway does not know."""
 _MAX_SLUG = 63
 
 
@@ -115,8 +117,9 @@ class _Import:
 
     def _llm(self, row: Row) -> None:
         what = f"LLM {row.get('name')}"
-        if str(row["vendor"]) not in DIALECTS:
-            known = ", ".join(sorted(DIALECTS))
+        row = _with_our_vendor(row)
+        if str(row["vendor"]) not in VENDORS:
+            known = ", ".join(VENDORS)
             self.plan.leave(what, f"its vendor {row['vendor']!r} is not in this version; known: {known}")
             return
         wanted = slug_in(row)
@@ -184,9 +187,10 @@ class _Import:
             )
 
     def _price(self, row: Row) -> None:
+        row = _with_our_vendor(row)
         vendor, model = str(row.get("vendor") or ""), str(row["model_name"])
         what, values = f"price of {vendor}/{model}", price_values(row)
-        if vendor not in DIALECTS:
+        if vendor not in VENDORS:
             self.plan.leave(what, "its vendor is not in this version")
         elif values is None:
             self.plan.leave(what, "is no number of zero or more")
@@ -252,3 +256,8 @@ def _id(value: Any) -> int:
 
 def _rows(value: Any) -> list[Row]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _with_our_vendor(row: Row) -> Row:
+    vendor = str(row.get("vendor") or "")
+    return {**row, "vendor": _VENDORS[vendor]} if vendor in _VENDORS else row

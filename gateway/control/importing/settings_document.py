@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ValidationError
 
 from gateway.control.admin.errors import UsageError
+from gateway.control.api.views import PRICED
 from gateway.control.importing.plan import Plan, PlannedApp, PlannedLlm, PlannedPlugin, PlannedPrice, free_name
 from gateway.entity_settings import AppSettings, LlmSettings, PriceSettings, TokenSettings
 from gateway.settings import Settings
@@ -170,10 +171,22 @@ def _ids(planned: Sequence[PlannedLlm | PlannedApp | PlannedPlugin]) -> list[int
 
 def _price(price: PlannedPrice, rows: Section) -> dict[str, Any]:
     values = dict(price.values)
-    names = {"cpit": "prompt", "cpt": "response", "cache_read_pt": "cache_read", "cache_write_pt": "cache_write"}
-    amounts = {kept: _per_million(values.pop(name)) for name, kept in names.items() if name in values}
+    amounts = _amounts(values)
+    for name, kept in (("request_price", "per_request"), ("tool_request_price", "per_tool_request")):
+        if name in values:
+            amounts[kept] = values.pop(name)
+    tiers = [{key: value for key, value in tier.items() if value is not None} for tier in values.pop("tiers", ())]
+    if tiers:
+        amounts["tiers"] = [{**_amounts(tier), **tier} for tier in tiers]
     key = free_name(f"{price.vendor}-{price.model_name}", [row["id"] for row in rows])
     return {"id": key, "vendor": price.vendor, "model": price.model_name, **values, **amounts}
+
+
+def _amounts(values: dict[str, Any]) -> dict[str, Any]:
+    """The prices of classes, taken out of the values."""
+    return {
+        kept.removesuffix("_nanos"): _per_million(values.pop(name)) for name, kept in PRICED.items() if name in values
+    }
 
 
 def _per_million(price: str) -> str:

@@ -6,6 +6,7 @@ A vendor must see what the client wrote: decoding and encoding would lose large 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import msgspec
 
@@ -18,6 +19,24 @@ def append_member(body: bytes, name: str, value: bytes) -> bytes:
     end = body.rindex(b"}")
     separator = b"" if body[:end].rstrip(_SPACE).endswith(b"{") else b","
     return body[:end] + separator + msgspec.json.encode(name) + b":" + value + body[end:]
+
+
+def with_member(body: bytes, names: Sequence[str], value: bytes) -> bytes:
+    """The object with this value of a member, or of one inside others (``("options", "num_predict")``). What is missing
+    on the way is made, and so is what is no object there."""
+    name, *inner = names
+    span = member_span(body, name)
+    if span is None:
+        return append_member(body, name, _nested(inner, value))
+    old = body[span[0] : span[1]]
+    new = with_member(old, inner, value) if inner and old.startswith(b"{") else _nested(inner, value)
+    return body[: span[0]] + new + body[span[1] :]
+
+
+def _nested(names: Sequence[str], value: bytes) -> bytes:
+    for name in reversed(names):
+        value = b"{" + msgspec.json.encode(name) + b":" + value + b"}"
+    return value
 
 
 def member_span(body: bytes, name: str) -> tuple[int, int] | None:

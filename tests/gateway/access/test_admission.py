@@ -17,7 +17,7 @@ from gateway.access.shared_table import OPEN
 from gateway.exchange import Exchange
 from gateway.outcomes import BudgetExceeded, ModelDenied, RateLimited
 from gateway.snapshot import Llm, Snapshot
-from gateway.upstreams.vendors.openai_wire import MAX_CHOICES
+from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
 from tests.gateway.access.memory_ledger import MemoryLedger

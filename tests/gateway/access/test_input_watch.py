@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -179,3 +180,184 @@ def test_a_large_body_hides_none_of_it(request_: dict[str, Any]) -> None:
     many = [{"role": "user", "content": "x"}] * 5_000
     assert count(messages=many).is_bounded
     assert not count(messages=many, **request_).is_bounded
+
+
+def block(**content: Any) -> InputCount:
+    """Of one block of Anthropic's."""
+    message = {"role": "user", "content": [content]}
+    body = {"model": "claude", "max_tokens": 9, "system": [{"type": "text", "text": "s"}], "messages": [message]}
+    return count_input(json.dumps(body).encode(), an_llm(vendor="anthropic"), "claude")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"type": "base64", "media_type": "image/png", "data": "A" * 1_000_000},
+        {"type": "url", "url": "https://x/a.png"},
+    ],
+)
+@pytest.mark.parametrize("kind", ["image", "tool_result"])
+def test_a_block_of_an_image_is_one_image(source: dict[str, Any], kind: str) -> None:
+    """Wherever it comes from: it is made as small as the model wants it. Also in the result of a tool."""
+    image = {"type": "image", "source": source}
+    counted = block(**(image if kind == "image" else {"type": kind, "content": [image]}))
+    assert counted.is_bounded
+    assert 4_784 < counted.tokens < 4_784 + 200
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ({"type": "image", "source": {"type": "file", "file_id": "file_1"}}, "a stored file"),
+        ({"type": "document", "source": {"type": "file", "file_id": "file_1"}}, "a document"),
+        (
+            {"type": "document", "source": {"type": "base64", "media_type": "application/pdf", "data": "x"}},
+            "a document",
+        ),
+        ({"type": "document", "source": {"type": "url", "url": "https://x/a.pdf"}}, "a document"),
+        ({"type": "document", "source": {}}, "a document"),
+        ({"type": "container_upload", "file_id": "file_1"}, "a stored file"),
+    ],
+)
+def test_blocks_without_a_bound(content: dict[str, Any], reason: str) -> None:
+    """Stored files, and documents whose words are elsewhere or packed."""
+    assert block(**content).unbounded_because.startswith(reason)
+
+
+def test_blocks_whose_words_are_there_are_counted() -> None:
+    """A document as text, or of blocks; and what a model wrote for a tool, whatever names are in it."""
+    words = "word " * 1_000
+    inner = {"type": "image", "source": {"type": "base64", "data": words}, "file_id": "mine", "speed": "fast"}
+    for content in (
+        {"type": "document", "source": {"type": "text", "data": words}},
+        {"type": "document", "source": {"type": "content", "content": [{"type": "text", "text": words}]}},
+        {"type": "tool_use", "id": "toolu_1", "name": "f", "input": inner},
+    ):
+        counted = block(**content)
+        assert counted.is_bounded
+        assert 5_000 < counted.tokens < 5_300
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"mcp_servers": [{"type": "url", "url": "https://x"}]}, "servers"),
+        ({"container": "container_1"}, "a container"),
+        ({"container": {"skills": []}}, "a container"),
+        ({"fallbacks": [{"model": "other"}]}, "other models"),
+        ({"speed": "fast"}, "a service tier"),
+        ({"inference_geo": "us"}, "a place"),
+        ({"context_management": {"edits": [{"type": "compact_20260112"}]}}, "a compaction"),
+        ({"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}, 7]}}, "a compaction"),
+        ({"context_management": [{"type": "compaction"}]}, "a compaction"),
+        ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "the tool"),
+        ({"tools": [{"type": "advisor_20260301", "model": "other"}]}, "the tool"),
+        ({"tools": [{"type": "bash_20250124x"}]}, "the tool"),
+        ({"requests": [{"params": {"tools": [{"type": "code_execution_20250825"}]}}]}, "the tool"),
+        ({"requests": [{"params": {"messages": [{"content": [{"type": "document", "source": {}}]}]}}]}, "a document"),
+    ],
+)
+def test_requests_of_anthropic_without_a_bound(request_: dict[str, Any], reason: str) -> None:
+    """Tools of the vendor, other models, other prices; also in a request of a batch."""
+    assert count(**request_).unbounded_because.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"mcp_servers": []},
+        {"container": None},
+        {"fallbacks": None},
+        {"speed": "standard"},
+        {"speed": 1.5},
+        {"inference_geo": "global"},
+        {"inference_geo": None},
+        {"context_management": None},
+        {"context_management": {"edits": [{"type": "clear_tool_uses_20250919"}]}},
+        {"tools": [{"name": "f", "input_schema": {"properties": {"file_id": {}, "container": {"type": "document"}}}}]},
+        {"tools": [{"type": "custom", "name": "f", "input_schema": {}}, {"type": "bash_20250124", "name": "bash"}]},
+    ],
+)
+def test_requests_of_anthropic_with_a_bound(request_: dict[str, Any]) -> None:
+    """What changes nothing, and the client's own tools."""
+    assert count(**request_).unbounded_because == ""
+
+
+def test_what_the_vendor_writes_for_tools_is_counted() -> None:
+    """Once for all, and for each tool whose description is its own."""
+    plain = count(tools=[{"name": "f", "input_schema": {}}] * 2).tokens
+    assert 1_000 < plain < 1_100
+    known = count(tools=[{"type": "bash_20250124", "name": "bash"}, {"type": "text_editor_20250728"}]).tokens
+    assert 1_000 + 2 * 1_500 < known < 4_200
+
+
+@pytest.mark.parametrize("hidden", ['"type":"document"', '"tools":[]', '"file_id":"x"', '"source":{"url":"https://x"}'])
+def test_nothing_hides_in_a_large_batch(hidden: str) -> None:
+    """Names are searched for in what is too large to be decoded."""
+    body = b'{"requests":[' + b'{"a":1},' * 10_001 + b"{" + hidden.encode() + b"}]}"
+    assert not count_input(body, LLM, "claude").is_bounded
+
+
+def test_ollama_s_images_are_counted_as_images() -> None:
+    """They are base64 and nothing else; of another vendor such a member is text, and so is what is no image."""
+    ollama = dataclasses.replace(LLM, vendor="ollama")
+    picture = "iVBORw0KGgo" * 10_000
+    chat = {"messages": [{"role": "user", "content": "what is this?", "images": [picture, picture]}]}
+    generate = {"prompt": "what is this?", "images": [picture]}
+    bare, one, two = (
+        count_input(json.dumps(body).encode(), ollama, "llava") for body in ({"prompt": "x"}, generate, chat)
+    )
+    assert bare.tokens + 48_169 < one.tokens < bare.tokens + 48_269
+    assert one.tokens + 48_169 < two.tokens < one.tokens + 48_269
+    assert two.is_bounded
+    assert count_input(json.dumps(chat).encode(), LLM, "llava").tokens > 2 * len(picture)
+    for images in (picture, [picture, 1]):
+        assert count_input(json.dumps({"images": images}).encode(), ollama, "llava").tokens > len(picture)
+
+
+@pytest.mark.parametrize("inputs", ["![](https://x/a.png) what?", ["what?", "![](data:image/png;base64,iVBORw0KGgo=)"]])
+def test_images_in_hugging_face_s_inputs_are_counted(inputs: Any) -> None:
+    """Their address says nothing of their size."""
+    hugging = dataclasses.replace(LLM, vendor="huggingface")
+    body = json.dumps({"inputs": inputs}).encode()
+    assert count_input(body, hugging, "m").tokens > 48_169
+    assert count_input(body, LLM, "m").tokens < 200
+    large = json.dumps({"inputs": [*["x"] * 10_000, inputs]}).encode()
+    assert "images" in count_input(large, hugging, "m").unbounded_because
+
+
+@pytest.mark.parametrize(
+    ("request_", "reason"),
+    [
+        ({"contents": [{"parts": [{"fileData": {"fileUri": "gs://b/x"}}]}]}, "a stored file"),
+        ({"contents": [{"parts": [{"file_data": {"file_uri": "gs://b/x"}}]}]}, "a file"),
+        ({"cachedContent": "cachedContents/x"}, "cached content"),
+        ({"contents": [{"parts": [{"inlineData": {"mimeType": "video/mp4", "data": "AA"}}]}]}, "media of the type"),
+        ({"contents": [{"parts": [{"inline_data": {"mime_type": "application/pdf", "data": "AA"}}]}]}, "media of the"),
+        ({"contents": [], "tools": [{"googleSearch": {}}]}, "'googleSearch', which the vendor runs"),
+        ({"contents": [], "tools": [{"url_context": {}}]}, "'url_context', which the vendor runs"),
+        ({"contents": [], "serviceTier": "priority"}, "a service tier"),
+        ({"contents": ["x"] * 20_000, "tools": [{"codeExecution": {}}]}, "'codeExecution', which the vendor runs"),
+        ({"contents": [{"inlineData": {}}] * 20_000}, "in a body too large to be looked through"),
+        ({"contents": ["x"] * 20_000, "cachedContent": "c"}, "cached content"),
+    ],
+)
+def test_requests_of_google_without_a_bound(request_: dict[str, Any], reason: str) -> None:
+    """What the vendor has stored, reads or searches for, and media that are longer than their bytes."""
+    found = count_input(json.dumps(request_).encode(), an_llm(vendor="google_ai"), "gemini-2.5-flash")
+    assert not found.is_bounded
+    assert reason in found.unbounded_because
+
+
+def test_requests_of_google_with_a_bound() -> None:
+    """Texts, functions of the client's, an image and sound: each with the most it may cost."""
+    parts = [{"text": "x"}, {"inlineData": {"mimeType": "image/png", "data": "A" * 99_000}}]
+    tools = [{"functionDeclarations": [{"name": "f", "parameters": {"properties": {"fileData": {}}}}]}]
+    body = {"contents": [{"role": "user", "parts": parts}], "tools": tools, "generationConfig": {"topP": 1}}
+    found = count_input(json.dumps(body).encode(), an_llm(vendor="google_ai"), "gemini-2.5-flash")
+    assert found.is_bounded
+    assert 48_169 < found.tokens < 49_000
+    body["contents"] = [{"parts": [{"inlineData": {"mimeType": "audio/mp3", "data": "A" * 1600}}]}]
+    found = count_input(json.dumps(body).encode(), an_llm(vendor="google_ai"), "gemini-2.5-flash")
+    assert found.is_bounded
+    assert 101 < found.tokens < 500

@@ -63,3 +63,11 @@ def test_a_file_is_not_read_for_ever(tmp_path: Path) -> None:
     """A device that never ends gives no key, and takes no memory."""
     with pytest.raises(VendorKeyError):
         VendorKeys(tmp_path, {}).find("file:/dev/zero")
+
+
+def test_a_key_that_is_a_document_is_one_line(tmp_path: Path) -> None:
+    """A service account's file as its vendor made it; what only begins like one is held to the rule for all keys."""
+    (tmp_path / "key.json").write_text('{\n  "type": "service_account",\n  "private_key": "a\\nb"\n}\n')
+    assert VendorKeys(tmp_path).find("file:key.json") == '{"type": "service_account", "private_key": "a\\nb"}'
+    with pytest.raises(VendorKeyError, match="control character"):
+        VendorKeys().find("{\n")

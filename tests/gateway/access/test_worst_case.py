@@ -15,6 +15,7 @@ from gateway.exchange import Exchange
 from gateway.upstreams.failover import Candidate
 from gateway.usage import estimate_tokens
 from sluice.money.prices import Price
+from sluice.money.rates import Tier, rates_of
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 
 SNAPSHOT, DEMO = a_snapshot()
@@ -96,6 +97,20 @@ def test_input_that_is_written_to_a_cache_is_dearer_with_some() -> None:
     for written, nanos in ((2 * 10**6, 2), (1, 1)):
         exchange = asked(price=price(10**6, 10**6, written), max_response_tokens=0)
         assert worst_case(exchange, LLM, 100).nanos(exchange) == nanos * tokens()
+
+
+def test_the_dearest_class_and_tier_that_may_come_count() -> None:
+    """An hour's cache, sound, images; a tier only where the prompt may be as large; and what a request costs itself."""
+    dear = replace(
+        price(10**6, 10**6), cache_write_1h_nanos=2 * 10**6, audio_prompt_nanos=5 * 10**6,
+        image_response_nanos=7 * 10**6, request_nanos=11,
+    )  # fmt: skip
+    exchange = asked(price=dear, max_response_tokens=3)
+    assert worst_case(exchange, LLM, 100).nanos(exchange) == 5 * tokens() + 7 * 3 + 11
+    for size, factor in ((tokens() - 1, 9), (tokens(), 1)):
+        tiered = replace(price(10**6, 10**6), tiers=(Tier(size, rates_of({"prompt": 9 * 10**6, "response": 10**6})),))
+        exchange = asked(price=tiered, max_response_tokens=0)
+        assert worst_case(exchange, LLM, 100).nanos(exchange) == factor * tokens()
 
 
 def test_without_a_price_it_costs_nothing() -> None:

@@ -176,3 +176,22 @@ def test_a_file_is_another_when_its_entities_are() -> None:
 def test_sections_of_entities_are_sections_of_the_file() -> None:
     """Those that take effect while the gateway runs."""
     assert set(ENTITY_SECTIONS) < set(Settings.model_fields)
+
+
+def test_a_price_says_what_every_class_costs() -> None:
+    """What it does not name stays open, so that a nearer class's price holds; a tier has what it names alone."""
+    rich = {
+        "cache_write_1h": "2", "audio_prompt": "0", "image_response": "30", "per_request": "0.012",
+        "per_tool_request": "0.01", "batch_percent": 50, "aliases": ["a", "b-*"],
+        "tiers": [{"above_prompt_tokens": 200_000, "prompt": "6", "cache_write_1h": "0"}],
+    }  # fmt: skip
+    (found,) = read(prices=[{**PRICE, **rich}]).prices.values()
+    assert (found.cache_write_1h_nanos, found.audio_prompt_nanos, found.image_response_nanos) == (
+        2 * 10**9,
+        0,
+        3 * 10**10,
+    )
+    assert (found.audio_response_nanos, found.image_prompt_nanos) == (None, None)
+    assert (found.request_nanos, found.tool_request_nanos) == (12_000_000, 10_000_000)
+    assert (found.batch_percent, found.aliases) == (50, ("a", "b-*"))
+    assert found.tiers == ({"above_prompt_tokens": 200_000, "prompt_nanos": 6 * 10**9, "cache_write_1h_nanos": 0},)

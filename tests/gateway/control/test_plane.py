@@ -13,6 +13,8 @@ from gateway.control.bootstrap import APP_NAME
 from gateway.control.opening import prepare
 from gateway.control.plane import open_plane
 from gateway.settings import Settings
+from gateway.snapshot import PresentPrices
+from sluice.clock import now_micros
 from sluice.plugin_host.errors import PluginLoadError
 from sluice.sdk import BasePlugin, Context, PluginRequest, PluginResponse, PreAuthHandler
 from sluice.settings import load_settings
@@ -98,3 +100,17 @@ async def test_a_plugin_of_the_file_that_cannot_start_stops_the_worker(tmp_path:
         async with open_plane(settings, config, list) as plane:
             await plane.start_plugins()
     assert LIVES == ["begins", "ends"]
+
+
+@pytest.mark.parametrize(("base", "price_id"), [("genai-prices", "base:openai/gpt-4o"), ("none", None)])
+async def test_a_model_that_nobody_priced_has_the_published_price(
+    base: str, price_id: str | None, tmp_path: Path
+) -> None:
+    """Unless the settings want none; recovery finds it by its id."""
+    settings = await prepared(config_of(tmp_path))
+    settings = settings.model_copy(update={"prices_base": base})
+    async with open_plane(settings, tmp_path / "sluice.yaml", list) as plane:
+        prices = PresentPrices(plane.snapshots)
+        found = prices.find("openai", "gpt-4o", now_micros())
+        by_id = prices.by_id("base:openai/gpt-4o")
+        assert [price.id if price else None for price in (found, by_id)] == [price_id, price_id]

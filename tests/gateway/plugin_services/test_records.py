@@ -7,7 +7,8 @@ import pytest
 
 from gateway.control.api.services import BudgetStatus as LedgerStatus
 from gateway.control.entities import AppEntity, LlmEntity, PriceEntity
-from gateway.plugin_services.records import app_of, budget_of, llm_of, price_of
+from gateway.plugin_services.records import app_of, base_price_of, budget_of, llm_of, price_of
+from sluice.money.base_prices import read_base_prices
 
 
 def test_an_app_is_told_whole() -> None:
@@ -74,3 +75,11 @@ def test_a_budget_has_the_ledger_s_figures() -> None:
     assert (found.period_start, found.period_end) == (6, 7)
     assert found.is_over_budget
     assert found.remaining_nanos == 0
+
+
+def test_a_base_price_has_the_id_that_events_carry() -> None:
+    """And none of the control API, where there is no such row."""
+    row = read_base_prices().find("openai", "gpt-4o")[0]
+    found = base_price_of(row)
+    assert (found.id, found.key, found.vendor, found.model_name) == (0, row.id, "openai", "gpt-4o")
+    assert (found.prompt_nanos, found.response_nanos, found.cache_read_nanos) == (2_500_000_000, 10**10, 1_250_000_000)

@@ -20,7 +20,9 @@ from gateway.recording.recovery import ChargeRule, interrupted_events, recover
 from schemas.events import Kind
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.reader import JournalReader
+from sluice.money.base_prices import read_base_prices
 from sluice.money.cost import cost_nanos
+from sluice.money.prices import PriceTable
 from sluice.money.usage import Usage
 from tests.gateway.recording.test_inflight import in_flight
 from tests.gateway.test_exchange import a_snapshot
@@ -219,6 +221,19 @@ def test_what_was_seen_is_charged_as_seen(values: dict[str, Any], response_token
     assert decoded(cut, RESERVED)["budget"]["cost_nanos"] == cut.reserved_nanos
     assert events["budget"]["reserved_nanos"] == cut.reserved_nanos
     assert [charge["scope_id"] for charge in events["budget"]["charges"]] == ["1", "3", "1:3"]
+
+
+def test_a_base_price_is_found_by_its_id() -> None:
+    """Although the model's name says nothing, and another row of it holds by now; the event says which it was."""
+    table = PriceTable([], read_base_prices())
+    rule = ChargeRule("seen", table)
+    cut = in_flight(1, model="renamed", price_id="base:openai/o3", is_stream=True, sse_frames=7)
+    analytics = decoded(cut, rule)["analytics"]
+    assert (analytics["price_id"], analytics["cost_nanos"]) == ("base:openai/o3", 25 * 10_000 + 7 * 40_000)
+    assert table.base
+    assert analytics["price_version"] == table.base.version
+    gone = decoded(in_flight(1, model="gpt-4o-mini", price_id="base:openai/gone"), rule)["analytics"]
+    assert gone["price_id"] == "base:openai/gpt-4o-mini"
 
 
 @pytest.mark.parametrize("values", [{"model": ""}, {"model": "unpriced"}])

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -385,3 +386,48 @@ async def test_an_llm_that_cannot_be_called_is_not(tmp_path: Path) -> None:
     desk.may_go_to("other")
     assert await desk.call(problem="its key is not there") is desk.vendor.answer
     assert desk.asked == ["other"]
+
+
+class Pen:
+    """A signer whose signatures are numbered; its faults are raised."""
+
+    def __init__(self, *faults: UpstreamFault) -> None:
+        self.signed = 0
+        self.faults = list(faults)
+
+    async def sign(self, request: UpstreamRequest) -> UpstreamRequest:
+        """A request with one signature more."""
+        await asyncio.sleep(0)
+        if self.faults:
+            raise self.faults.pop(0)
+        self.signed += 1
+        return msgspec.structs.replace(request, headers=[*request.headers, (b"x-signed", b"%d" % self.signed)])
+
+
+async def test_each_attempt_is_signed_anew(tmp_path: Path) -> None:
+    """From the request without any signature: a retry's is as fresh as the first."""
+    pen = Pen()
+    desk = Desk(tmp_path, Vendor(UpstreamUnreachable("refused"), None))
+    await desk.call(signer=pen, retry_count=1)
+    signatures = [[value for name, value in request.headers if name == b"x-signed"] for request in desk.vendor.sent]
+    assert signatures == [[b"1"], [b"2"]]
+
+
+async def test_a_request_that_cannot_be_signed_was_not_sent(tmp_path: Path) -> None:
+    """Nothing is billed, and it may be tried again as if the vendor were away."""
+    desk = Desk(tmp_path, Vendor())
+    with pytest.raises(UpstreamFailed):
+        await desk.call(signer=Pen(UpstreamUnreachable("no token")), retry_count=0)
+    assert desk.vendor.sent == []
+    assert [attempt["may_be_billed"] for attempt in desk.exchange.attempts] == [False]
+    (tmp_path / "again").mkdir()
+    desk = Desk(tmp_path / "again", Vendor())
+    assert await desk.call(signer=Pen(UpstreamUnreachable("no token")), retry_count=1) is desk.vendor.answer
+
+
+async def test_credentials_in_a_query_stay_here(tmp_path: Path) -> None:
+    """The vendor gets the rest of it, byte for byte."""
+    desk = Desk(tmp_path, Vendor())
+    desk.exchange.query = b"api-version=1&key=sl-token&x=%20"
+    await desk.call()
+    assert desk.vendor.sent[0].target.endswith(b"?api-version=1&x=%20")

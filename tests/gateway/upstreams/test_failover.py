@@ -25,6 +25,7 @@ from sluice.money.usage import Usage
 from tests.gateway.flow import SECONDS, Flow, chat_request, running
 from tests.gateway.test_exchange import a_snapshot, an_attempt, an_exchange
 
+PATH = "/v1/chat/completions"
 BODY = b'{"model":"gpt-4o","messages":[]}'
 PRICES = [
     {"id": "own", "model": "gpt-*", "prompt": "1", "response": "1"},
@@ -106,7 +107,7 @@ def test_another_dialect_cannot_take_over() -> None:
     """The client would not understand the answer."""
 
     class Other(type(snapshot_of([]).llms_by_id[2].dialect)):  # type: ignore[misc]
-        name = "other"
+        family = "other"
 
     snapshot = snapshot_of(["b", "c"])
     foreign = dataclasses.replace(snapshot.llms_by_id[2], dialect=Other())
@@ -204,7 +205,7 @@ def test_the_dearest_end_is_covered(prompt: int, response: int) -> None:
         exchange = planned(EXPENSIVE_CHAIN)
         for candidate in exchange.failover[:attempts]:
             exchange.attempts.append(an_attempt())
-            take_over(exchange, candidate, BODY)
+            take_over(exchange, candidate, BODY, PATH)
         assert exchange.price
         ends.append(cost_nanos(exchange.price, usage) + (exchange.abandoned_nanos or 0))
     rounding = cost_nanos(EXPENSIVE.failover[0].price, Usage(1, 0)) if EXPENSIVE.failover[0].price else 0
@@ -224,10 +225,10 @@ def test_whoever_takes_over_has_its_own_model_and_price() -> None:
     """Each from the body that was admitted, so that a model that one of them was given does not reach the next."""
     exchange = planned(snapshot_of(["b", "c"], b={"allowed_models": ["big"], "default_model": "big"}))
     first, second = exchange.failover
-    take_over(exchange, first, BODY)
+    take_over(exchange, first, BODY, PATH)
     assert (json.loads(exchange.body), exchange.model) == ({"model": "big", "messages": []}, "big")
     assert (exchange.served_by, exchange.price) == (first.llm, first.price)
-    take_over(exchange, second, BODY)
+    take_over(exchange, second, BODY, PATH)
     assert (exchange.body, exchange.model, exchange.served_by, exchange.price) == (
         BODY, "gpt-4o", second.llm, second.price,
     )  # fmt: skip
@@ -240,11 +241,11 @@ def test_what_an_llm_may_have_charged_stays_owed() -> None:
     exchange = planned(snapshot_of(["b", "c"], b={"allowed_models": ["big"], "default_model": "big"}))
     exchange.attempts.append(an_attempt(may_be_billed=False))
     first, second = exchange.failover
-    take_over(exchange, first, BODY)
+    take_over(exchange, first, BODY, PATH)
     owed = exchange.abandoned_nanos
     assert owed is None
     exchange.attempts.append(an_attempt())
-    take_over(exchange, second, BODY)
+    take_over(exchange, second, BODY, PATH)
     assert first.price is not None
     prompt = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=0)
     assert exchange.abandoned_nanos is not None

@@ -38,7 +38,7 @@ from gateway.control.api.usage_views import LlmStatsView
 from gateway.control.api.views import LlmView
 from gateway.control.endpoint_policy import EndpointPolicy, EndpointRefused
 from gateway.entity_settings import MAX_FAILOVER, LlmSettings
-from gateway.snapshot_builder import DIALECTS
+from gateway.upstreams.vendors.registry import VENDORS
 
 router = control_router("llms")
 LlmId = Annotated[int, Path(ge=1, le=MAX_ID)]
@@ -58,8 +58,8 @@ _EXAMPLE = {
 
 
 def _vendor(value: str) -> str:
-    if value not in DIALECTS:
-        message = f"is no vendor that this gateway speaks; known: {', '.join(sorted(DIALECTS))}"
+    if value not in VENDORS:
+        message = f"is no vendor that this gateway speaks; known: {', '.join(VENDORS)}"
         raise ValueError(message)
     return value
 
@@ -83,7 +83,7 @@ def _patterns(values: list[str]) -> list[str]:
     return values
 
 
-KnownVendor = Annotated[Vendor, AfterValidator(_vendor), Field(json_schema_extra={"enum": sorted(DIALECTS)})]
+KnownVendor = Annotated[Vendor, AfterValidator(_vendor), Field(json_schema_extra={"enum": list(VENDORS)})]
 Endpoint = Annotated[StrictStr, Field(min_length=1, max_length=2048)]
 ApiKey = Annotated[StrictStr, Field(max_length=4096), AfterValidator(_key)]
 Models = Annotated[list[Model], Field(max_length=200), AfterValidator(_patterns)]

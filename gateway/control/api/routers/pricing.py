@@ -2,30 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import Path, Query, Response
-from pydantic import Field, StrictStr
+from pydantic import AfterValidator, Field, StrictInt, StrictStr, model_validator
 
 from gateway.control.api.call import Call, CallOf
 from gateway.control.api.envelopes import Done, Many, One
-from gateway.control.api.fields import MAX_ID, Body, Model, Moment, TokenPrice, column, example
+from gateway.control.api.fields import MAX_ID, Body, Model, Moment, Money, TokenPrice, column, example
 from gateway.control.api.paging import PageQuery
 from gateway.control.api.renderer import Answer
 from gateway.control.api.route import control_router
 from gateway.control.api.routers.llms import KnownVendor
-from gateway.control.api.views import PriceView
+from gateway.control.api.views import PRICED, PriceView
+from gateway.entity_settings import MAX_ALIASES, MAX_TIERS
 
 router = control_router("pricing")
 PriceId = Annotated[int, Path(ge=1, le=MAX_ID)]
 Currency = Annotated[StrictStr, Field(pattern=r"^[A-Z]{3}$")]
 Version = Annotated[StrictStr, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+$")]
-_COLUMNS = {
-    "cpt": "response_nanos",
-    "cpit": "prompt_nanos",
-    "cache_write_pt": "cache_write_nanos",
-    "cache_read_pt": "cache_read_nanos",
-}
+_COLUMNS = {**PRICED, "request_price": "request_nanos", "tool_request_price": "tool_request_nanos"}
+_CHARGED = {*_COLUMNS.values(), "tiers", "batch_percent"}
+"""What a change of makes another price of it."""
+
+
+class PriceTier(Body):
+    """Prices for all tokens of an exchange whose prompt is large; what it does not name stays as the price has it."""
+
+    above_prompt_tokens: Annotated[StrictInt, Field(ge=1, le=1_000_000_000)]
+    cpt: TokenPrice | None = None
+    cpit: TokenPrice | None = None
+    cache_write_pt: TokenPrice | None = None
+    cache_write_1h_pt: TokenPrice | None = None
+    cache_read_pt: TokenPrice | None = None
+    audio_prompt_pt: TokenPrice | None = None
+    audio_response_pt: TokenPrice | None = None
+    image_prompt_pt: TokenPrice | None = None
+    image_response_pt: TokenPrice | None = None
+
+    @model_validator(mode="after")
+    def changes_something(self) -> Self:
+        """A tier without a price would be one in name only."""
+        if not self.prices():
+            message = "has no price; write cpit and cpt, or remove it"
+            raise ValueError(message)
+        return self
+
+    def prices(self) -> dict[str, int]:
+        """Those that it names, as the entity calls them."""
+        return {kept: getattr(self, given) for given, kept in PRICED.items() if getattr(self, given) is not None}
+
+
+def _differ(tiers: list[PriceTier]) -> list[PriceTier]:
+    if len({tier.above_prompt_tokens for tier in tiers}) != len(tiers):
+        message = "has two with the same above_prompt_tokens; remove one"
+        raise ValueError(message)
+    return tiers
 
 
 class PriceChange(Body):
@@ -38,7 +70,24 @@ class PriceChange(Body):
     cpit: TokenPrice = 0
     """Of a prompt token."""
     cache_write_pt: TokenPrice = 0
+    """Of a token that is written to the vendor's cache for five minutes."""
     cache_read_pt: TokenPrice = 0
+    cache_write_1h_pt: TokenPrice | None = None
+    """Null is the price of a nearer class: of ``cache_write_pt``; and so below, of the prompt's or the response's."""
+    audio_prompt_pt: TokenPrice | None = None
+    audio_response_pt: TokenPrice | None = None
+    image_prompt_pt: TokenPrice | None = None
+    image_response_pt: TokenPrice | None = None
+    request_price: Money = 0
+    """Of each request, beside its tokens."""
+    tool_request_price: Money = 0
+    """Of each call of the vendor's own tools, such as a web search."""
+    tiers: Annotated[list[PriceTier], Field(max_length=MAX_TIERS), AfterValidator(_differ)] = Field(default=[])
+    """By prompt size; the whole list."""
+    batch_percent: Annotated[StrictInt, Field(ge=0, le=100)] = 100
+    """What a batch pays of what its tokens cost."""
+    aliases: Annotated[list[Model], Field(max_length=MAX_ALIASES)] = Field(default=[])
+    """Further names of the model, exact or globs; the whole list."""
     currency: Currency = "USD"
     price_version: Version = "1"
     """What events say beside the price's key; without it, a change counts it up."""
@@ -69,6 +118,8 @@ def _values(body: PriceChange) -> dict[str, Any]:
     values = body.given()
     for given, kept in _COLUMNS.items():
         column(values, given, kept)
+    if "tiers" in values:
+        values["tiers"] = [{"above_prompt_tokens": tier.above_prompt_tokens, **tier.prices()} for tier in body.tiers]
     return values
 
 
@@ -102,7 +153,7 @@ async def read_price(price_id: PriceId, call: CallOf) -> Response:
 async def update_price(price_id: PriceId, body: PriceChange, call: CallOf) -> Response:
     """Change what is named; what was charged stays charged."""
     values = _values(body)
-    if not values.keys().isdisjoint(_COLUMNS.values()) and "price_version" not in values:
+    if not values.keys().isdisjoint(_CHARGED) and "price_version" not in values:
         return await call.changed_entity(await _count_up(call, price_id, values))
     return await call.changed_entity(await call.store.prices.update(price_id, values, call.actor, call.if_version))
 
@@ -110,11 +161,15 @@ async def update_price(price_id: PriceId, body: PriceChange, call: CallOf) -> Re
 async def _count_up(call: Call, price_id: int, values: dict[str, Any]) -> Any:
     """A price that changes in place gets the next version as its name, so that events tell the two apart."""
     price = await call.store.prices.get(price_id)
-    if all(getattr(price, name) == value for name, value in values.items()):
+    if all(_plain(getattr(price, name)) == value for name, value in values.items()):
         return await call.store.prices.update(price_id, {}, call.actor, call.if_version)
     asked = price.version if call.if_version is None else call.if_version
     named = {**values, "price_version": f"{price.version + 1}"}
     return await call.store.prices.update(price_id, named, call.actor, asked)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 @router.delete("/pricing/{price_id}", name="price.deleted", response_model=Done)

@@ -26,6 +26,13 @@ SHOWN_OTHERWISE = {
         "response_nanos": "cpt",
         "cache_read_nanos": "cache_read_pt",
         "cache_write_nanos": "cache_write_pt",
+        "cache_write_1h_nanos": "cache_write_1h_pt",
+        "audio_prompt_nanos": "audio_prompt_pt",
+        "audio_response_nanos": "audio_response_pt",
+        "image_prompt_nanos": "image_prompt_pt",
+        "image_response_nanos": "image_response_pt",
+        "request_nanos": "request_price",
+        "tool_request_nanos": "tool_request_price",
     },
 }
 

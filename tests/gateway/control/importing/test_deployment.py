@@ -156,6 +156,29 @@ def test_prices() -> None:
     assert free.price == {"cpit": "0", "cpt": "0"}
 
 
+def test_prices_of_other_classes() -> None:
+    """An hour's cache, sound, images; large prompts are a tier; batches a percentage where they are one."""
+    base: dict[str, Any] = {"input_cost_per_token": 3e-6, "output_cost_per_token": 1.5e-5}
+    found = read(
+        **base,
+        cache_creation_input_token_cost_above_1hr=6e-6,
+        input_cost_per_audio_token=4e-5,
+        input_cost_per_token_above_200k_tokens=6e-6,
+        output_cost_per_token_above_200k_tokens=2.25e-5,
+        input_cost_per_token_batches=1.5e-6,
+        output_cost_per_token_batches=7.5e-6,
+    )
+    assert found is not None
+    assert found.price == {
+        "cpit": "0.000003", "cpt": "0.000015", "cache_write_1h_pt": "0.000006", "audio_prompt_pt": "0.00004",
+        "tiers": [{"above_prompt_tokens": 200_000, "cpt": "0.0000225", "cpit": "0.000006"}], "batch_percent": 50,
+    }  # fmt: skip
+    assert "batches" in left(**base, input_cost_per_token_batches=1.5e-6)
+    assert "batches" in left(**base, input_cost_per_token_batches=1.5e-6, output_cost_per_token_batches=1e-6)
+    assert "batches" in left(**base, input_cost_per_token_batches=1.1e-6, output_cost_per_token_batches=5.5e-6)
+    assert "above_128k" in left(**base, input_cost_per_token_above_128k_tokens="dear")
+
+
 @pytest.mark.parametrize(
     "name", ["temperature", "organization", "extra_headers", "api_version", "max_tokens", "stream_timeout"]
 )

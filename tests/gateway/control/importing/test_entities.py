@@ -105,6 +105,12 @@ def test_a_price() -> None:
     assert (price_values(ours) or {})["valid_from"] == "2026-01-01T00:00:00Z"
     for bad in (None, "x", -1, True, float("nan")):
         assert price_values({**row, "cpt": bad}) is None
+    tier = {"above_prompt_tokens": 5, "cpit": "1"}
+    rich = {**ours, "batch_percent": 0, "aliases": ["a"], "tiers": [tier], "tool_request_price": "0.01"}
+    found = price_values({**rich, "audio_prompt_pt": None, "request_price": "0"}) or {}
+    assert (found["batch_percent"], found["aliases"], found["tiers"]) == (0, ["a"], [tier])
+    assert (found["tool_request_price"], found["request_price"]) == ("0.01", "0")
+    assert "audio_prompt_pt" not in found
 
 
 @pytest.mark.parametrize(

@@ -121,30 +121,38 @@ def reasons(tmp_path: Path, **answers: Any) -> str:
 
 def test_what_this_version_cannot_do_is_left(tmp_path: Path) -> None:
     """By name, with the reason; and what hangs on it."""
-    claude = llm(1, "Claude", vendor="anthropic")
+    claude = llm(1, "Claude", vendor="claude.ai")
     said = reasons(
         tmp_path,
         llms=[claude, llm(2, "GPT", Filters=[{"ID": 1}], slug="Not A Slug")],
         apps=[app(2, "x", LLMs=[claude])],
         plugins=[plugin(1, "Binary", command="./plugins/enricher"), plugin(2, "Oci", command="oci://h/p:1")],
         filters=[{"id": 1, "name": "f1", "script": "x := 1", "is_active": True}],
-        pricing=[price(1, "claude", Vendor="anthropic"), price(2, "odd", CPT=-1)],
+        pricing=[price(1, "claude", Vendor="claude.ai"), price(2, "odd", CPT=-1)],
         strange=[{"id": 1, "colour": "red"}, {"owner_email": "a", "name": "b"}],
     )
     for expected in (
-        "LLM Claude: its vendor 'anthropic'",
+        "LLM Claude: its vendor 'claude.ai'",
         "app x: its link to LLM 1",
         "LLM GPT: its filters",
         "LLM GPT: its slug 'Not A Slug'",
         "plugin Binary: its command './plugins/enricher'",
         "plugin Oci",
         "filter f1",
-        "price of anthropic/claude",
+        "price of claude.ai/claude",
         "price of openai/odd",
         "strange.json: a row that is nothing known",
         "strange.json: a row of kind app without an id",
     ):
         assert expected in said
+
+
+def test_vendors_have_the_names_they_have_here(tmp_path: Path) -> None:
+    """Its API takes ``google`` for what its gateway calls ``google_ai``."""
+    folder = save(tmp_path / "e", llms=[llm(1, "G", vendor="google")], pricing=[price(1, "gemini", Vendor="google")])
+    plan = planned(folder)
+    assert [found.values["vendor"] for found in plan.llms] == ["google_ai"]
+    assert [found.vendor for found in plan.prices] == ["google_ai"]
 
 
 def test_tokens_that_cannot_be_kept(tmp_path: Path) -> None:

@@ -119,3 +119,21 @@ def test_a_plan_that_is_no_file_is_refused() -> None:
     price = PlannedPrice(vendor="openai", model_name="m", values={"cpt": "1", "cpit": "1"})
     with pytest.raises(UsageError, match="--output"):
         settings_document(Plan(prices=[price, price]), Report())
+
+
+def test_a_price_keeps_all_its_parts(tmp_path: Path) -> None:
+    """Classes and tiers for a million tokens, requests for one, and what is no price as it is."""
+    tier = {"above_prompt_tokens": 200_000, "cpit": "0.000006", "cpt": None}
+    values = {
+        "cpt": "1", "cpit": "0.000003", "audio_prompt_pt": "0.00004", "request_price": "0.012",
+        "tool_request_price": "0.01", "tiers": [tier], "batch_percent": 0, "aliases": ["a"],
+    }  # fmt: skip
+    report, path = Report(), tmp_path / "new.yaml"
+    plan = Plan(prices=[PlannedPrice(vendor="openai", model_name="m", values=values)])
+    write_document(path, settings_document(plan, report))
+    assert report.left == []
+    (price,) = entities_of(load_settings(path, Settings)).prices.values()
+    assert (price.prompt_nanos, price.audio_prompt_nanos) == (3 * 10**9, 4 * 10**10)
+    assert (price.request_nanos, price.tool_request_nanos) == (12_000_000, 10_000_000)
+    assert price.tiers == ({"above_prompt_tokens": 200_000, "prompt_nanos": 6 * 10**9},)
+    assert (price.batch_percent, price.aliases) == (0, ("a",))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.upstreams.vendors.json_edit import append_member, member_span
+from gateway.upstreams.vendors.json_edit import append_member, member_span, with_member
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
@@ -71,3 +71,29 @@ def test_spans_of_odd_objects(text: bytes, value: bytes | None) -> None:
     """Strings that look like structure, escapes, nested and repeated names mislead nobody: the last counts."""
     span = member_span(text, "model")
     assert (None if span is None else text[span[0] : span[1]]) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "edited"),
+    [
+        (b"{}", b'{"a":{"b":7}}'),
+        (b' { "x" : 1 } ', b' { "x" : 1 ,"a":{"b":7}} '),
+        (b'{"a":{}}', b'{"a":{"b":7}}'),
+        (b'{"a": {"c": [1, 2]} }', b'{"a": {"c": [1, 2],"b":7} }'),
+        (b'{"a":{"b": -1 ,"c":2}}', b'{"a":{"b": 7 ,"c":2}}'),
+        (b'{"a":null,"b":1}', b'{"a":{"b":7},"b":1}'),
+        (b'{"a":[{"b":1}]}', b'{"a":{"b":7}}'),
+        (b'{"z":{"a":{"b":1}}}', b'{"z":{"a":{"b":1}},"a":{"b":7}}'),
+    ],
+)
+def test_a_member_inside_another_is_set(text: bytes, edited: bytes) -> None:
+    """What is missing on the way is made, what is no object there is replaced, no other byte changes."""
+    assert with_member(text, ("a", "b"), b"7") == edited
+
+
+@given(OBJECTS)
+def test_a_member_that_is_set_is_what_parsers_see(value: dict[str, Any]) -> None:
+    """Whatever was there."""
+    text = text_of(value, None, is_ascii=True)
+    assert json.loads(with_member(text, ["model"], b"[1]")) == {**value, "model": [1]}
+    assert json.loads(with_member(text, ["n", "model"], b"1"))["n"]["model"] == 1

@@ -98,3 +98,63 @@ def test_every_price_survives_both_ways(nanos: int) -> None:
     shown = token_price(nanos)
     assert TypeAdapter(TokenPrice).validate_python(Decimal(shown)) == nanos
     assert TypeAdapter(TokenPrice).validate_python(shown) == nanos
+
+
+RICH = {
+    "cache_write_1h_pt": "0.000006",
+    "audio_prompt_pt": 0.00004,
+    "audio_response_pt": 0,
+    "image_prompt_pt": None,
+    "request_price": "0.012",
+    "tool_request_price": 0.01,
+    "tiers": [{"above_prompt_tokens": 200_000, "cpit": "0.000006", "cpt": 0, "cache_read_pt": None}],
+    "batch_percent": 0,
+    "aliases": ["my-deployment", "gpt-4o-mini-*"],
+}
+
+
+async def test_a_price_has_every_class(api: Api) -> None:
+    """Exactly, zero too; null is what a nearer class costs, and it can be set again."""
+    made = (await api.post("/pricing", {**BODY, **RICH}))["data"]
+    assert (made["cache_write_1h_pt"], made["audio_prompt_pt"], made["audio_response_pt"]) == (
+        "0.000006",
+        "0.00004",
+        "0",
+    )
+    assert (made["image_prompt_pt"], made["image_response_pt"]) == (None, None)
+    assert (made["request_price"], made["tool_request_price"], made["batch_percent"]) == ("0.012", "0.01", 0)
+    assert made["aliases"] == ["my-deployment", "gpt-4o-mini-*"]
+    (tier,) = made["tiers"]
+    named = {name: value for name, value in tier.items() if value is not None}
+    assert named == {"above_prompt_tokens": 200_000, "cpit": "0.000006", "cpt": "0"}
+    path = f"/pricing/{made['id']}"
+    assert (await api.get(path))["data"] == made
+    assert (await api.put(path, {"cache_write_1h_pt": None}))["data"]["cache_write_1h_pt"] is None
+
+
+async def test_what_changes_the_charge_is_another_version(api: Api) -> None:
+    """Tiers, requests and batches too; aliases do not, and neither does the same again."""
+    made = (await api.post("/pricing", {**BODY, **RICH}))["data"]
+    path, version = f"/pricing/{made['id']}", made["price_version"]
+    same: dict[str, Any]
+    for same in ({"tiers": RICH["tiers"]}, {"aliases": []}, {"batch_percent": 0}):
+        assert (await api.put(path, same))["data"]["price_version"] == version
+    other: dict[str, Any]
+    for other in ({"tiers": []}, {"batch_percent": 50}, {"request_price": 0}, {"audio_prompt_pt": 0}):
+        changed = (await api.put(path, other))["data"]["price_version"]
+        assert changed != version
+        version = changed
+
+
+async def test_a_bad_part_is_refused_by_its_field(api: Api) -> None:
+    """Before anything is written."""
+    tier = {"above_prompt_tokens": 5, "cpit": 1}
+    bad: list[tuple[str, Any]] = [
+        ("batch_percent", 101), ("batch_percent", -1), ("batch_percent", 1.5), ("batch_percent", "50"),
+        ("request_price", -1), ("request_price", None), ("tool_request_price", "x"), ("audio_prompt_pt", -1),
+        ("aliases", [""]), ("aliases", ["a"] * 65), ("aliases", "a"), ("aliases", [7]), ("tiers", [tier, tier]),
+    ]  # fmt: skip
+    for field, value in bad:
+        assert (await api.post("/pricing", {**BODY, field: value}, 400))["field"].startswith(field), (field, value)
+    for wrong in ({}, {"above_prompt_tokens": 5}, {"cpit": 1}, {**tier, "above_prompt_tokens": 0}, {**tier, "x": 1}):
+        assert (await api.post("/pricing", {**BODY, "tiers": [wrong]}, 400))["field"].startswith("tiers")

@@ -1,0 +1,245 @@
+"""Bedrock's event streams, read beside the bytes.
+
+A stream of ``converse-stream`` ends with ``metadata``, which counts; one of ``invoke-with-response-stream`` with a
+chunk that carries Bedrock's own metrics beside whatever the model says last. Both are held, as is an exception, behind
+which nothing comes.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+import struct
+from abc import abstractmethod
+from typing import Final
+from zlib import crc32
+
+import msgspec
+
+from gateway.upstreams.sse_frames import MAX_FRAME_BYTES
+from gateway.upstreams.vendors.anthropic.usage import merged
+from gateway.upstreams.vendors.bedrock.chunks import read_event
+from gateway.upstreams.vendors.bedrock.usage import usage_of_body, usage_of_converse
+from gateway.upstreams.vendors.bedrock.wire import (
+    METRICS,
+    Counts,
+    ToolUse,
+    add_billed,
+    counted_beside,
+    counts_of,
+    note_metadata,
+)
+from gateway.upstreams.vendors.counts import Counted, raw_text
+from gateway.upstreams.vendors.scanning import EventMessage, EventStreamScanner, Verdict
+from sluice.money.usage import Usage
+
+_PRELUDE = struct.Struct(">III")
+_MIN_BYTES: Final = 16
+_EXCEPTION: Final = b"exception"
+_VENDOR_ERROR = "vendor_error"
+
+
+class _Start(msgspec.Struct):
+    toolUse: ToolUse | None = None  # noqa: N815 - the vendor's name
+
+
+class _BlockStart(msgspec.Struct):
+    start: _Start | None = None
+
+
+class _Chunk(msgspec.Struct):
+    bytes: str = ""
+
+
+class _Bedrock(EventStreamScanner):
+    """What both have in common: exceptions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks_left = 0  # no event but those that matter says anything
+        self._is_final = False
+        """Whether what is counted is all there is."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes that may go out now. Nearly all messages come one by one, whole, and need no cutting."""
+        if self._rest or self._ended or self._is_lost or self._too_large is not None or not _is_one(chunk):
+            return super().feed(chunk)
+        verdict = self._judge(chunk)
+        if verdict == "hold":
+            self._held, self._ended = chunk, True
+            return b""
+        return chunk
+
+    def inspect(self, message: EventMessage) -> Verdict:
+        """Take note of a message."""
+        headers = message.headers
+        if headers.get(":message-type", "event") != "event":
+            self._fail()
+            return "hold"
+        try:
+            return self._note(headers.get(":event-type", ""), message.payload)
+        except (msgspec.DecodeError, RecursionError, ValueError):
+            self.answer.problem = self.answer.problem or "wrong_type"
+            return "hold" if headers.get(":event-type") == "metadata" else "pass"
+
+    @abstractmethod
+    def _note(self, kind: str, payload: bytes) -> Verdict:
+        """Take note of an event; raises ``msgspec.DecodeError``, ``RecursionError`` or ``ValueError``."""
+
+    def _fail(self) -> None:
+        """An exception instead of the rest. Before anything else came it is a refusal, and nothing was made."""
+        answer = self.answer
+        answer.problem = _VENDOR_ERROR
+        if self.sse_frames <= 1:
+            answer.usage, self._is_final = Usage(prompt_tokens=0, response_tokens=0), True
+
+
+def _is_one(chunk: bytes) -> bool:
+    """Whether it is one message, as far as its lengths and their checksum say."""
+    size = len(chunk)
+    if not _MIN_BYTES <= size <= MAX_FRAME_BYTES:
+        return False
+    total, headers, crc = _PRELUDE.unpack_from(chunk)
+    return bool(total == size and headers <= size - _MIN_BYTES and crc32(chunk[:8]) == crc)
+
+
+class ConverseStream(_Bedrock):
+    """Scans a stream of ``converse-stream``; see ``StreamScanner``."""
+
+    terminal_head = re.compile(rb"\x0b:event-type\x07\x00\x08metadata|\x07\x00\x09exception")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._billed_calls = 0
+
+    def may_matter(self, chunk: bytes) -> bool:
+        """Ends, starts, calls and exceptions."""
+        return b"metadata" in chunk or b"messageStart" in chunk or b'"toolUse"' in chunk or _EXCEPTION in chunk
+
+    def _note(self, kind: str, payload: bytes) -> Verdict:
+        answer = self.answer
+        if kind == "metadata":
+            note_metadata(answer, payload)
+            add_billed(answer, self._billed_calls)
+            return "hold"
+        if kind == "messageStart":
+            answer.choices = 1
+        elif kind == "contentBlockStart":
+            start = _decode_start(payload).start
+            if start is not None and start.toolUse is not None:
+                answer.tool_calls += 1
+                self._billed_calls += start.toolUse.is_billed
+        return "pass"
+
+
+class InvokeStream(_Bedrock):
+    """Scans a stream of ``invoke-with-response-stream``, whatever model speaks in it; see ``StreamScanner``."""
+
+    terminal_head = re.compile(rb"\x07\x00\x09exception")
+
+    def __init__(self, *, names_model: bool = False) -> None:
+        """``names_model``: whether the answer takes the model's name from what it says itself."""
+        super().__init__()
+        self._names_model = names_model
+        self._usage = b""
+        """The model's own ``usage`` of all chunks so far."""
+        self._is_settled = False
+
+    def may_matter(self, chunk: bytes) -> bool:
+        """Counts, calls, and what is no chunk as we know them."""
+        start = chunk.find(_BYTES)
+        if start < 0:
+            return True
+        start += len(_BYTES)
+        try:
+            data = binascii.a2b_base64(chunk[start : chunk.find(b'"', start)])
+        except binascii.Error:
+            return True
+        return b"oken" in data or b"tool" in data or _METRICS in data
+
+    def finish(self) -> bytes:
+        """Everything not sent yet. Without a last count there are as many tokens as chunks came, at least."""
+        rest = super().finish()
+        answer = self.answer
+        if not self._is_settled and not self._is_final and answer.usage is not None:
+            answer.problem = answer.problem or ("missing" if self.ended else "truncated")
+            answer.usage.response_tokens = max(answer.usage.response_tokens or 0, self.sse_frames)
+        self._is_settled = True
+        return rest
+
+    def _note(self, kind: str, payload: bytes) -> Verdict:
+        data = binascii.a2b_base64(_decode_chunk(payload).bytes) if kind == "chunk" else b""
+        if not data:
+            return "pass"
+        counts = counts_of(data)
+        self._note_event(data)
+        self._note_counts(counts)
+        if bytes(counts.metrics) in _NOTHING:
+            return "pass"
+        self._note_metrics(usage_of_converse(counts.metrics))
+        return "hold"
+
+    def _note_event(self, data: bytes) -> None:
+        """The model's name and calls; and its ``usage`` where that is within another object."""
+        event = read_event(data)
+        answer = self.answer
+        if self._names_model:
+            answer.model = answer.model or event.model
+        answer.choices = answer.choices or event.choices
+        answer.tool_calls += event.calls
+        if event.usage:
+            self._merge(event.usage, is_final=event.is_final)
+
+    def _note_counts(self, counts: Counts) -> None:
+        if bytes(counts.usage):
+            self._merge(bytes(counts.usage), is_final=True)
+        elif (found := counted_beside(counts)).usage is not None:
+            self.answer.usage, self.answer.raw_usage = found.usage, found.text
+
+    def _merge(self, raw: bytes, *, is_final: bool) -> None:
+        """Take a ``usage`` into the one so far: counts are cumulative, the later ones hold."""
+        together = merged(self._usage, raw)
+        usage, text, problem = usage_of_body(together)
+        answer = self.answer
+        if usage is None:
+            answer.problem = answer.problem or problem
+            answer.raw_usage = answer.raw_usage or text
+            return
+        self._usage = together
+        self._is_final = self._is_final or is_final
+        answer.usage, answer.raw_usage, answer.problem = usage, text, problem
+
+    def _note_metrics(self, metrics: Counted) -> None:
+        """Bedrock's own counts, which it bills; what they do not tell apart, the model's do."""
+        answer = self.answer
+        if metrics.text is not None:
+            answer.raw_usage = raw_text(_together(self._usage, metrics.text)) if self._usage else metrics.text
+        usage, own = metrics.usage, answer.usage
+        if usage is None:
+            answer.problem = answer.problem or metrics.problem
+            return
+        self._is_final = True
+        if own is not None:
+            _complete(usage, own)
+        carried = "" if answer.problem == "missing" else answer.problem
+        answer.usage, answer.problem = usage, metrics.problem or carried
+
+
+def _together(usage: bytes, metrics: str) -> bytes:
+    return b'{"usage":%s,"%s":%s}' % (usage, _METRICS, metrics.encode())
+
+
+def _complete(usage: Usage, own: Usage) -> None:
+    """Fill in what Bedrock does not tell; where it tells nothing of the cache, the model knows the whole prompt."""
+    if usage.cache_read_prompt_tokens is None and usage.cache_write_prompt_tokens is None:
+        usage.prompt_tokens = max(usage.prompt_tokens or 0, own.prompt_tokens or 0)
+    for name in Usage.__struct_fields__:
+        if getattr(usage, name) is None:
+            setattr(usage, name, getattr(own, name))
+
+
+_NOTHING: Final = frozenset((b"", b"null"))
+_METRICS: Final = METRICS.encode()
+_BYTES: Final = b'{"bytes":"'
+_decode_start = msgspec.json.Decoder(_BlockStart).decode
+_decode_chunk = msgspec.json.Decoder(_Chunk).decode

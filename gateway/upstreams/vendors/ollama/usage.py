@@ -1,0 +1,135 @@
+"""What an answer of Ollama's own says of its worth: a whole one, or one line of a stream.
+
+Counts stand beside the answer and are left out where they are 0. So ``eval_count`` that is missing is 0 if nothing was
+made; ``prompt_eval_count`` that is missing tells that all of a prompt was in the cache, not how much that was: then the
+prompt is estimated (``prompt_missing``). Thinking is among ``eval_count``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from gateway.upstreams.vendors.dialect import Answer
+from gateway.upstreams.vendors.ollama.paths import Endpoint
+from gateway.upstreams.vendors.plain_counts import PlainCounts, decode_members, text_of_counts
+from sluice.money.usage import Usage
+
+Members = Mapping[str, msgspec.Raw]
+_COUNTS: Final = ("_count", "_duration", "_tokens")
+"""What the names of figures end with; of those a line has no others."""
+_IDLE: Final = frozenset((b'"load"', b'"unload"'))
+_NOTHING: Final = frozenset((b"", b"null", b'""', b"[]", b"{}"))
+
+
+class _Message(msgspec.Struct):
+    content: msgspec.Raw = msgspec.Raw(b"")
+    thinking: msgspec.Raw = msgspec.Raw(b"")
+    tool_calls: list[msgspec.Raw] | None = None
+
+
+_decode_message = msgspec.json.Decoder(_Message).decode
+_decode_text = msgspec.json.Decoder(str).decode
+
+
+def answer_of(body: bytes, endpoint: Endpoint) -> Answer:
+    """What a whole response says. Lines that came as one body are read as their last one is."""
+    members = decode_members(body) or decode_members(body.rstrip().rpartition(b"\n")[2])
+    if members is None:
+        return Answer()
+    answer = Answer(model=model_of(members))
+    if has_error(members):
+        return answer  # its status says what that is worth
+    if endpoint == "embed":
+        _count_embeddings(answer, members)
+    else:
+        answer.choices = 1 if "message" in members or "response" in members else 0
+        answer.tool_calls = tool_calls_of(members)
+        count(answer, members, has_made=has_made(members))
+    return answer
+
+
+def count(answer: Answer, members: Members, *, has_made: bool) -> None:
+    """Take the counts of a whole answer, or of a stream's last line; ``has_made`` says whether there was any output."""
+    counts = PlainCounts()
+    prompt, response = counts.read(members.get("prompt_eval_count")), counts.read(members.get("eval_count"))
+    answer.raw_usage, answer.problem = _figures(members), counts.problem
+    if counts.is_impossible:
+        return
+    if prompt is None and response is None:
+        if not counts.problem and not has_made and _is_idle(members):
+            answer.usage = Usage(prompt_tokens=0, response_tokens=0)
+        return
+    if response is None:
+        if counts.problem or has_made:
+            answer.problem = counts.problem or "missing"
+            return
+        response = 0
+    elif prompt is None:
+        answer.problem = counts.problem or "prompt_missing"
+    answer.usage = Usage(prompt_tokens=prompt, response_tokens=response)
+
+
+def has_made(members: Members) -> bool:
+    """Whether there is any text, thinking or call in it."""
+    message = _message_of(members)
+    found = (members.get("response"), members.get("thinking"), message.content, message.thinking)
+    return bool(message.tool_calls) or any(bytes(text) not in _NOTHING for text in found if text is not None)
+
+
+def has_error(members: Members) -> bool:
+    """Whether it is an error instead."""
+    return "error" in members and bytes(members["error"]) not in _NOTHING
+
+
+def is_done(members: Members) -> bool:
+    """Whether it ends a stream."""
+    return "done" in members and bytes(members["done"]) == b"true"
+
+
+def model_of(members: Members) -> str | None:
+    """The model that answers."""
+    try:
+        return _decode_text(members["model"]) or None if "model" in members else None
+    except msgspec.DecodeError:
+        return None
+
+
+def tool_calls_of(members: Members) -> int:
+    """How many calls it asks for; each comes whole."""
+    return len(_message_of(members).tool_calls or ())
+
+
+def _message_of(members: Members) -> _Message:
+    try:
+        return _decode_message(members["message"]) if "message" in members else _Message()
+    except (msgspec.DecodeError, RecursionError):
+        return _Message()
+
+
+def _count_embeddings(answer: Answer, members: Members) -> None:
+    """The older ``/api/embeddings`` counts nothing."""
+    counts = PlainCounts()
+    prompt = counts.read(members.get("prompt_eval_count"))
+    answer.raw_usage, answer.problem = _figures(members), counts.problem
+    if counts.is_impossible:
+        return
+    if prompt is None and not counts.problem:
+        if bytes(members.get("embeddings", b"")) == b"[]":
+            prompt = 0
+        elif "embeddings" in members or "embedding" in members:
+            answer.problem = "prompt_missing"
+        else:
+            return
+    answer.usage = Usage(prompt_tokens=prompt)
+
+
+def _is_idle(members: Members) -> bool:
+    """Whether a model was loaded or unloaded and did nothing; older servers do not say so, but took no time then."""
+    return bytes(members.get("done_reason", b"")) in _IDLE or "total_duration" not in members
+
+
+def _figures(members: Members) -> str | None:
+    return text_of_counts({name: value for name, value in members.items() if name.endswith(_COUNTS)})

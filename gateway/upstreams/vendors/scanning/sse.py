@@ -1,0 +1,116 @@
+"""Server-sent events, read beside the bytes.
+
+A chunk that ends on an SSE frame's boundary and holds nothing of interest goes out as it came. Otherwise it is cut into
+frames, and the few that may matter are looked at. What is not yet a whole frame waits: no client can act on it before
+its empty line, and it may become a terminal event. Only comments, which keep connections alive, do not wait.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from typing import ClassVar, Final, NamedTuple
+
+from gateway.upstreams.sse_frames import FRAME_END, FRAME_END_BYTES, LINE_END, MAX_FRAME_BYTES
+from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
+
+_HEAD_BYTES = 512
+_SILENT_LINES = re.compile(rb"(?:(?::[^\r\n]*)?(?:\r\n|\n|\r(?=[^\n])))+")
+"""Comments and empty lines at the start of a frame."""
+_ONLY_SILENT = re.compile(rb"(?:(?::[^\r\n]*)?" + LINE_END + rb")*")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_SILENT: Final = b":\r\n"
+"""What a comment or an empty line begins with."""
+
+
+class SseFrame(NamedTuple):
+    """One SSE frame, as its lines say it."""
+
+    name: bytes
+    """Its ``event``, or empty."""
+    data: bytes
+    """Its ``data`` lines joined, without spaces around each."""
+
+
+class SseScanner(FrameScanner):
+    """Scans server-sent events; a dialect says what they mean."""
+
+    frame_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r")
+    end_bytes = FRAME_END_BYTES
+    terminal_head: ClassVar[re.Pattern[bytes] | None] = None
+    """Found in the first half KiB of a frame that is too large and terminal."""
+
+    @abstractmethod
+    def inspect(self, frame: SseFrame) -> Verdict:
+        """Take note of a frame; what to do with it. Called for those that may matter, and for the first ones."""
+
+    @abstractmethod
+    def may_matter(self, chunk: bytes) -> bool:
+        """Whether something in it may be for ``inspect``: a terminal event, usage, a tool call. Few and plain
+        searches: this runs on every chunk. Never false where a whole frame in it would matter."""
+
+    def feed(self, chunk: bytes) -> bytes:
+        """The bytes that may go out now."""
+        last = chunk[-2:]
+        if (
+            (last != b"\n\n" and (last != b"\r\n" or chunk[-4:-2] != b"\r\n"))
+            or self._rest
+            or self._ended
+            or chunk[0] in _SILENT
+        ):
+            return self._cut(chunk)
+        if not self.looks_left and not self.may_matter(chunk):
+            self.sse_frames += chunk.count(b"\n\n") or chunk.count(b"\n\r\n")
+            return chunk
+        return self._whole(chunk) if _is_one(chunk, last) else self._cut(chunk)
+
+    def _whole(self, frame: bytes) -> bytes:
+        """One frame that came as one chunk, as nearly all do."""
+        verdict = self._judge(frame)
+        if verdict == "pass":
+            return frame
+        if verdict == "hold":
+            self._held, self._ended = frame, True
+        return b""
+
+    def _find_end(self, start: int, searched: int) -> tuple[int, int] | None:  # noqa: ARG002 - formats differ
+        boundary = FRAME_END.search(self._rest, searched)
+        return boundary.span() if boundary is not None else None
+
+    def _judge(self, frame: bytes) -> Verdict:
+        if _ONLY_SILENT.fullmatch(frame):
+            return "pass"
+        self.sse_frames += 1
+        if self.looks_left:
+            self.looks_left -= 1
+        elif not self.may_matter(frame):
+            return "pass"
+        return self.inspect(_frame_of(frame))
+
+    def _judge_head(self) -> Verdict:
+        head = self.terminal_head
+        return "hold" if head is not None and head.search(self._rest, 0, _HEAD_BYTES) else "pass"
+
+    def _let_go(self) -> bytes:
+        if self._too_large is None and len(self._rest) <= MAX_FRAME_BYTES:
+            silent = _SILENT_LINES.match(self._rest)
+            return self._take(silent.end()) if silent is not None else b""
+        return super()._let_go()
+
+
+def _is_one(chunk: bytes, last: bytes) -> bool:
+    """Whether a chunk that ends on a frame's end holds no other, as far as a few counts can tell."""
+    if last == b"\n\n":
+        return b"\r" not in chunk and chunk.find(b"\n\n") == len(chunk) - 2
+    lines = chunk.count(b"\r\n")
+    return lines == chunk.count(b"\n") == chunk.count(b"\r") and chunk.find(b"\r\n\r\n") == len(chunk) - 4
+
+
+def _frame_of(frame: bytes) -> SseFrame:
+    name, data = b"", []
+    for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
+        if line.startswith(b"data:"):
+            data.append(line[5:].strip())
+        elif line.startswith(b"event:"):
+            name = line[6:].strip()
+    return SseFrame(name, b"\n".join(data))

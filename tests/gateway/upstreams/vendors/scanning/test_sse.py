@@ -1,0 +1,128 @@
+"""Tests of ``gateway.upstreams.vendors.scanning.sse``: frames cut anywhere, whatever ends their lines."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
+from sluice.money.usage import Usage
+from tests.gateway.upstreams.vendors.scanning_laws import (
+    a_frame_beyond_the_bound_passes,
+    every_cut_is_the_same,
+    memory_is_flat,
+    nothing_is_lost,
+    scan,
+)
+
+
+class Frames(SseScanner):
+    """Frames that end with an event ``stop``, and count in ``count:``."""
+
+    terminal_head = re.compile(rb"event: ?stop")
+    bare_end = re.compile(rb"event: ?stop\s*")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks_left = 0
+        self.seen: list[SseFrame] = []
+
+    def may_matter(self, chunk: bytes) -> bool:
+        """Ends and counts."""
+        return b"stop" in chunk or b"count" in chunk
+
+    def inspect(self, frame: SseFrame) -> Verdict:
+        """Its count."""
+        self.seen = [*self.seen[-8:], frame]
+        if frame.data.startswith(b"count:") and frame.data[6:].isdigit():
+            self.answer.usage = Usage(int(frame.data[6:]), 0)
+        return "hold" if frame.name == b"stop" else "pass"
+
+
+STREAM = (
+    "\ufeff: hello\n\ndata: é漢😀\n\n:\n\nid: 1\ndata: a\ndata: b\nretry: 5\n\ndata:count:7\n\nevent:stop\ndata: x\n\n"
+).encode()
+ENDS = {"lf": b"\n", "crlf": b"\r\n", "cr": b"\r"}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_stream_cut_anywhere_is_the_same(end: bytes) -> None:
+    """Inside characters and line ends too; what is held is the terminal frame."""
+    stream = STREAM.replace(b"\n", end)
+    if end == b"\r":
+        stream += b"\n"  # a last CR may be half of a CRLF
+    found = every_cut_is_the_same(Frames, stream)
+    assert found.out + found.held == stream
+    assert found.held.startswith(b"event:stop")
+    assert (found.answer.usage, found.ended, found.ended_bare) == (Usage(7, 0), True, False)
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_stream_that_breaks_off_anywhere_loses_nothing(end: bytes) -> None:
+    """Not a byte."""
+    nothing_is_lost(Frames, STREAM.replace(b"\n", end))
+
+
+def test_only_frames_that_may_matter_are_inspected() -> None:
+    """In whole chunks, several of them, and pieces; data lines are joined."""
+    chunks = [b"data: x\n\n", b"data: y\r\n\r\n", b"data: a\n\ndata: b\ndata: count\n\n", b"data: co", b"unt\n\n"]
+    scanner = Frames()
+    assert b"".join(map(scanner.feed, chunks)) == b"".join(chunks)
+    assert scanner.seen == [SseFrame(b"", b"b\ncount"), SseFrame(b"", b"count")]
+    assert scanner.sse_frames == 5
+
+
+@pytest.mark.parametrize("chunk", [b"data: x\n\n", b"data: x\r\n\r\n", b"data: count:1\n\n", b"data: count:1\r\n\r\n"])
+def test_a_whole_chunk_leaves_as_it_came(chunk: bytes) -> None:
+    """The very same object: nothing is copied."""
+    scanner = Frames()
+    assert scanner.feed(chunk) is chunk
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"data: a\r\n\r\nevent: stop\n\ndata: count:1\r\n\r\n", b"data: a\n\nevent: stop\r\n\r\ndata: x\n\n"]
+)
+def test_line_ends_that_are_mixed_hide_no_end(chunk: bytes) -> None:
+    """Frames are cut at any of them, also where the chunk ends in another kind."""
+    scanner = Frames()
+    out = scanner.feed(chunk)
+    assert scanner.ended
+    assert out == chunk[: chunk.index(b"event: stop")]
+
+
+PIECES = st.sampled_from([b"\r", b"\n", b"data: x", b"event: stop", b":", b"count:5", b"\r\n\r\n"])
+
+
+@given(st.lists(PIECES, max_size=14))
+def test_any_mixture_of_lines_is_the_same_in_pieces(pieces: list[bytes]) -> None:
+    """What leaves and what is held do not depend on the cuts."""
+    stream = b"".join(pieces)
+    if stream:
+        nothing_is_lost(Frames, stream)
+        whole = scan(Frames, [stream])
+        for place in range(1, len(stream)):
+            found = scan(Frames, [stream[:place], stream[place:]])
+            assert (found.answer, found.ended) == (whole.answer, whole.ended)
+            # silent lines before the terminal event may wait with it, or not
+            assert whole.held.endswith(found.held) or found.held.endswith(whole.held)
+
+
+def test_nothing_grows() -> None:
+    """Neither with the stream nor with a frame; of a terminal one that is too large the end is held."""
+    memory_is_flat(Frames, [b"data: x\n\n", b"data: co", b"unt\n\n", b": ping\n\n"], rounds=5_000)
+    found = a_frame_beyond_the_bound_passes(Frames, b"data: count", b"x" * 100_000, b"\n\n", STREAM)
+    assert found.answer.usage == Usage(7, 0)
+    found = a_frame_beyond_the_bound_passes(Frames, b"event: stop\ndata: ", b"x" * 100_000, b"\n\n", b"")
+    assert (found.held, found.ended, found.answer.problem) == (b"\n\n", True, "frame_too_large")
+
+
+def test_bytes_pass_in_the_moment_they_may() -> None:
+    """Comments do not wait for their frame's end; data does."""
+    scanner = Frames()
+    assert scanner.feed(b": ping\n") == b": ping\n"
+    assert scanner.feed(b"data: x\n") == b""
+    assert scanner.feed(b"\n") == b"data: x\n\n"
+    assert scan(Frames, [b"data: x"]).held == b"data: x"
