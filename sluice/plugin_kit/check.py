@@ -20,14 +20,13 @@ from sluice.plugin_host.chain import Chain
 from sluice.plugin_host.endpoint_paths import parse_pattern
 from sluice.plugin_host.errors import CredentialRejected, PluginBlocked, PluginFailed, PluginLoadError, described
 from sluice.plugin_host.link import Link
-from sluice.plugin_host.opening import Opening, open_plugin
+from sluice.plugin_host.opening import open_plugin
 from sluice.plugin_host.registration import PluginRegistration, scheme_of
 from sluice.plugin_host.running import Described, EventType, Handler, RunningPlugin
-from sluice.plugin_host.settings import PluginHostSettings, ProcessSettings
 from sluice.plugin_kit.blocking import blocking_calls
 from sluice.plugin_kit.loop_watch import LoopWatch
 from sluice.plugin_kit.samples import sample_event, sample_facts, sample_message, sample_stream
-from sluice.plugin_kit.schemas import START_SECONDS
+from sluice.plugin_kit.trial import trial_opening
 from sluice.sdk.capabilities import Hook
 from sluice.sdk.collecting import DataCollectionResponse
 from sluice.sdk.testing import make_context
@@ -99,17 +98,7 @@ def _read_source(report: Report, registration: PluginRegistration, folder: Path)
 
 async def _open(report: Report, registration: PluginRegistration, folder: Path, scratch: Path) -> None:
     context = make_context(runtime="gateway")
-    path = registration.command.removeprefix("file://")
-    allowed = (str(Path(path).parent),) if scheme_of(registration.command) == "file" else ()
-    opening = Opening(
-        folder=folder,
-        settings=PluginHostSettings(
-            allowed_directories=allowed, process=ProcessSettings(start_timeout_seconds=START_SECONDS)
-        ),
-        services=context.services,
-        runtime="gateway",
-        data_dir=scratch,
-    )
+    opening = trial_opening(registration, folder, scratch, context.services)
     try:
         plugin = await open_plugin(registration, opening)
     except PluginLoadError as error:

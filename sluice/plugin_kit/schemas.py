@@ -13,14 +13,12 @@ from pydantic import ValidationError
 from sluice.plugin_host.config_schema import schema_of
 from sluice.plugin_host.errors import PluginLoadError, described
 from sluice.plugin_host.loader import find_class
-from sluice.plugin_host.opening import Opening, open_plugin
+from sluice.plugin_host.opening import open_plugin
 from sluice.plugin_host.registration import PluginRegistration, scheme_of
-from sluice.plugin_host.settings import PluginHostSettings, ProcessSettings
+from sluice.plugin_kit.trial import trial_opening
 from sluice.sdk.testing import make_context
 
 _ANYTHING: Mapping[str, Any] = {"type": "object"}
-START_SECONDS = 5.0
-"""For a process to come up, or to be reached."""
 _SECONDS = 10.0
 
 
@@ -55,17 +53,8 @@ async def schema_of_command(command: str, config: Mapping[str, Any], folder: Pat
 async def _asked(registration: PluginRegistration, folder: Path) -> Mapping[str, Any]:
     """Of a plugin in a process of its own: it must run to be asked."""
     context = make_context(runtime="gateway")
-    parent = str(Path(registration.command.removeprefix("file://")).parent)
     with TemporaryDirectory(prefix="sluice-schema-") as scratch:
-        opening = Opening(
-            folder=folder,
-            settings=PluginHostSettings(
-                allowed_directories=(parent,), process=ProcessSettings(start_timeout_seconds=START_SECONDS)
-            ),
-            services=context.services,
-            runtime="gateway",
-            data_dir=Path(scratch),
-        )
+        opening = trial_opening(registration, folder, Path(scratch), context.services)
         plugin = await open_plugin(registration, opening)
         try:
             await asyncio.wait_for(plugin.initialize(context), _SECONDS)

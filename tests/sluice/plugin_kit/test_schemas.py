@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from sluice.plugin_kit import schemas
+from sluice.plugin_kit import trial
 from sluice.plugin_kit.scaffold import write_scaffold
 from sluice.plugin_kit.schemas import SchemaError, schema_of_command
 
@@ -39,7 +39,7 @@ async def test_what_says_nothing_takes_anything(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["", "gone.py", "python://nowhere:X", "file:///gone", "grpc://127.0.0.1:1"])
 async def test_what_cannot_be_asked_says_why(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one line, and soon."""
-    monkeypatch.setattr(schemas, "START_SECONDS", 0.3)
+    monkeypatch.setattr(trial, "START_SECONDS", 0.3)
     with pytest.raises(SchemaError) as raised:
         await schema_of_command(command, {}, tmp_path)
     assert str(raised.value)
