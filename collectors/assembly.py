@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from collectors.alerts import Alerts
@@ -17,9 +16,6 @@ from collectors.intake import Intake
 from collectors.metrics import ServiceMetrics
 from collectors.pipeline import Pipeline
 from collectors.schema_wait import SchemaWait
-from collectors.settings import ControlSettings, ElasticsearchEntry, HostSettings, PluginEntry, SinkEntry
-from collectors.sinks.database import DatabaseSink
-from collectors.sinks.elasticsearch import ElasticsearchSink
 from collectors.sinks.interface import Sink
 from collectors.tracker import Tracker
 from collectors.watch import Watch
@@ -46,17 +42,6 @@ class Life:
         """Bring its gauges up to date."""
         metrics.in_flight(self.backpressure.records, self.backpressure.size_bytes, oldest_unfinished_seconds)
         metrics.writing(self.concurrency.in_flight, self.concurrency.limit, len(self.intake.paused))
-
-
-def open_sink(entry: SinkEntry, host: HostSettings, folder: Path, control: ControlSettings) -> Sink[Any]:
-    """The sink that an entry names; nothing is reached yet. ``folder`` is where plugins' relative paths begin."""
-    if isinstance(entry, PluginEntry):
-        from collectors.sinks.plugin import PluginSink  # noqa: PLC0415 - the plugin host, for who has plugins
-
-        return PluginSink(entry, host, folder, control)
-    if isinstance(entry, ElasticsearchEntry):
-        return ElasticsearchSink(entry.config, entry.hook_types, connections=entry.flow.max_writes + 2)
-    return DatabaseSink(entry.config)
 
 
 def assemble(service: Service, source: Source, sink: Sink[Any], publisher: Publisher, alerts: Alerts) -> Life:

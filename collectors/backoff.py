@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from collectors.settings import RetrySettings
+from collectors.entries import RetrySettings
 
 MAX_RETRY_AFTER_SECONDS = 300.0
 """A server that asks for more is asked again after this."""

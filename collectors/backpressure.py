@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collectors.deliveries import Delivery
-from collectors.settings import FlowSettings
+from collectors.entries import FlowSettings
 from collectors.tracker import Lane
 from sluice.eventlog.interface import Partition
 

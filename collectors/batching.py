@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from collectors.deliveries import Batch, Frame, joined
-from collectors.settings import BatchSettings
+from collectors.entries import BatchSettings
 from schemas.events import Kind
 
 _MAX_FRAMES = 64

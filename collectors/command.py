@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from importlib.util import find_spec
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,8 +13,10 @@ from sluice.commands import Commands, need
 from sluice.logs import configure_logs
 from sluice.settings import SettingsError, load_settings
 
+if TYPE_CHECKING:
+    from collectors.entries import AnyEntry
+
 _NEEDED = ("polars", "elasticsearch", "sqlalchemy", "aiosqlite")
-_NEEDED_BY_PLUGINS = ("httpx", "jsonschema")
 
 _Services = Annotated[list[str] | None, typer.Argument(help="The services to run; all enabled ones by default.")]
 _Collectors = Annotated[Path, typer.Option("--collectors", help="What to carry where.")]
@@ -28,12 +30,16 @@ def register(commands: Commands) -> None:
     commands.app.command("collect")(collect)
 
 
-def _need_plugins(path: Path) -> None:
-    missing = [name for name in _NEEDED_BY_PLUGINS if find_spec(name) is None]
-    if missing:
-        text = f"{path}: plugins need what is not installed ({', '.join(missing)})"
-        typer.echo(f"{text}; pip install 'sluice-gateway[plugins]'", err=True)
-        raise typer.Exit(2)
+def _need_sinks(path: Path, entries: Sequence[AnyEntry]) -> None:
+    """Say what to install for the sinks of a file, before a port opens."""
+    from collectors.sinks.registry import kind_of  # noqa: PLC0415 - polars is not loaded for `sluice --help`
+
+    for entry in entries:
+        kind = kind_of(entry.path)
+        if missing := kind.missing():
+            text = f"{path}: {entry.name}: {entry.path} needs what is not installed ({', '.join(missing)})"
+            typer.echo(f"{text}; pip install 'sluice-gateway[{kind.extra}]'", err=True)
+            raise typer.Exit(2)
 
 
 def _load(path: Path) -> Any:
@@ -53,7 +59,7 @@ def collect(
     """
     from collectors.process import Process  # noqa: PLC0415 - as above
     from collectors.server import PortTakenError  # noqa: PLC0415
-    from collectors.settings import HostSettings, PluginEntry  # noqa: PLC0415
+    from collectors.settings import HostSettings  # noqa: PLC0415
 
     configure_logs()
     try:
@@ -66,8 +72,7 @@ def collect(
         typer.echo(f"{collectors}: data_collection_plugins: has no enabled entry; add one, or enable one", err=True)
         raise typer.Exit(2)
 
-    if any(isinstance(entry, PluginEntry) for entry in entries):
-        _need_plugins(collectors)
+    _need_sinks(collectors, entries)
 
     async def run() -> int:
         return await Process(settings, host, entries, collectors.parent).run()

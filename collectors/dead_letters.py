@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from collectors.deliveries import Poison
+from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable, without_values
-from collectors.settings import DeadLetterSettings
 from schemas.codec import HEADER_BYTES, UndecodableError, split_frame
 from schemas.topics import DLQ_EXTRA_BYTES, DLQ_SUFFIX, MAX_EVENT_BYTES
 from sluice.clock import iso_micros, now_micros

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import structlog
 
+from collectors.entries import AnyEntry
 from collectors.metrics import CollectorMetrics
 from collectors.server import HealthServer
 from collectors.service import CLOSE_SECONDS, Service
-from collectors.settings import HostSettings, Settings, SinkEntry
+from collectors.settings import HostSettings, Settings
 from sluice.eventlog.connect import open_publisher, open_source
 
 _LAG_SECONDS = 1.0
@@ -26,7 +27,7 @@ class Process:
     """Runs the services of these entries until a signal; a second one stops at once."""
 
     def __init__(
-        self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry], folder: Path = Path()
+        self, settings: Settings, host: HostSettings, entries: Sequence[AnyEntry], folder: Path = Path()
     ) -> None:
         """``folder`` is where relative paths of plugins begin."""
         self._settings = settings
@@ -37,7 +38,7 @@ class Process:
         self._stopping = asyncio.Event()
         self._failed: list[str] = []
 
-    def _service(self, entry: SinkEntry, host: HostSettings) -> Service:
+    def _service(self, entry: AnyEntry, host: HostSettings) -> Service:
         return Service(
             entry,
             host,

@@ -17,16 +17,18 @@ from typing import Any
 import structlog
 
 from collectors.alerts import Alerts
-from collectors.assembly import Life, assemble, open_sink
+from collectors.assembly import Life, assemble
 from collectors.backoff import Backoff
 from collectors.committer import COMMITS
+from collectors.entries import AnyEntry
 from collectors.errors import Halt, Retryable
 from collectors.health import Health
 from collectors.intake import EVENT_LOG, OFFSETS
 from collectors.metrics import CollectorMetrics
 from collectors.pipeline import DEAD_LETTERS, LIMITS
-from collectors.settings import ControlSettings, HostSettings, SinkEntry
+from collectors.settings import ControlSettings, HostSettings
 from collectors.sinks.interface import Kept, Sink
+from collectors.sinks.registry import SinkOpening, open_sink
 from collectors.watch import MAX_STALL_SECONDS, STALL_SECONDS
 from collectors.writer import SINK
 from schemas.topics import Topics
@@ -55,7 +57,7 @@ class Service:
 
     def __init__(
         self,
-        entry: SinkEntry,
+        entry: AnyEntry,
         host: HostSettings,
         catalogue: CollectorMetrics,
         *,
@@ -105,7 +107,8 @@ class Service:
         publisher = await self._publisher()
         if publisher is None:
             return
-        sink = open_sink(self.entry, self.host, self._folder, self._control)
+        opening = SinkOpening(self.host, self._folder, self._control)
+        sink = open_sink(self.entry, opening)
         self.alerts = Alerts(publisher, self.topics.alert.name, self.name, self.wall_clock)
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import event
 from sqlalchemy.dialects.sqlite import insert
@@ -19,6 +19,10 @@ from collectors.sinks.interface import Prepared, Verdict
 from collectors.sinks.settings import DatabaseSettings
 from schemas.events import Kind
 from sluice.eventstore.tables import TABLES, create_tables
+
+if TYPE_CHECKING:
+    from collectors.entries import DatabaseEntry
+    from collectors.sinks.registry import SinkOpening
 
 _BUSY_SECONDS = 5.0
 _PRAGMAS = (
@@ -113,3 +117,8 @@ def _cause(error: SQLAlchemyError | OSError) -> Retryable | Halt:
     if isinstance(error, PermissionError) or any(known in text.lower() for known in _HALTS):
         return Halt(message, "check the path and the rights of the events database")
     return Retryable(message)
+
+
+def open_sink(entry: DatabaseEntry, _: SinkOpening) -> DatabaseSink:
+    """The sink of an entry."""
+    return DatabaseSink(entry.config)

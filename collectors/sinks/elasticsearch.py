@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -23,6 +24,10 @@ from collectors.sinks.template_install import install_templates
 from schemas.events import Kind
 from sluice.clock import now_micros
 from sluice.eventstore.elasticsearch_http import NDJSON_TYPE, Answer, ElasticsearchHttp, ElasticsearchUnreachableError
+
+if TYPE_CHECKING:
+    from collectors.entries import ElasticsearchEntry
+    from collectors.sinks.registry import SinkOpening
 
 _DAY_MICROS = 86_400_000_000
 _BULK = f"_bulk?filter_path={FILTER_PATH}"
@@ -163,3 +168,8 @@ def _postponed(count: int, cause: Retryable | Halt) -> Verdict:
 def _gzip(body: bytes) -> bytes:
     packer = zlib.compressobj(level=1, wbits=_GZIP_WBITS)
     return packer.compress(body) + packer.flush()
+
+
+def open_sink(entry: ElasticsearchEntry, _: SinkOpening) -> ElasticsearchSink:
+    """The sink of an entry; a connection for each write, one for checks, one in reserve."""
+    return ElasticsearchSink(entry.config, entry.hook_types, connections=entry.flow.max_writes + 2)

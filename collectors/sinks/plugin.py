@@ -33,7 +33,9 @@ from sluice.sdk.collecting import BatchResponse, DataCollectionResponse
 
 if TYPE_CHECKING:
     from collectors.deliveries import Frame
-    from collectors.settings import ControlSettings, HostSettings, PluginEntry
+    from collectors.entries import PluginEntry
+    from collectors.settings import ControlSettings, HostSettings
+    from collectors.sinks.registry import SinkOpening
     from schemas.events import Kind
 
 PING_SECONDS = 5.0
@@ -246,3 +248,8 @@ def _frame_of(items: Sequence[Item]) -> pl.DataFrame:
         pieces[-1][1].append(item.at)
     frames = [rows if places == list(range(rows.height)) else rows[places] for rows, places in pieces]
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def open_sink(entry: PluginEntry, opening: SinkOpening) -> PluginSink:
+    """The plugin of an entry, not loaded yet."""
+    return PluginSink(entry, opening.host, opening.folder, opening.control)

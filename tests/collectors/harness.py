@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from collectors import service as service_module
+from collectors.entries import DatabaseEntry
 from collectors.metrics import CollectorMetrics
 from collectors.service import Service
-from collectors.settings import DatabaseEntry, HostSettings
+from collectors.settings import HostSettings
 from tests.collectors.events import NOW_MICROS
 from tests.collectors.fakes import FakeLog, FakeSink, FakeSource
 

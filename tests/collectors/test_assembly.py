@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from collectors.alerts import Alerts
-from collectors.assembly import Life, assemble, open_sink
+from collectors.assembly import Life, assemble
+from collectors.entries import DatabaseEntry
 from collectors.metrics import CollectorMetrics
 from collectors.service import Service
-from collectors.settings import ControlSettings, DatabaseEntry, ElasticsearchEntry, HostSettings
-from collectors.sinks.database import DatabaseSink
-from collectors.sinks.elasticsearch import ElasticsearchSink
+from collectors.settings import HostSettings
 from schemas.avro_schema import schema_fingerprint, schema_json
 from schemas.codec import HEADER_BYTES, MAGIC
-from schemas.events import KINDS
 from tests.collectors.events import NOW_MICROS, event_id_of, make_record, numbered, partition_of, record_of
 from tests.collectors.fakes import FakeLog, FakeSink, FakeSource, until
 from tests.collectors.virtual_time import virtual_time
@@ -59,51 +54,6 @@ class Bench:
             await until(lambda: self.log.is_done)
             self.life.pipeline.stop()
             await asyncio.wait({running})
-
-
-def elasticsearch(**settings: Any) -> ElasticsearchEntry:
-    """An entry whose server is nowhere."""
-    url = "http://127.0.0.1:1"
-    entry = {"name": "es", "path": "sink://elasticsearch", "config": {"elasticsearch_url": url}, **settings}
-    return ElasticsearchEntry.model_validate(entry)
-
-
-async def test_an_entry_names_its_sink(tmp_path: Path) -> None:
-    """Nothing is reached and nothing is made before ``start``: a server that is away is no reason not to begin."""
-    search = open_sink(elasticsearch(), HostSettings(), Path(), ControlSettings())
-    assert isinstance(search, ElasticsearchSink)
-    await search.close()
-    path = tmp_path / "below" / "events.db"
-    config = {"url": f"sqlite:///{path}"}
-    entry = DatabaseEntry.model_validate({"name": "db", "path": "sink://database", "config": config})
-    database = open_sink(entry, HostSettings(), Path(), ControlSettings())
-    assert isinstance(database, DatabaseSink)
-    await database.close()
-    assert not path.parent.exists()
-
-
-async def test_a_sink_knows_only_the_kinds_of_its_entry() -> None:
-    """What an entry does not take needs no index: no template is installed for it."""
-    for kinds in (KINDS, ("budget",)):
-        sink = open_sink(elasticsearch(hook_types=kinds), HostSettings(), Path(), ControlSettings())
-        assert isinstance(sink, ElasticsearchSink)
-        assert tuple(sink._stems) == kinds
-        await sink.close()
-
-
-@pytest.mark.parametrize("max_writes", [1, 64])
-async def test_every_write_has_a_connection(max_writes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many as there may be writes, and some for the checks beside them: no write waits for a connection."""
-    asked: list[int] = []
-    real = ElasticsearchSink.__init__
-
-    def noting(self: ElasticsearchSink, *arguments: Any, connections: int, **named: Any) -> None:
-        asked.append(connections)
-        real(self, *arguments, connections=connections, **named)
-
-    monkeypatch.setattr(ElasticsearchSink, "__init__", noting)
-    await open_sink(elasticsearch(flow={"max_writes": max_writes}), HostSettings(), Path(), ControlSettings()).close()
-    assert asked[0] > max_writes
 
 
 @virtual_time

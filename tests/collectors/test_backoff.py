@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
-from collectors.settings import RetrySettings
+from collectors.entries import RetrySettings
 
 SETTINGS = RetrySettings(base_seconds=0.5, max_seconds=10.0)
 HIGHEST, LOWEST = (lambda: 1.0), (lambda: 0.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collectors.backpressure import Backpressure
 from collectors.deliveries import Delivery
-from collectors.settings import FlowSettings
+from collectors.entries import FlowSettings
 from collectors.tracker import Lane
 from sluice.eventlog.interface import StoredRecord
 from tests.collectors.events import partition_of

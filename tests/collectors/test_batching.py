@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from collectors.batching import Batching
 from collectors.deliveries import Frame
-from collectors.settings import BatchSettings
+from collectors.entries import BatchSettings
 from schemas.codec import SchemaBook
 from schemas.events import Kind
 from tests.collectors.events import make_record, numbered

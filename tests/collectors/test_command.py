@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from collectors import command, process
+from collectors.entries import AnyEntry
 from collectors.server import PortTakenError
-from collectors.settings import HostSettings, Settings, SinkEntry
+from collectors.settings import HostSettings, Settings
+from collectors.sinks import registry
 from sluice.commands import Commands
 from sluice.settings import SettingsError
 
@@ -41,7 +44,7 @@ class Bench:
 
         class NotedProcess:
             def __init__(
-                self, settings: Settings, host: HostSettings, entries: Sequence[SinkEntry], folder: Path
+                self, settings: Settings, host: HostSettings, entries: Sequence[AnyEntry], folder: Path
             ) -> None:
                 bench.folders.append(folder)
                 started.append((settings, host, [entry.service_name for entry in entries]))
@@ -200,7 +203,7 @@ def test_relative_paths_of_plugins_begin_at_the_collectors_file(bench: Bench) ->
 
 def test_plugins_without_their_extra_are_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """The line names what is missing and how it is installed; sinks run without it."""
-    monkeypatch.setattr(command, "_NEEDED_BY_PLUGINS", ("httpx", "not_there_at_all"))
+    monkeypatch.setattr(registry, "PLUGIN", replace(registry.PLUGIN, needs=("httpx", "not_there_at_all")))
     assert bench.collect().exit_code == 0
     (bench.folder / "collectors.yaml").write_text("data_collection_plugins: [{name: one, path: plugin.py}]")
     result = bench.collect()

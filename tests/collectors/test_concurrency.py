@@ -8,7 +8,7 @@ import pytest
 
 from collectors.backoff import Backoff
 from collectors.concurrency import Concurrency
-from collectors.settings import RetrySettings
+from collectors.entries import RetrySettings
 from tests.collectors.virtual_time import virtual_time
 
 

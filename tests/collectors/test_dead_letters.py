@@ -8,8 +8,8 @@ import pytest
 
 from collectors.dead_letters import MAX_LETTER_BYTES, DeadLetterLimits, DeadLetters
 from collectors.deliveries import Poison
+from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable
-from collectors.settings import DeadLetterSettings
 from collectors.tracker import Lane
 from sluice.eventlog.interface import Record, StoredRecord
 from tests.collectors.events import NOW_MICROS, make_record, partition_of

@@ -11,11 +11,11 @@ import pytest
 from collectors.backoff import Backoff
 from collectors.backpressure import Backpressure
 from collectors.deliveries import Delivery
+from collectors.entries import FlowSettings, RetrySettings
 from collectors.errors import Halt
 from collectors.health import LIVE_SECONDS, Health
 from collectors.intake import EVENT_LOG, MAX_POLL_RECORDS, OFFSETS, Intake
 from collectors.metrics import CollectorMetrics
-from collectors.settings import FlowSettings, RetrySettings
 from collectors.tracker import Tracker
 from sluice.eventlog.interface import EventLogError, OffsetLostError, Partition, StoredRecord
 from tests.collectors.events import partition_of

@@ -13,12 +13,13 @@ import pytest
 
 from collectors.alerts import Alerts
 from collectors.assembly import assemble
+from collectors.entries import DatabaseEntry
 from collectors.errors import Halt
 from collectors.health import LIVE_SECONDS
 from collectors.metrics import CollectorMetrics
 from collectors.server import PROGRESS_SECONDS, HealthServer, PortTakenError
 from collectors.service import Service
-from collectors.settings import DatabaseEntry, HostSettings, ServerSettings
+from collectors.settings import HostSettings, ServerSettings
 from sluice.eventlog.interface import StoredRecord
 from tests.collectors.events import NOW_MICROS, partition_of
 from tests.collectors.fakes import FakeLog, FakeSink, FakeSource

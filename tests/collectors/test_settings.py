@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from collectors.settings import ElasticsearchEntry, HostSettings, PluginEntry, Settings
+from collectors.entries import ElasticsearchEntry, PluginEntry
+from collectors.settings import HostSettings, Settings
 from sluice.settings import SettingsError, load_settings
 
 SEED = """

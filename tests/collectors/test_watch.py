@@ -14,11 +14,11 @@ from collectors.backoff import Backoff
 from collectors.backpressure import Backpressure
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch
+from collectors.entries import FlowSettings, RetrySettings
 from collectors.errors import Halt, Retryable
 from collectors.health import Health
 from collectors.intake import Intake
 from collectors.metrics import CollectorMetrics
-from collectors.settings import FlowSettings, RetrySettings
 from collectors.sinks.interface import Verdict
 from collectors.tracker import Lane, Tracker
 from collectors.watch import LOOK_SECONDS, STALL_SECONDS, Watch

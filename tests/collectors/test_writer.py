@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
+from collectors.entries import RetrySettings
 from collectors.errors import Halt, Retryable, Unprocessable
 from collectors.health import Health
 from collectors.metrics import CollectorMetrics
-from collectors.settings import RetrySettings
 from collectors.sinks.interface import Prepared, Verdict
 from collectors.writer import SINK, Writer, prepare
 from schemas.codec import SchemaBook

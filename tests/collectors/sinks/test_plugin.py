@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from collectors.deliveries import Frame
+from collectors.entries import PluginEntry
 from collectors.errors import Halt, Retryable
-from collectors.settings import ControlSettings, HostSettings, PluginEntry
+from collectors.settings import ControlSettings, HostSettings
 from collectors.sinks.interface import Kept, Verdict
 from collectors.sinks.plugin import PluginSink
 from schemas.codec import SchemaBook
