@@ -10,7 +10,8 @@ from gateway.access.addresses import client_of, parse_network
 from gateway.asgi import CONNECTION
 from gateway.exchange import Exchange
 from gateway.headers import parse_traceparent
-from gateway.outcomes import EventLogUnavailable, LlmUnknown, Overloaded, RequestInvalid
+from gateway.outcomes import AccessDenied, EventLogUnavailable, LlmUnknown, Overloaded, RequestInvalid
+from gateway.receipts import ASKING_HEADER, is_wanted
 from gateway.request_body import read_body
 from schemas.ids import is_request_id, new_exchange_id
 from sluice.clock import now_micros
@@ -34,6 +35,7 @@ class Acceptor:
         self, settings: GatewaySettings, snapshot: Callable[[], Snapshot], recorder: Recorder, sweep: Sweep
     ) -> None:
         self._settings = settings
+        self._tells_cost = is_wanted(settings.cost_in_answers, None)
         self._proxies = tuple(parse_network(block) for block in settings.trusted_proxies)
         self._snapshot = snapshot
         self._recorder = recorder
@@ -57,6 +59,7 @@ class Acceptor:
         )
         exchange.path = "/" + route.rest
         exchange.request_id = exchange_id
+        exchange.wants_cost = self._tells_cost
         for name, value in headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
@@ -64,6 +67,8 @@ class Acceptor:
                     exchange.request_id = request_id
             elif name == b"traceparent":
                 exchange.traceparent, exchange.trace_id = parse_traceparent(value)
+            elif name == ASKING_HEADER:
+                exchange.wants_cost = is_wanted(self._settings.cost_in_answers, value)
         if self._proxies:
             exchange.remote_addr = client_of(exchange.remote_addr, _forwarded_for(headers), self._proxies)
         exchange.connection.serve(exchange)
@@ -80,12 +85,16 @@ class Acceptor:
         if llm is None:
             message = f"no LLM {route.slug[:64]!r} is configured"
             raise LlmUnknown(message)
-        exchange.llm = llm
+        llm = exchange.llm = self.view_of(llm)
         limit, setting = self._settings.max_request_bytes, "gateway.max_request_bytes"
         if 0 < llm.max_request_bytes <= limit:
             limit, setting = llm.max_request_bytes, "the LLM's max_request_bytes"
         await read_body(exchange, receive, limit, setting, self._settings.client_read_timeout_seconds)
         return llm, snapshot
+
+    def view_of(self, llm: Llm) -> Llm:
+        """The LLM as its clients see it here, for all that follows: refusals of a body too."""
+        return llm
 
     def check_room(self, exchange: Exchange) -> None:
         """Whether worker and event log can take one more; raises ``Overloaded`` or ``EventLogUnavailable``."""
@@ -105,7 +114,11 @@ class Acceptor:
             raise RequestInvalid(message) from error
         exchange.model, exchange.is_stream = asked.model, asked.is_stream
         exchange.max_response_tokens, exchange.choices = asked.max_response_tokens, asked.choices
-        exchange.is_batch = asked.is_batch
+        exchange.is_batch, exchange.is_free = asked.is_batch, asked.is_free
+        exchange.further_models = asked.further_models
+        if asked.is_management and not exchange.may_manage:
+            message = "it changes what the LLM serves to all; use a token with the scopes 'api' and 'admin'"
+            raise AccessDenied(message, "management_denied")
         _check_intent(exchange)
         if exchange.model is None and llm.default_model and exchange.body:
             exchange.model = llm.default_model

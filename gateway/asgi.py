@@ -1,12 +1,12 @@
-"""The outermost ASGI callable: the data plane and plugins' endpoints go straight to their flows, everything else to the
-FastAPI application."""
+"""The outermost ASGI callable: the data plane, the bridge and plugins' endpoints go straight to their flows, everything
+else to the FastAPI application."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from gateway.routes import parse_route
+from gateway.routes import BRIDGE_PREFIX, parse_bridge_route, parse_route
 
 if TYPE_CHECKING:
     from gateway.plugin_endpoints.flow import PluginEndpoints
@@ -27,17 +27,28 @@ ENDPOINTS = b"/plugins/"
 class Gateway:
     """One worker's ASGI application."""
 
-    def __init__(self, proxy: Proxy, application: Application, endpoints: PluginEndpoints | None = None) -> None:
+    def __init__(
+        self,
+        proxy: Proxy,
+        application: Application,
+        endpoints: PluginEndpoints | None = None,
+        bridge: Proxy | None = None,
+    ) -> None:
         self._proxy = proxy
         self._application = application
         self._endpoints = endpoints
+        self._bridge = bridge
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Dispatch by path: a mount inside FastAPI would cost more than the whole flow."""
         if scope["type"] == "http":
-            route = parse_route(scope["raw_path"].decode("ascii", "replace"))
+            path = scope["raw_path"].decode("ascii", "replace")
+            route = parse_route(path)
             if route is not None:
                 await self._proxy.handle(route, scope, receive, send)
+                return
+            if self._bridge is not None and path.startswith(BRIDGE_PREFIX):
+                await self._bridge.handle(parse_bridge_route(path), scope, receive, send)
                 return
             if self._endpoints is not None and scope["raw_path"].startswith(ENDPOINTS):
                 await self._endpoints.handle(scope, receive, send)

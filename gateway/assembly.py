@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from gateway.accept import Acceptor
 from gateway.access.admission import LimitedAdmission
 from gateway.asgi import Gateway
+from gateway.bridge.accept import BridgeAcceptor
+from gateway.bridge.caller import BridgeCaller
 from gateway.ended_streams import EndedStreams
 from gateway.hooks import Hooks
 from gateway.plugin_endpoints.flow import PluginEndpoints
 from gateway.proxy import Proxy
 from gateway.recording.backlog import Backlog, EventIds, Mark
 from gateway.recording.events import EventBuilder
+from gateway.recording.keeping import Keeping
 from gateway.recording.recorder import Recorder
 from gateway.recording.recovery import ChargeRule
 from gateway.respond import Responder
@@ -22,6 +26,7 @@ from gateway.snapshot import PresentPrices
 from gateway.upstreams.caller import Caller
 from gateway.upstreams.http1 import LeanClient
 from gateway.upstreams.limits import ClientLimits
+from sluice.privacy.bodies import BodyRedactor
 
 if TYPE_CHECKING:
     from gateway.access.credentials import Credentials
@@ -71,12 +76,11 @@ def assemble(
 ) -> WorkerParts:
     """Join everything; ``application`` answers all but the data plane. Nothing here opens a file or a connection."""
     own = settings.gateway
-    builder = EventBuilder(boot, own.bodies.max_bytes, settings.journal.max_exchange_bytes - _EVENT_OVERHEAD_BYTES)
     rule = ChargeRule(settings.budget.interrupted, PresentPrices(snapshots))
     backlog = Backlog(log, inflight, boot, rule, event_ids_since, share.budgets)
     recorder = Recorder(
         log=log,
-        builder=builder,
+        builder=_event_builder(settings, boot),
         inflight=inflight,
         backlog=backlog,
         budgets=share.budgets,
@@ -84,20 +88,22 @@ def assemble(
         metrics=metrics,
         unauthenticated_per_second=settings.record.unauthenticated_per_second,
     )
-    hooks = Hooks(own.id, own.namespace)
-    client = make_client(own.upstream)
-    proxy = Proxy(
-        acceptor=Acceptor(own, snapshots.get, recorder, sweep),
+    hooks, client = Hooks(own.id, own.namespace), make_client(own.upstream)
+    output_tokens = settings.budget.default_output_tokens
+    flow = partial(
+        Proxy,
         hooks=hooks,
         credentials=credentials,
-        admission=LimitedAdmission(share.limits, share.budgets, settings.budget.default_output_tokens),
-        caller=Caller(client, recorder, own.upstream),
+        admission=LimitedAdmission(share.limits, share.budgets, output_tokens),
         responder=Responder(own, hooks, recorder),
         recorder=recorder,
         sweep=sweep,
         ended_streams=EndedStreams(hooks, sweep, metrics, own.max_response_bytes),
         write_timeout_seconds=own.client_write_timeout_seconds,
     )
+    base = (own, snapshots.get, recorder, sweep)
+    proxy = flow(acceptor=Acceptor(*base), caller=Caller(client, recorder, own.upstream))
+    bridge = flow(acceptor=BridgeAcceptor(*base, output_tokens), caller=BridgeCaller(client, recorder, own))
     endpoints = PluginEndpoints(
         gateway=own,
         bounds=settings.plugin_host.endpoints,
@@ -108,7 +114,14 @@ def assemble(
         recorder=recorder,
         sweep=endpoint_sweep,
     )
-    return WorkerParts(Gateway(proxy, application, endpoints), sweep, endpoint_sweep, backlog, client, snapshots)
+    app = Gateway(proxy, application, endpoints, bridge)
+    return WorkerParts(app, sweep, endpoint_sweep, backlog, client, snapshots)
+
+
+def _event_builder(settings: Settings, boot: Boot) -> EventBuilder:
+    bodies = settings.gateway.bodies
+    keeping = Keeping(bodies.policy, BodyRedactor(bodies.redact), bodies.max_bytes)
+    return EventBuilder(boot, bodies.max_bytes, settings.journal.max_exchange_bytes - _EVENT_OVERHEAD_BYTES, keeping)
 
 
 def make_client(settings: UpstreamSettings) -> UpstreamClient:

@@ -16,6 +16,7 @@ from sluice.eventlog.settings import Bytes, Seconds, Section
 from sluice.money.nanos import parse_nanos
 from sluice.money.periods import is_time_zone
 from sluice.plugin_host.registration import OnStream
+from sluice.privacy.settings import BodyPolicy
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -193,7 +194,8 @@ class AppSettings(Section):
     max_concurrent: Limit = 0
     allowed_ips: tuple[str, ...] = ()
     """CIDR blocks and addresses that may use its tokens; empty allows all."""
-    bodies: Literal["full", "metadata", "none"] = "full"
+    bodies: Literal["default", BodyPolicy] = "default"
+    """What proxy logs keep of its exchanges; ``default`` is ``gateway.bodies.policy``."""
 
     @field_validator("allowed_ips")
     @classmethod
@@ -201,15 +203,6 @@ class AppSettings(Section):
         """A block that cannot be read would let nobody in, in silence."""
         for block in value:
             parse_network(block)
-        return value
-
-    @field_validator("bodies", mode="before")
-    @classmethod
-    def bodies_are_in_this_version(cls, value: Any) -> Any:
-        """What is not redacted yet must not be believed to be."""
-        if value == "redacted":
-            message = "is not in this version; use metadata, which keeps sizes and no bodies, or full"
-            raise ValueError(message)
         return value
 
     @model_validator(mode="after")

@@ -22,13 +22,16 @@ _CREDENTIALS = frozenset(
 """Where any vendor's SDK puts what proves its client, and what belongs to such a proof: ours goes out instead."""
 _NOT_UPSTREAM = _HOP_BY_HOP | _CREDENTIALS | frozenset(
     (b"host", b"content-length", b"expect", b"accept-encoding", b"x-request-id", b"traceparent", b"forwarded",
-     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-sluice-exchange-id")
+     b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+     b"x-sluice-exchange-id", b"x-sluice-cost", b"x-http-method-override", b"x-http-method", b"x-method-override")
 )  # fmt: skip
+"""A method in a header too (Google's servers heed it): what is a GET to us, and costs nothing, must be one to them."""
 _NOT_UPSTREAM_UNTRACED = _NOT_UPSTREAM | {b"tracestate"}
 """Without a ``traceparent`` that can be read its companion means nothing (W3C Trace Context, 3.3.1)."""
 _NOT_DOWNSTREAM = _HOP_BY_HOP | frozenset(
-    (b"x-request-id", b"x-sluice-exchange-id", b"x-sluice-llm", b"alt-svc", b"set-cookie")
-)
+    (b"x-request-id", b"x-sluice-exchange-id", b"x-sluice-llm", b"x-sluice-cost", b"x-sluice-cost-currency",
+     b"x-sluice-cost-status", b"x-sluice-tokens", b"alt-svc", b"set-cookie")
+)  # fmt: skip
 BODILESS = frozenset((204, 304))
 """Statuses of answers that have no body (RFC 9110, 6.4.1); a ``Content-Length`` is of the body that they do not have,
 as in an answer to HEAD (8.6)."""

@@ -57,7 +57,7 @@ class Hooks:
         request = PluginRequest(
             exchange.method,
             exchange.path,
-            exchange.query.decode("latin-1"),
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -70,7 +70,7 @@ class Hooks:
         request = AuthRequest(
             exchange.method,
             exchange.path,
-            exchange.query.decode("latin-1"),
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -90,7 +90,7 @@ class Hooks:
         request = EnrichedRequest(
             exchange.method,
             exchange.path,
-            exchange.query.decode("latin-1"),
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -207,6 +207,11 @@ def tracestate_of(exchange: Exchange) -> str:
     lines = [value.decode("latin-1") for name, value in exchange.headers if name == b"tracestate"]
     text = ",".join(lines)
     return text if len(text) <= _MAX_TRACESTATE_CHARACTERS else ""
+
+
+def _query(exchange: Exchange, llm: Llm) -> str:
+    """The query without what may be a credential: that is the gateway's, and no plugin's to see or to keep."""
+    return llm.dialect.clean_query(exchange.query).decode("latin-1") if exchange.query else ""
 
 
 def _take(exchange: Exchange, before: PluginRequest, after: PluginRequest) -> None:

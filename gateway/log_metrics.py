@@ -31,6 +31,7 @@ _RELAY = (
     ("fell_behind", "Times that the relay gave up memory for the file, of this boot."),
     ("gaps", "Places where the relay could not go on reading: damage, lost segments, wrong offsets."),
     ("acknowledging", "1 where Kafka acknowledges, else 0."),
+    ("fenced", "1 where another relay carries this journal, so that this one stands by, else 0."),
 )
 
 
@@ -73,5 +74,6 @@ class LogGauges:
             ("fell_behind", relay.counters.fell_behind),
             ("gaps", relay.gaps),
             ("acknowledging", int(relay.is_acknowledging)),
+            ("fenced", int(relay.is_fenced)),
         ):
             self.relay[name].set(value)

@@ -95,6 +95,8 @@ class PluginStreams:
             self._recorder.progress(exchange)
             if transfer.received_bytes > self._settings.max_response_bytes:
                 raise more_than_plugins_read(exchange, response)
+        else:
+            transfer.terminated()
         parts.append(scanner.finish())
         return b"".join(parts)
 
@@ -157,6 +159,8 @@ class PluginStreams:
                 transfer.miss()
             elif piece:
                 await transfer.forward(await plugins.take(piece, is_last=False))
+        else:
+            transfer.terminated()
         return frames.finish()
 
     async def _end(

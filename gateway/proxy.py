@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from gateway.accept import note_what_was_asked
 from gateway.outcomes import ClientGone, Refusal
+from gateway.receipts import with_receipt
 from gateway.transfer import refuse
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Proxy:
         self._sweep.watch(exchange)
         try:
             last = await self._serve(exchange, receive, send)
+            if exchange.wants_cost:
+                last = with_receipt(exchange, last)
             await self._finish(exchange, last, send)
             self._recorder.close(exchange)
         except Exception:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.headers import BODILESS, downstream_headers, header
 from gateway.outcomes import ClientGone, Refusal
 from gateway.plugin_streams import PluginStreams, begin_stream
+from gateway.receipts import HeldTransfer
 from gateway.transfer import Transfer, more_than_plugins_read, too_large
 from gateway.upstreams.decoding import UndecodableError, decode
 from gateway.upstreams.vendors.dialect import Answer
@@ -71,7 +72,8 @@ class Responder:
 
     async def _plain(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """A body that is not a stream of events: forwarded as it comes; read for its usage when it is complete."""
-        transfer = Transfer(self._settings, exchange, send, llm.max_response_bytes)
+        transfer_of = HeldTransfer if exchange.wants_cost and not exchange.is_stream else Transfer
+        transfer = transfer_of(self._settings, exchange, send, llm.max_response_bytes)
         length = _content_length(response.headers)
         parts: list[bytes] = []
         held = b""

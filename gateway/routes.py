@@ -6,11 +6,13 @@ from typing import Literal
 
 import msgspec
 
-Intent = Literal["rest", "stream", "call"]
+Intent = Literal["rest", "stream", "call", "bridge"]
 
 _INTENTS: dict[str, Intent] = {"rest": "rest", "stream": "stream", "call": "call"}
 _BY_ID_PREFIX = "/api/v1/llms/"
 _BY_ID_MARK = "proxy"
+BRIDGE_PREFIX = "/ai/"
+"""Where clients of OpenAI's dialect find any LLM."""
 _MAX_ID_DIGITS = 18
 """What 64 bits hold; Python refuses to read some thousands of digits."""
 
@@ -36,6 +38,13 @@ def parse_route(path: str) -> Route | None:
     return None
 
 
+def parse_bridge_route(path: str) -> Route:
+    """The route of a raw path below ``BRIDGE_PREFIX``; whether there is such an operation is the bridge's to say."""
+    parts = path.split("/", 3)
+    slug, rest = parts[2], parts[3] if len(parts) > 3 else ""
+    return _checked(Route("bridge", slug, rest))
+
+
 def _by_slug(path: str) -> Route:
     parts = path.split("/", 4)
     intent = _INTENTS.get(parts[2])
@@ -58,10 +67,13 @@ def _by_id(path: str) -> Route | None:
 
 
 def _checked(route: Route) -> Route:
-    """A path that climbs could leave the vendor's base path, also where a server decodes it before it resolves it."""
-    rest = route.rest
-    if "%" in rest or "\\" in rest:
-        rest = rest.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("\\", "/")
-    if ".." in rest and ".." in rest.split("/"):
+    if climbs(route.rest):
         return Route(route.intent, route.slug, "", route.by_id, problem="the path climbs with '..'")
     return route
+
+
+def climbs(path: str) -> bool:
+    """Whether a path could leave the vendor's base path, also where a server decodes it before it resolves it."""
+    if "%" in path or "\\" in path:
+        path = path.lower().replace("%2e", ".").replace("%2f", "/").replace("%5c", "/").replace("\\", "/")
+    return ".." in path and ".." in path.split("/")

@@ -16,7 +16,10 @@ from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.plugin_host.settings import PluginHostSettings
+from sluice.privacy.settings import BodyPolicy, RulesSettings
 
+CostInAnswers = Literal["never", "on_request", "always"]
+"""``on_request``: where a request has ``x-sluice-cost: true``; ``always``: unless it has ``x-sluice-cost: false``."""
 _MAX_SHOWN = 20
 """Names that a message lists."""
 
@@ -36,7 +39,12 @@ class UpstreamSettings(Section):
 
 
 class BodySettings(Section):
-    """What of bodies is kept in proxy logs."""
+    """What of bodies, and of what comes with them, is kept in proxy logs."""
+
+    policy: BodyPolicy = "full"
+    """Of apps that do not say it themselves: ``full``, ``redacted``, ``metadata`` or ``none``."""
+    redact: RulesSettings = RulesSettings()
+    """What ``redacted`` redacts; by default every kind that is known, in every field."""
 
     max_bytes: Annotated[int, Field(ge=0, le=400_000)] = 65_536
     """A side. Two sides and the headers must stay under the topics' ``max.message.bytes`` (1 MiB)."""
@@ -65,6 +73,9 @@ class GatewaySettings(Section):
     drain_max_bytes: Bytes = 1 << 20
     drain_timeout_seconds: Seconds = 30.0
     shutdown_seconds: Seconds = 4.0
+    cost_in_answers: CostInAnswers = "on_request"
+    """Whether answers say what they cost, in headers of their own or comments of their stream: to those who ask
+    (``x-sluice-cost: true``), to all, or to none."""
     upstream: UpstreamSettings = UpstreamSettings()
     bodies: BodySettings = BodySettings()
 

@@ -104,6 +104,10 @@ class Llm:
     """Why its vendor cannot be called, or empty."""
     by_app: Mapping[int, Llm] = field(default_factory=nothing)
     """The same LLM as an app sees it that attachments name: with chains of its own."""
+    bridged: Llm | None = None
+    """The same LLM as clients of the bridge see it: its ``dialect`` is OpenAI's."""
+    spoken: Dialect | None = None
+    """Of such a view the vendor's own dialect; ``None`` is ``dialect``."""
     is_limited: bool = field(init=False, default=False)
     """Whether it has a budget or rate limits."""
 

@@ -17,6 +17,7 @@ import structlog
 
 from gateway.access.addresses import parse_network
 from gateway.access.vendor_keys import VendorKeyError, VendorKeys
+from gateway.bridge.view import bridged
 from gateway.control.entities import (
     AppEntity,
     Changes,
@@ -150,10 +151,10 @@ class SnapshotBuilder:
                 return None  # nobody gets past its plugins before they are there
             chains = replace(before.chains, by_app={app: llm.chains for app, llm in before.by_app.items()})
         llm = self._callable_llm(entity, chains)
-        if not chains.by_app:
-            return llm
-        own = {app_id: replace(llm, chains=own) for app_id, own in chains.by_app.items()}
-        return replace(llm, by_app=own)
+        if chains.by_app:
+            own = {app_id: replace(llm, chains=own) for app_id, own in chains.by_app.items()}
+            llm = replace(llm, by_app=own)
+        return replace(llm, bridged=bridged(llm))
 
     def _callable_llm(self, entity: LlmEntity, chains: Chains) -> Llm:
         problem = ""

@@ -98,6 +98,7 @@ class Transfer:
             exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
             await connection.drain()
             exchange.deadline = 0.0
+        self.terminated()
 
     async def _pumped(self, response: UpstreamResponse, take: Callable[[bytes], bool]) -> bool:
         """Whether the answer has ended; if not, ``take`` has enough for now."""
@@ -160,6 +161,10 @@ class Transfer:
     def ended(self) -> None:
         """The upstream's answer was read to its end."""
         self._exchange.upstream_ended_ns = time.monotonic_ns()
+
+    def terminated(self) -> None:
+        """The stream's terminal event is here; what is behind it nobody waits for."""
+        self._exchange.terminal_ns = time.monotonic_ns()
 
     def last(self, held: bytes) -> list[Message]:
         """The messages that end the answer. Raises ``ClientGone`` where the client missed more than these."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gateway.upstreams.vendors.dialect import BATCH_TIER
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
 
@@ -36,6 +37,8 @@ def estimate_tokens(size: int) -> int:
 
 def take_answer(exchange: Exchange, answer: Answer) -> None:
     """Copy what a response body or stream said of its worth."""
+    if exchange.bridge is not None:  # the client's bytes are others than the vendor's
+        answer = exchange.bridge.counted(answer)
     exchange.usage, exchange.usage_problem = answer.usage, answer.problem
     if exchange.method in _LOOKS:
         exchange.usage, exchange.usage_problem = None, ""
@@ -58,15 +61,36 @@ def price_exchange(exchange: Exchange, prices: PriceTable | None = None) -> None
         llm = exchange.served_by or exchange.llm
         if llm is not None and exchange.response_model != exchange.model:
             exchange.price = prices.find(llm.vendor, exchange.response_model, exchange.occurred_at)
+    if exchange.further_models and exchange.response_model and prices is not None:
+        _price_as_answered(exchange, prices)
     if exchange.attempts and exchange.attempts[-1]["may_be_billed"]:
         _price_last(exchange)
     if exchange.abandoned_nanos is not None:
         _add_abandoned(exchange)
 
 
+def _price_as_answered(exchange: Exchange, prices: PriceTable) -> None:
+    """Of the models that a request names the one that answered is charged; where that is none of them, or has no price,
+    the cost is an estimate."""
+    answered, llm = exchange.response_model or "", exchange.served_by or exchange.llm
+    named = [name for name in (exchange.model, *exchange.further_models) if name and answered.startswith(name)]
+    model = max(named, key=len, default=None)
+    if model == exchange.model or llm is None:
+        return
+    price = prices.find(llm.vendor, model, exchange.occurred_at) if model is not None else None
+    if price is None:
+        exchange.usage_problem = exchange.usage_problem or "other_model"
+    else:
+        exchange.price = price
+
+
 def _price_last(exchange: Exchange) -> None:
     """The last attempt alone: each before it was repeated because nothing was charged, or was given up."""
     if exchange.usage is None and _vendor_refused(exchange):
+        exchange.cost_nanos, exchange.cost_status = 0, "exact"
+        return
+    if exchange.method in _LOOKS or (exchange.is_free and _counts_nothing(exchange.usage)):
+        exchange.usage, exchange.usage_problem = Usage(prompt_tokens=0, response_tokens=0), ""
         exchange.cost_nanos, exchange.cost_status = 0, "exact"
         return
     usage = exchange.usage
@@ -75,6 +99,8 @@ def _price_last(exchange: Exchange) -> None:
         exchange.usage_problem = exchange.usage_problem or ("missing" if _is_metered(exchange) else "")
         status = "estimated"
     else:
+        if exchange.usage_problem == BATCH_TIER and exchange.price is not None and exchange.price.knows_batch:
+            exchange.is_batch, exchange.usage_problem = True, ""
         exchange.usage_problem = exchange.usage_problem or _contradiction(usage)
         if usage.prompt_tokens is None and exchange.usage_problem:  # the output alone was counted
             usage.prompt_tokens = estimate_tokens(len(exchange.body))
@@ -84,6 +110,11 @@ def _price_last(exchange: Exchange) -> None:
         return
     exchange.cost_nanos = cost_nanos(exchange.price, usage, is_batch=exchange.is_batch)
     exchange.cost_status = status
+
+
+def _counts_nothing(usage: Usage | None) -> bool:
+    """Of what is free a vendor may say so; one that counts tokens all the same is believed."""
+    return usage is None or not (usage.prompt_tokens or usage.response_tokens)
 
 
 def abandon(exchange: Exchange) -> None:
@@ -109,7 +140,7 @@ def _vendor_refused(exchange: Exchange) -> bool:
 
 def _is_metered(exchange: Exchange) -> bool:
     """Paths that have no model are not metered by any vendor (lists, health, files): they cost nothing."""
-    if exchange.method in _LOOKS:
+    if exchange.method in _LOOKS or exchange.is_free:
         return False
     return exchange.model is not None or exchange.body[:1] == b"{"
 
@@ -133,17 +164,6 @@ def _impossible(usage: Usage) -> str:
 
 
 def _contradiction(usage: Usage) -> str:
-    """What cannot be true of these counts together, or empty. Few exchanges have parts to compare."""
-    if (
-        usage.cache_read_prompt_tokens
-        or usage.cache_write_prompt_tokens
-        or usage.reasoning_tokens
-        or usage.cache_write_1h_prompt_tokens
-        or usage.audio_prompt_tokens
-        or usage.audio_response_tokens
-        or usage.image_prompt_tokens
-        or usage.image_response_tokens
-    ):
-        found = usage.contradictions()
-        return found[0] if found else ""
-    return ""
+    """What cannot be true of these counts together, or empty."""
+    found = usage.contradictions()
+    return found[0] if found else ""

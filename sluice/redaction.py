@@ -141,3 +141,14 @@ def cut_text(raw: bytes, max_bytes: int) -> tuple[bytes, bool]:
         if raw[start] & 0xC0 != 0x80:
             return raw[:start], True
     return raw[:end], True
+
+
+def whole_characters(raw: bytes) -> bytes:
+    """What was cut anywhere, without the part of a UTF-8 character at its end; itself where it is no such text."""
+    for back in range(1, min(4, len(raw)) + 1):
+        byte = raw[-back]
+        if byte & 0xC0 == 0x80:
+            continue
+        missing = 4 if byte >= 0xF0 else 3 if byte >= 0xE0 else 2 if byte >= 0xC0 else 1
+        return raw[:-back] if missing > back else raw
+    return raw

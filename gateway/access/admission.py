@@ -48,12 +48,14 @@ class LimitedAdmission:
             raise ModelDenied(message)
         if exchange.model is not None:
             exchange.price = snapshot.prices.find(llm.vendor, exchange.model, exchange.occurred_at)
+        if exchange.further_models:
+            _admit_further(exchange, llm, snapshot)
         if llm.failover_ids:
             plan_failover(exchange, llm, snapshot)
         app = exchange.app
         if app is not None and (app.is_limited or llm.is_limited):
             await self._admit_limited(exchange, llm, app)
-        if not exchange.holds and (exchange.price is not None or exchange.failover):
+        if not (exchange.holds or exchange.is_free) and (exchange.price is not None or exchange.failover):
             self._estimate(exchange, llm)
 
     def settle(self, exchange: Exchange) -> None:
@@ -65,8 +67,8 @@ class LimitedAdmission:
 
     async def _admit_limited(self, exchange: Exchange, llm: Llm, app: App) -> None:
         has_budget = bool(app.monthly_budget_nanos or llm.monthly_budget_nanos or app.llm_budgets.get(llm.id))
-        has_price = exchange.model is not None or bool(exchange.body)  # lists and look-ups are metered by nobody
-        if not (has_price and (has_budget or app.rate_limit_tpm or llm.rate_limit_tpm)):
+        is_metered = (exchange.model is not None or bool(exchange.body)) and not exchange.is_free
+        if not (is_metered and (has_budget or app.rate_limit_tpm or llm.rate_limit_tpm)):
             self._limits.admit(exchange, llm, app, 0)
             return
         worst = worst_case(exchange, llm, self._default_output_tokens)
@@ -84,3 +86,16 @@ class LimitedAdmission:
         output = (llm.max_tokens or self._default_output_tokens) if asked is None else max(asked, 0)
         worst = Usage(estimate_tokens(len(exchange.body)), output * max(exchange.choices, 1))
         exchange.reserved_nanos = min(dearest_nanos(exchange, worst), MAX_NANOS)
+
+
+def _admit_further(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
+    """Models that may answer or help are held to the same list; the dearest of all is what is held for."""
+    prices = []
+    for model in exchange.further_models:
+        if not llm.allows(model):
+            message = f"model '{model}' is not allowed; the request names it beside {exchange.model!r}"
+            raise ModelDenied(message)
+        price = snapshot.prices.find(llm.vendor, model, exchange.occurred_at)
+        if price is not None:
+            prices.append(price)
+    exchange.further_prices = tuple(prices)

@@ -87,6 +87,8 @@ class Budgets:
 
     async def _admit(self, exchange: Exchange, llm: Llm, app: App, budgets: Sequence[Budget], worst: WorstCase) -> None:
         least = self._least_nanos(worst)
+        if len(exchange.further_prices) < len(exchange.further_models):
+            self._pass_unpriced(exchange)
         if exchange.price is None and not least:
             self._pass_unpriced(exchange)
             return
@@ -132,7 +134,8 @@ class Budgets:
 
     def _pass_unpriced(self, exchange: Exchange) -> None:
         if self._settings.unpriced == "deny":
-            message = f"model {exchange.model!r} has no price, and there is a budget"
+            names = ", ".join(repr(name) for name in (exchange.model, *exchange.further_models)[:4])
+            message = f"model {names} has no price, and there is a budget"
             raise BudgetExceeded(message, "unpriced_model")
 
     async def _hold_capped(

@@ -59,6 +59,7 @@ class Credentials:
             message = "the token is for managing alone; use one with the scope 'api'"
             raise AccessDenied(message)
         check_link(app, llm)
+        exchange.may_manage = "admin" in token.scopes
         return app
 
     def accept(self, exchange: Exchange, llm: Llm, snapshot: Snapshot, identity: Identity) -> App:

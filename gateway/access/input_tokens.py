@@ -88,17 +88,22 @@ _decode_members = msgspec.json.Decoder(_Members).decode
 _SEARCHES = re.compile(r"-search-(preview|api)|deep-research")
 """Models that look up what they answer from: what they find is charged as input."""
 
+_STORED_PROMPT = ":prompt/"
+"""In the ARN of one that Bedrock keeps: its words are in no request, and it may name any model."""
+
 
 def count_input(body: bytes, llm: Llm, model: str | None) -> InputCount:
     """Count a request as it goes to the vendor. Never raises, whatever the body is.
 
     Takes some tenths of a millisecond; 10 MB that somebody made for it, a tenth of a second.
     """
-    if not body:
-        return InputCount(0, "bytes")
     watch = Watch(model, llm.vendor)
     if model is not None and _SEARCHES.search(model):
         watch.note(f"model {model[:64]!r} searches by itself")
+    if model is not None and _STORED_PROMPT in model:
+        watch.note("a stored prompt")
+    if not body:
+        return InputCount(0, "bytes", not watch.reason, watch.reason)
     document = _read(body) if _parts(body) <= MAX_PARTS else None
     if isinstance(document, dict):
         walk = _Walk(counter_of(model) if llm.vendor == "openai" else None, watch)

@@ -14,12 +14,17 @@ _ANY_IMAGE_TOKENS = 48_169
 """The most of any documented model: gpt-4o-mini, 2,833 and eight tiles at 5,667 each. Both figures are from
 OpenAI's guide "Images and vision", calculating costs."""
 _BLOCK_IMAGE_TOKENS = 4_784
-"""Of Anthropic's blocks of type ``image``: larger ones are made smaller, to 1,568 tokens by most of its models (its
-guide on vision); so those by URL have a bound too."""
+"""Of Anthropic's blocks of type ``image``. One costs a token for each patch of 28 by 28 pixels, and larger ones are
+made smaller, so those by URL have a bound too (https://platform.claude.com/docs/en/build-with-claude/vision); to at
+most 4,784 patches by models that read high resolutions, 1,568 by others (as quoted in
+https://github.com/vercel-labs/agent-browser/discussions/2318)."""
 _TOOLS_TOKENS = 1_000
-"""What Anthropic writes into a prompt that has tools: 159 to 804 (its guide on tool use, pricing)."""
+"""What Anthropic writes into a prompt that has tools: 159 to 530 by its table of models up to Claude 4.5, mostly 346
+(https://docs.anthropic.com/en/docs/tool-use-pricing-and-tokens); the rest is room for those to come."""
 _KNOWN_TOOL_TOKENS = 1_500
-"""Of a tool whose description is Anthropic's: 245 to 735, and 499 of instructions (the same guide)."""
+"""Of a tool whose description is Anthropic's: 245 (bash), 700 (text editor), 735 (computer use), as quoted from its
+documentation in https://claudecodeguides.com/why-claude-prompts-use-too-many-tokens/; twice the most, since computer
+use brings instructions along."""
 _BYTES_PER_AUDIO_TOKEN = 16
 """Of base64. A token is a tenth of a second (OpenAI's guide on realtime costs): MP3 at its least, 8 kbit/s, has 133."""
 

@@ -64,6 +64,8 @@ def _count(exchange: Exchange, llm: Llm) -> InputCount:
     of them has none."""
     if exchange.model is None:
         return NO_MODEL
+    if exchange.bridge is not None:
+        return exchange.bridge.largest_input(exchange, llm)
     counted = count_input(exchange.body, llm, exchange.model)
     seen: set[tuple[str, str | None]] = {(llm.vendor, exchange.model)}
     for candidate in exchange.failover:

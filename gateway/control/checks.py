@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import String, and_, cast, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from gateway.control.entities import EntityKind
+from gateway.control.entities import Entity, EntityKind, PriceEntity
 from gateway.control.errors import DuplicateError, InvalidError, UnknownReferenceError
 from gateway.control.reading import among
 from gateway.control.specs import SPECS, EntityT, Links, Spec
+from gateway.control.tables import PRICES
 from sluice.redaction import MASK
 
 
@@ -26,6 +28,26 @@ async def check_unique(connection: AsyncConnection, spec: Spec[EntityT], entity:
     for group in spec.unique:
         if all(other[name] == getattr(entity, name) for name in group):
             raise DuplicateError(spec.kind, group[-1], shown_value(spec, entity, group))
+
+
+async def check_price_names(connection: AsyncConnection, entity: Entity) -> None:
+    """Raises DuplicateError where another price of the vendor has one of this one's names from the same moment on, as
+    its model or among its aliases: only chance would say which holds."""
+    if not isinstance(entity, PriceEntity):
+        return
+    columns, names = PRICES.c, {entity.model_name, *entity.aliases}
+    written = {json.dumps(name, ensure_ascii=is_ascii) for name in names for is_ascii in (True, False)}
+    has_name = [cast(columns.aliases, String).contains(name, autoescape=True) for name in written]
+    query = select(columns.model_name, columns.aliases).where(
+        columns.vendor == entity.vendor,
+        columns.valid_from == entity.valid_from,
+        columns.id != entity.id,
+        or_(columns.model_name.in_(entity.aliases), *has_name),
+    )
+    for other in (await connection.execute(query)).all():
+        for taken in names & {other.model_name, *other.aliases}:
+            field = "model_name" if taken == entity.model_name else "aliases"
+            raise DuplicateError("price", field, f"{entity.vendor}/{taken}")
 
 
 def shown_value(spec: Spec[EntityT], entity: EntityT, group: tuple[str, ...]) -> object:

@@ -91,7 +91,8 @@ class AppEntity(Entity):
     owner_email: str = ""
     user_id: int | None = None
     is_active: bool = True
-    bodies: str = "full"
+    bodies: Literal["default", "full", "redacted", "metadata", "none"] = "default"
+    """What proxy logs keep of its exchanges; ``default`` is ``gateway.bodies.policy``."""
     monthly_budget_nanos: int = 0
     budget_reset_day: int = 1
     time_zone: str = "UTC"

@@ -8,7 +8,7 @@ from typing import Any, Generic
 
 from sqlalchemy import ColumnElement, func, select
 
-from gateway.control.checks import check_id, check_references, check_unique
+from gateway.control.checks import check_id, check_price_names, check_references, check_unique
 from gateway.control.database import ControlDatabase
 from gateway.control.entities import Actor, ManagedBy, Page
 from gateway.control.errors import FileManagedError, InvalidError, NotFoundError, StaleVersionError
@@ -80,6 +80,7 @@ class Repository(Generic[EntityT]):
             entity = new_entity(self._spec, values, managed_by, transaction.now)
             await check_id(transaction.connection, self._spec, entity)
             await check_unique(transaction.connection, self._spec, entity)
+            await check_price_names(transaction.connection, entity)
             await check_references(transaction.connection, self._spec, entity)
             created = await transaction.insert(self._spec, entity)
             await transaction.link(self._spec, None, created)
@@ -102,6 +103,7 @@ class Repository(Generic[EntityT]):
             if after is before:
                 return before
             await check_unique(transaction.connection, self._spec, after)
+            await check_price_names(transaction.connection, after)
             await check_references(transaction.connection, self._spec, after, before)
             await transaction.update(self._spec, before, after)
             await transaction.link(self._spec, before, after)

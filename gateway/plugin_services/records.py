@@ -5,12 +5,20 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from sluice.money.rates import CLASSES
 from sluice.sdk.records import App, BudgetStatus, Llm, ModelPrice
 
 if TYPE_CHECKING:
     from gateway.control.api.services import BudgetStatus as LedgerStatus
     from gateway.control.entities import AppEntity, LlmEntity, PriceEntity
     from sluice.money.prices import Price
+    from sluice.money.rates import Tier
+
+_SAME = (
+    "cache_write_1h_nanos", "audio_prompt_nanos", "audio_response_nanos", "image_prompt_nanos", "image_response_nanos",
+    "request_nanos", "tool_request_nanos", "batch_percent", "aliases", "valid_from",
+)  # fmt: skip
+"""What a price's entity and its record call alike."""
 
 
 def app_of(entity: AppEntity) -> App:
@@ -66,6 +74,8 @@ def price_of(entity: PriceEntity) -> ModelPrice:
         response_nanos=entity.response_nanos,
         cache_read_nanos=entity.cache_read_nanos,
         cache_write_nanos=entity.cache_write_nanos,
+        **{name: getattr(entity, name) for name in _SAME},
+        tiers=tuple(MappingProxyType(tier) for tier in entity.tiers),
         created_at=entity.created_at,
         updated_at=entity.updated_at,
     )
@@ -82,7 +92,23 @@ def base_price_of(price: Price) -> ModelPrice:
         response_nanos=price.rates.response,
         cache_read_nanos=price.rates.cache_read,
         cache_write_nanos=price.rates.cache_write,
+        cache_write_1h_nanos=price.cache_write_1h_nanos,
+        audio_prompt_nanos=price.audio_prompt_nanos,
+        audio_response_nanos=price.audio_response_nanos,
+        image_prompt_nanos=price.image_prompt_nanos,
+        image_response_nanos=price.image_response_nanos,
+        request_nanos=price.request_nanos,
+        tool_request_nanos=price.tool_request_nanos,
+        tiers=tuple(MappingProxyType(_tier_of(tier)) for tier in price.tiers),
+        batch_percent=price.batch_percent,
+        batch=base_price_of(price.batch) if price.batch is not None else None,
+        valid_from=price.valid_from,
     )
+
+
+def _tier_of(tier: Tier) -> dict[str, int]:
+    prices = {f"{name}_nanos": getattr(tier.rates, name) for name in CLASSES}
+    return {"above_prompt_tokens": tier.above_prompt_tokens, **prices}
 
 
 def budget_of(status: LedgerStatus) -> BudgetStatus:

@@ -11,11 +11,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gateway.recording.keeping import Keeping
 from schemas.codec import EncodedEvent, encode_exchange
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
-from sluice.redaction import cut_text, header_lines, mask_query
+from sluice.privacy.bodies import BodyRedactor
+from sluice.privacy.settings import RulesSettings
+from sluice.redaction import cut_text, header_lines, mask_query, whole_characters
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -28,14 +31,14 @@ MAX_MODEL_CHARACTERS = 256
 MAX_LABEL_CHARACTERS = 256
 """Of one that a plugin caused; those of LLMs are checked where they are written."""
 
-_HIDES_BODIES = frozenset(("metadata", "none"))
-
 
 class EventBuilder:
     """Builds and encodes the events of one worker's exchanges."""
 
-    def __init__(self, boot: Boot, max_body_bytes: int, max_event_bytes: int) -> None:
+    def __init__(self, boot: Boot, max_body_bytes: int, max_event_bytes: int, keeping: Keeping | None = None) -> None:
+        """``keeping`` is by default that of a gateway whose settings say nothing."""
         self._boot = boot
+        self._keeping = keeping or Keeping("full", BodyRedactor(RulesSettings()), max_body_bytes)
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
 
@@ -49,6 +52,10 @@ class EventBuilder:
         analytics = _analytics(exchange, total_micros)
         budget = _budget(exchange) if exchange.cost_nanos else None
         return self._fit(common, exchange.traceparent, proxy_log, analytics, budget)
+
+    def is_slow(self, exchange: Exchange) -> bool:
+        """Whether ``build`` takes so long that another thread should do it."""
+        return self._keeping.is_slow(exchange)
 
     def _fit(
         self,
@@ -84,13 +91,26 @@ class EventBuilder:
             "vendor": llm.vendor if llm else "",
             "outcome": exchange.outcome or "gateway_error",
             "trace_id": exchange.trace_id,
-            "labels": _labels(exchange, labels) if has_more else labels,
+            "labels": self._kept_labels(exchange, labels) if has_more else labels,
         }
 
+    def _kept_labels(self, exchange: Exchange, labels: list[str]) -> list[str]:
+        labels = _labels(exchange, labels)
+        return self._keeping.labels(labels) if self._policy(exchange) == "redacted" else labels
+
+    def _policy(self, exchange: Exchange) -> str:
+        """Of whom nobody knows no body is kept."""
+        return self._keeping.policy(exchange.app.bodies) if exchange.app is not None else "metadata"
+
     def _proxy_log(self, exchange: Exchange, total_micros: int) -> ProxyLogFields:
-        request, request_cut = self._kept_request(exchange)
-        response, response_cut = self._kept_response(exchange)
-        return {
+        policy = self._policy(exchange)
+        if policy == "full":
+            request, request_cut = self._kept_request(exchange)
+            response, response_cut = self._kept_response(exchange)
+        else:
+            request, request_cut = None, bool(exchange.body)
+            response, response_cut = None, exchange.response_bytes > 0
+        log: ProxyLogFields = {
             "method": exchange.method,
             "path": _path(exchange),
             "model_name": _short(exchange.model),
@@ -112,27 +132,26 @@ class EventBuilder:
             "error_message": exchange.error_message[:MAX_MESSAGE_CHARACTERS],
             "remote_addr": exchange.remote_addr,
             "total_micros": total_micros,
-            "upstream_micros": _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns),
+            "upstream_micros": _upstream_micros(exchange),
             "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
             "plugins": exchange.timings,
             "partial": exchange.partial,
         }
+        if policy != "full":
+            self._keeping.apply(policy, log, exchange)
+        return log
 
     def _kept_request(self, exchange: Exchange) -> tuple[bytes | None, bool]:
-        if exchange.app is None or exchange.app.bodies in _HIDES_BODIES:
-            return None, bool(exchange.body)
         if len(exchange.body) <= self._max_body_bytes:
             return exchange.body, False
         return cut_text(exchange.body, self._max_body_bytes)
 
     def _kept_response(self, exchange: Exchange) -> tuple[bytes | None, bool]:
-        if exchange.app is None or exchange.app.bodies in _HIDES_BODIES:
-            return None, exchange.response_bytes > 0
         parts = exchange.response_copy
         kept = parts[0] if len(parts) == 1 else b"".join(parts)
         if exchange.response_bytes <= self._max_body_bytes:
             return kept, False
-        return cut_text(kept, self._max_body_bytes)[0], True
+        return whole_characters(cut_text(kept, self._max_body_bytes)[0]), True  # the copy ends anywhere
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
@@ -168,7 +187,7 @@ def _analytics(exchange: Exchange, total_micros: int) -> AnalyticsFields:
         "is_stream": exchange.is_stream,
         "partial": exchange.partial,
         "total_micros": total_micros,
-        "upstream_micros": _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns),
+        "upstream_micros": _upstream_micros(exchange),
         "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
         "attempts": exchange.attempts,
     }
@@ -239,6 +258,11 @@ def _charges(app_id: int, llm_id: int, app_period: Period, llm_period: Period) -
         }
         for scope, scope_id, period in scopes
     ])  # fmt: skip
+
+
+def _upstream_micros(exchange: Exchange) -> int | None:
+    """From the call to the answer's end, or to the terminal event of a stream."""
+    return _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns or exchange.terminal_ns)
 
 
 def _labels(exchange: Exchange, labels: list[str]) -> list[str]:

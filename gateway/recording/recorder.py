@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from functools import lru_cache, partial
 from ipaddress import IPv6Address, IPv6Network
@@ -124,7 +125,7 @@ class Recorder:
             self._metrics.count(exchange)
             if not self._is_recorded(exchange):
                 return True
-            events = self._builder.build(exchange)
+            events = await self._events(exchange)
             if exchange.holds:
                 self._inflight.price(exchange.slot, worth_of(exchange))
             await self._log.commit(events)
@@ -139,6 +140,12 @@ class Recorder:
             raise
         self._clear_slot(exchange)
         return True
+
+    async def _events(self, exchange: Exchange) -> Sequence[EncodedEvent]:
+        """Built here, but for bodies whose redaction takes long: meanwhile other exchanges go on."""
+        if self._builder.is_slow(exchange):
+            return await asyncio.to_thread(self._builder.build, exchange)
+        return self._builder.build(exchange)
 
     def _clear_slot(self, exchange: Exchange) -> None:
         if exchange.slot >= 0:

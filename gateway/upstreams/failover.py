@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.bridge.view import bridged
 from gateway.usage import abandon, estimate_tokens
 from sluice.money.cost import cost_nanos, worst_nanos
 from sluice.money.usage import Usage
@@ -38,10 +39,16 @@ def plan_failover(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
     found: list[Candidate] = []
     for llm_id in left:
         other = snapshot.llms_by_id.get(llm_id)
+        if other is not None and llm.spoken is not None:
+            other = other.bridged or bridged(other)
         if other is None or not _may_take(exchange, llm, other):
             continue
         candidate = _candidate(exchange, other, snapshot)
-        if candidate is not None and _is_accountable(exchange, llm, candidate, found):
+        if (
+            candidate is not None
+            and _is_accountable(exchange, llm, candidate, found)
+            and (exchange.bridge is None or exchange.bridge.suits(exchange, candidate))
+        ):
             found.append(candidate)
     exchange.failover = tuple(found)
 
@@ -53,9 +60,10 @@ def dearest_nanos(exchange: Exchange, usage: Usage) -> int:
     0 where none has a price.
     """
     prompt, response = usage.prompt_tokens or 0, usage.response_tokens or 0
-    if not exchange.failover:
+    if not exchange.failover and not exchange.further_prices:
         return worst_nanos(exchange.price, prompt, response) if exchange.price else 0
-    most = given_up = 0
+    most = max((worst_nanos(price, prompt, response) for price in exchange.further_prices), default=0)
+    given_up = 0
     asked = Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=0)
     for price in (exchange.price, *(candidate.price for candidate in exchange.failover)):
         if price is not None:
@@ -92,6 +100,7 @@ def _may_take(exchange: Exchange, llm: Llm, other: Llm) -> bool:
         and not app.llm_budgets.get(other.id)
         and other.dialect.family == llm.dialect.family
         and not 0 < other.max_request_bytes < len(exchange.body)
+        and all(other.allows(model) for model in exchange.further_models)
     )
 
 

@@ -90,6 +90,11 @@ class Price:
             response if self.image_response_nanos is None else self.image_response_nanos,
         )
 
+    @property
+    def knows_batch(self) -> bool:
+        """Whether it says what a batch pays."""
+        return self.batch is not None or self.batch_percent != _PERCENT
+
     def rates_for(self, prompt_tokens: int) -> Rates:
         """Those of the highest tier that a prompt of this size is above."""
         rates = self.rates

@@ -31,6 +31,24 @@ class Usage(msgspec.Struct):
 
         ``cost_nanos`` charges such counts as far as they can be true. Whoever parses usage asks this and counts it.
         """
+        return () if self._is_plausible() else self._contradictions()
+
+    def _is_plausible(self) -> bool:
+        """Whether these are the counts that most answers have, and all of them can be true: half a microsecond."""
+        prompt, response = self.prompt_tokens, self.response_tokens
+        if prompt is None or response is None or self.tool_requests or self.cache_write_1h_prompt_tokens:
+            return False
+        if (
+            self.audio_prompt_tokens
+            or self.audio_response_tokens
+            or self.image_prompt_tokens
+            or self.image_response_tokens
+        ):
+            return False
+        read, written = self.cache_read_prompt_tokens or 0, self.cache_write_prompt_tokens or 0
+        return read >= 0 and written >= 0 and read + written <= prompt and 0 <= (self.reasoning_tokens or 0) <= response
+
+    def _contradictions(self) -> tuple[str, ...]:
         found = []
         if any(count is not None and count < 0 for count in self._counts()):
             found.append("negative_tokens")

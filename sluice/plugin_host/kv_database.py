@@ -39,6 +39,7 @@ _WRITE = """INSERT INTO kv (plugin_id, key, expires_at, size, value) VALUES (?, 
 _DELETE = "DELETE FROM kv WHERE plugin_id = ? AND key = ? RETURNING expires_at"
 _LIST = "SELECT key FROM kv WHERE plugin_id = ? AND key >= ? AND key < ? AND expires_at > ? ORDER BY key LIMIT ?"
 _PURGE = f"DELETE FROM kv WHERE id IN (SELECT id FROM kv WHERE expires_at <= ? AND expires_at < {NEVER} LIMIT ?)"  # noqa: S608 - a number
+_EXPIRED = f"SELECT COUNT(*) FROM kv WHERE expires_at <= ? AND expires_at < {NEVER}"  # noqa: S608 - a number
 _AFTER_ALL_KEYS = b"\xff"
 """No UTF-8 begins with it."""
 
@@ -104,6 +105,13 @@ class KvDatabase:
         """Delete at most ``PURGE_ROWS`` expired rows; how many."""
         with self._transaction() as connection:
             return connection.execute(_PURGE, (now, PURGE_ROWS)).rowcount
+
+    def count_expired(self, now: int) -> int:
+        """Rows that ``purge`` would delete, in all."""
+        try:
+            return int(self._opened().execute(_EXPIRED, (now,)).fetchone()[0])
+        except sqlite3.Error as error:
+            raise self._unavailable(error) from error
 
     def used_bytes(self, plugin_id: int) -> int:
         """Keys and values of a plugin, with what has expired and is not purged yet."""

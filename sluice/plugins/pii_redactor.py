@@ -25,6 +25,8 @@ from sluice.sdk import (
     ResponseWriteResponse,
     Span,
     StreamWindow,
+    has_luhn,
+    has_mod_97,
     replace,
     rewrite_texts,
 )
@@ -132,18 +134,11 @@ def _checked(kind: Kind, pattern: re.Pattern[str], text: str, start: int) -> Ite
 
 
 def _is_card(digits: str) -> bool:
-    numbers = [int(digit) for digit in reversed(digits)]
-    return sum(numbers[::2] + [_DOUBLED[number] for number in numbers[1::2]]) % 10 == 0 and len(set(digits)) > 1
-
-
-def _is_iban(text: str) -> bool:
-    return int((text[4:] + text[:4]).translate(_LETTERS)) % 97 == 1
+    return has_luhn(digits) and len(set(digits)) > 1
 
 
 def _is_phone(text: str) -> bool:
     return 8 <= sum(character.isdigit() for character in text) <= 15
 
 
-_DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
-_LETTERS = str.maketrans({chr(55 + number): str(number) for number in range(10, 36)})
-_CHECKS = {"CARD": _is_card, "IBAN": _is_iban, "PHONE": _is_phone}
+_CHECKS = {"CARD": _is_card, "IBAN": has_mod_97, "PHONE": _is_phone}

@@ -41,8 +41,10 @@ from sluice.sdk.messages import (
     StreamCompleteRequest,
     StreamCompleteResponse,
 )
+from sluice.sdk.numbers import has_luhn, has_mod_97
 from sluice.sdk.plugin import BasePlugin
 from sluice.sdk.records import App, BudgetStatus, CredentialCheck, LicenseInfo, Llm, ModelPrice, User
+from sluice.sdk.sensitive import SENSITIVE_KINDS, SensitiveKind, possible_kinds, sensitive_places
 from sluice.sdk.services import GatewayServices, KeyValue, Logger, Message, Messages, Services, StudioServices
 from sluice.sdk.serving.entry import serve
 from sluice.sdk.texts import models_of, readings_of, rewrite_texts, texts_of, used_tokens
@@ -52,6 +54,7 @@ ConfigSchemaProvider = ConfigProvider
 """The same by its other name."""
 
 __all__ = [
+    "SENSITIVE_KINDS",
     "AnalyticsData",
     "App",
     "AuthHandler",
@@ -103,6 +106,7 @@ __all__ = [
     "ResponseWriteResponse",
     "Runtime",
     "ScopeDenied",
+    "SensitiveKind",
     "ServiceError",
     "ServiceUnavailable",
     "Services",
@@ -119,13 +123,17 @@ __all__ = [
     "credential_of",
     "find_pattern",
     "fingerprint",
+    "has_luhn",
+    "has_mod_97",
     "is_good_answer",
     "models_of",
     "now_seconds",
+    "possible_kinds",
     "readings_of",
     "replace",
     "request_fingerprint",
     "rewrite_texts",
+    "sensitive_places",
     "serve",
     "texts_of",
     "used_tokens",

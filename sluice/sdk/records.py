@@ -114,7 +114,8 @@ class BudgetStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model costs; nanos for a million tokens."""
+    """What a model costs; nanos for a million tokens. A plugin in a process of its own is told of the prompt, the
+    response and the cache alone: the protocol's message has no more."""
 
     id: int = 0
     key: str = ""
@@ -126,6 +127,27 @@ class ModelPrice(msgspec.Struct, frozen=True, kw_only=True):
     response_nanos: int = 0
     cache_read_nanos: int = 0
     cache_write_nanos: int = 0
+    """What is written for five minutes."""
+    cache_write_1h_nanos: int | None = None
+    """``None`` is the price of a nearer class, of ``cache_write_nanos``; so below, of the prompt or the response."""
+    audio_prompt_nanos: int | None = None
+    audio_response_nanos: int | None = None
+    image_prompt_nanos: int | None = None
+    image_response_nanos: int | None = None
+    request_nanos: int = 0
+    """Of each request, beside its tokens."""
+    tool_request_nanos: int = 0
+    """Of each call of the vendor's own tools, such as a web search."""
+    tiers: tuple[Mapping[str, int], ...] = ()
+    """By prompt size: ``above_prompt_tokens``, and the prices, by these names, that then hold for all tokens."""
+    batch_percent: int = 100
+    """What a batch pays of what its tokens cost."""
+    batch: ModelPrice | None = None
+    """Instead of ``batch_percent``: what a batch pays."""
+    aliases: tuple[str, ...] = ()
+    """Further names of the model, exact or globs."""
+    valid_from: int = 0
+    """Micros of the epoch."""
     created_at: int = 0
     updated_at: int = 0
 

@@ -414,3 +414,20 @@ async def test_plugins_have_their_own_paths(target: str, who: bytes) -> None:
     async with serving(app) as house:
         got = await house.whole(f"GET {target} HTTP/1.0\r\n\r\n".encode())
     assert got.endswith(b"\r\n\r\n" + who)
+
+
+@pytest.mark.parametrize(
+    ("target", "is_bridge"),
+    [
+        *((each, True) for each in ("/ai/claude/v1/models", "/ai/", "/ai/x", "/ai//v1", "/ai/a/v1/%2e%2e?x")),
+        *((each, False) for each in (*OURS, *OTHERS, "/ai", "/AI/x", "/%61i/x", "//ai/x")),
+    ],
+)
+async def test_the_bridge_has_its_own_paths(target: str, *, is_bridge: bool) -> None:
+    """What begins with ``/ai/``, as it came; without a bridge that is the application's."""
+    bridge = Flow()
+    for has_bridge in (True, False):
+        app = Gateway(cast("Proxy", Flow()), answering(b"app"), None, cast("Proxy", bridge) if has_bridge else None)
+        async with serving(app) as house:
+            await house.whole(f"GET {target} HTTP/1.0\r\n\r\n".encode())
+    assert [route.intent for route in bridge.routes] == ["bridge"] * is_bridge

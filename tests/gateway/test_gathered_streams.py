@@ -44,6 +44,7 @@ async def test_a_plugin_that_reads_whole_bodies_gets_a_stream_gathered(tmp_path:
             assert (seen.body, seen.is_stream_chunk, seen.is_event_stream) == (FRAMES + DONE, False, True)
             assert (got.log["outcome"], got.log["is_stream"], got.log["chunk_count"] > 0) == ("ok", True, True)
             assert (got.analytics["response_tokens"], got.analytics["cost_status"]) == (5, "exact")
+            assert got.log["total_micros"] >= got.log["upstream_micros"] > 0
 
 
 async def test_a_gathered_stream_may_become_another(tmp_path: Path) -> None:

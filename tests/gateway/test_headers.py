@@ -24,7 +24,8 @@ HOP_BY_HOP = (
 )  # fmt: skip
 OURS = (
     b"host", b"content-length", b"authorization", b"x-api-key", b"api-key", b"cookie", b"expect", b"forwarded",
-    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip",
+    b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip", b"x-http-method-override",
+    b"x-http-method", b"x-method-override",
 )  # fmt: skip
 NAMES = st.sampled_from([*HOP_BY_HOP, *OURS, b"x-a", b"x-b", b"content-type", b"x-request-id", b"traceparent"])
 LINES = st.lists(st.tuples(NAMES, st.sampled_from([b"close", b"x-a", b"x-a, X-B", b"", b"1"])), max_size=8)

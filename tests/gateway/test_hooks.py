@@ -174,6 +174,17 @@ async def test_a_plugin_sees_what_is_known_at_its_hook() -> None:
     }  # fmt: skip
 
 
+async def test_no_plugin_sees_a_credential_in_the_query() -> None:
+    """Google's SDKs may put it there: it is the gateway's, at every hook; the rest stays as it was written."""
+    SEEN.clear()
+    exchange = asked(query=b"key=SECRET&alt=sse&%6bey=SECRET&access_token=SECRET&q=\xe9+b")
+    async with chained("Spy") as (llm, hooks):
+        await all_hooks(hooks, exchange, llm)
+    queries = [message.query for _, message, _ in SEEN if hasattr(message, "query")]
+    assert queries == ["alt=sse&q=\u00e9+b"] * 2
+    assert exchange.query.startswith(b"key=SECRET")
+
+
 async def test_who_changes_nothing_leaves_no_copies() -> None:
     """The exchange's own headers and body stay; each hook leaves its timing."""
     exchange = asked()

@@ -14,6 +14,7 @@ class AcknowledgingRelay:
 
     lag_records = 7
     is_acknowledging = True
+    is_fenced = True
     gaps = 4
 
     class counters:  # noqa: N801 - an attribute of the real one
@@ -57,6 +58,7 @@ async def test_the_relay_is_shown_where_there_is_one(tmp_path: Path) -> None:
         "fell_behind": 3,
         "gaps": 4,
         "acknowledging": 1,
+        "fenced": 1,
     }
     relay.is_acknowledging = False
     gauges.observe(journal, relay)  # type: ignore[arg-type]

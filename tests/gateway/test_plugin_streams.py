@@ -84,6 +84,7 @@ async def test_a_piece_may_grow_vanish_and_come_late(tmp_path: Path) -> None:
         got = await streamed(flow)
         assert got.body == chunk("HELLO-" * 500) + chunk("end") + chunk("bye") + DONE
         assert (got.analytics["response_tokens"], got.analytics["cost_status"]) == (5, "exact")
+        assert got.log["total_micros"] >= got.log["upstream_micros"] > 0
         assert got.log["response_body"] == got.body
         assert not any("x-too" in line for line in got.log["response_headers"])
 

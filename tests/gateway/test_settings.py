@@ -198,9 +198,12 @@ def test_a_moment_beyond_the_calendar_is_refused() -> None:
     assert "expires_at" in refusal(tokens=one(TOKEN, expires_at="0001-01-01T00:00:00+01:00"))
 
 
-def test_bodies_that_nobody_redacts_are_refused() -> None:
-    """With what there is instead."""
-    assert "use metadata" in refusal(apps=one(APP, bodies="redacted"))
+def test_what_cannot_be_redacted_is_refused() -> None:
+    """A policy that is none, a rule that nobody knows, a pattern without a bound: with the key."""
+    assert "bodies" in refusal(apps=one(APP, bodies="some"))
+    assert "did you mean 'email'" in refusal(gateway={"bodies": {"redact": {"rules": ["emial"]}}})
+    assert "lookarounds" in refusal(gateway={"bodies": {"redact": {"patterns": ["(?=a)"]}}})
+    assert tree(gateway={"bodies": {"policy": "redacted"}}, apps=one(APP, bodies="none")).apps[0].bodies == "none"
 
 
 @pytest.mark.parametrize("base_url", ["http://[::1]:8080/v1", "https://münchen.example/v1", "http://vendor:65535"])

@@ -404,4 +404,4 @@ def test_one_change_among_many_is_quick() -> None:
 
 def test_an_app_is_equal_to_what_it_is_made_of() -> None:
     """Nothing is in it that its entity does not say."""
-    assert build_snapshot(entities(app_entity(1, 3))).apps[1] == App(1, "app 1", None, frozenset({3}), "full")
+    assert build_snapshot(entities(app_entity(1, 3))).apps[1] == App(1, "app 1", None, frozenset({3}), "default")

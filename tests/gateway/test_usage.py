@@ -18,6 +18,7 @@ from sluice.money.usage import Usage
 from tests.gateway.test_exchange import a_snapshot, an_attempt, an_exchange
 
 PRICE = Price("gpt", "1", "openai", "gpt-*", "USD", 150_000_000, 600_000_000, 75_000_000, 150_000_000)
+CHEAP = Price("cheap", "1", "openai", "cheap", "USD", 15_000_000, 60_000_000, 15_000_000, 15_000_000)
 COUNTED = Usage(prompt_tokens=1000, response_tokens=500)
 
 
@@ -281,8 +282,61 @@ def test_what_is_only_looked_up_was_paid_for_before(method: str) -> None:
     exchange = an_exchange(attempts=[an_attempt()], method=method, path="/v1/responses/resp_1")
     take_answer(exchange, Answer(COUNTED, "{}", "gpt-4o"))
     price_exchange(exchange, PriceTable([PRICE]))
-    assert (exchange.usage, exchange.price, exchange.cost_status) == (Usage(0, 0), None, "unpriced")
+    assert (exchange.usage, exchange.price) == (Usage(0, 0), None)
+    assert (exchange.cost_nanos, exchange.cost_status) == (0, "exact")
     assert exchange.raw_usage == "{}"
+
+
+@pytest.mark.parametrize("usage", [None, Usage(0, 0), Usage(0)])
+@pytest.mark.parametrize("price", [None, PRICE])
+def test_what_is_free_costs_nothing_whoever_has_a_price(usage: Usage | None, price: Price | None) -> None:
+    """A count of tokens names a model, which may have no price; nothing is estimated, even where no answer came."""
+    exchange = priced(is_free=True, usage=usage, price=price, response_bytes=400)
+    assert (exchange.usage, exchange.cost_nanos, exchange.cost_status) == (Usage(0, 0), 0, "exact")
+    assert exchange.usage_problem == ""
+
+
+def test_a_vendor_that_counts_what_should_be_free_is_believed() -> None:
+    """Nothing is free by accident."""
+    exchange = priced(is_free=True, usage=COUNTED)
+    assert (exchange.cost_nanos, exchange.cost_status) == (450_000, "exact")
+
+
+@pytest.mark.parametrize(
+    ("batch", "cost", "status", "problem"),
+    [
+        ({"batch_percent": 50}, 225_000, "exact", ""),
+        ({"batch": CHEAP}, 45_000, "exact", ""),
+        ({}, 450_000, "estimated", "batch_tier"),
+    ],
+)
+def test_a_vendor_s_batch_tier_has_the_batch_price(batch: dict[str, Any], cost: int, status: str, problem: str) -> None:
+    """Where the table knows it; else what is known is an estimate, which says why."""
+    exchange = an_exchange(attempts=[an_attempt()], model="gpt-4o", price=dataclasses.replace(PRICE, **batch))
+    take_answer(exchange, Answer(COUNTED, problem="batch_tier"))
+    price_exchange(exchange)
+    assert (exchange.cost_nanos, exchange.cost_status, exchange.usage_problem) == (cost, status, problem)
+
+
+@pytest.mark.parametrize(
+    ("answered", "cost", "status"),
+    [
+        ("gpt-4o-2024-08-06", 450_000, "exact"),
+        ("cheap", 45_000, "exact"),
+        ("cheap-2026-01-01", 45_000, "exact"),
+        ("of-tomorrow", 450_000, "estimated"),
+        ("no-price", 450_000, "estimated"),
+    ],
+)
+def test_of_several_models_the_one_that_answered_is_charged(answered: str, cost: int, status: str) -> None:
+    """The answer names it; one that the request does not name, or that has no price, makes an estimate."""
+    _, llm = a_snapshot()
+    table = PriceTable([PRICE, CHEAP])
+    exchange = an_exchange(attempts=[an_attempt()], model="gpt-4o", llm=llm, usage=COUNTED, price=PRICE)
+    exchange.further_models, exchange.response_model = ("cheap", "no-price"), answered
+    price_exchange(exchange, table)
+    assert (exchange.cost_nanos, exchange.cost_status) == (cost, status)
+    assert exchange.usage_problem == ("" if status == "exact" else "other_model")
 
 
 def test_json_without_a_model_may_cost() -> None:

@@ -10,19 +10,11 @@ from typing import Any
 from gateway.control.importing.entities import MAX_RETRIES, exact
 from gateway.control.importing.models import glob_pattern
 from gateway.control.importing.plan import Plan, Values
+from gateway.control.importing.providers import PLACE_PARAMS, Unplaced, key_of, place_of
 
-OPENAI_URL = "https://api.openai.com/v1"
-OPENAI_KEY = "env:OPENAI_API_KEY"
-"""Where LiteLLM looks for a key that the file does not give."""
-
-_OPENAI = frozenset(("openai", "text-completion-openai", "custom_openai", "openai_like"))
-_COMPATIBLE = frozenset(("hosted_vllm", "vllm", "lm_studio", "llamafile", "xinference", "infinity", "litellm_proxy"))
-"""Servers that speak OpenAI's dialect at the ``api_base`` that they are given."""
-_OPENAI_MODELS = ("gpt-", "chatgpt-", "o1", "o3", "o4", "text-embedding-", "ft:gpt-", "davinci-", "babbage-")
-_ENVIRONMENT = "os.environ/"
 _KNOWN = frozenset((
-    "model", "api_base", "base_url", "api_key", "rpm", "tpm", "timeout", "stream_timeout", "num_retries", "max_retries",
-    "max_budget", "budget_duration", "litellm_credential_name", "custom_llm_provider",
+    "model", "api_base", "api_version", "base_url", "api_key", "rpm", "tpm", "timeout", "stream_timeout", "num_retries",
+    "max_retries", "max_budget", "budget_duration", "litellm_credential_name", "custom_llm_provider", *PLACE_PARAMS,
 ))  # fmt: skip
 _MONTHS = frozenset(("30d", "31d", "1mo"))
 _COSTS = {
@@ -72,75 +64,21 @@ def read_deployment(
         return None
     params = {**credentials.get(str(params.get("litellm_credential_name")), {}), **params}
     what = f"deployment {params['model']} of {group}"
-    found = _place(what, params, variables, plan)
-    if found is None:
+    try:
+        place = place_of(params, variables)
+    except Unplaced as error:
+        plan.leave(what, str(error))
         return None
-    model, endpoint = found
+    model = place.model
     info = entry.get("model_info")
     info = info if isinstance(info, Mapping) else {}
-    values = {"vendor": "openai", "endpoint": endpoint, **_key(what, params, plan), **_limits(what, params, plan)}
-    values |= _models(model)
+    values = {"vendor": place.vendor, "endpoint": place.endpoint, **key_of(what, params, place, plan)}
+    values |= {**_limits(what, params, plan), **_models(model)}
     _leave(what, params, info, plan)
     is_one = "*" not in model
     return Deployment(
         group, model if is_one else "", values, _price(what, {**info, **params}, plan) if is_one else None
     )
-
-
-def _place(what: str, params: Mapping[str, Any], variables: Mapping[str, str], plan: Plan) -> tuple[str, str] | None:
-    """The vendor's model and the endpoint, where its vendor is one that this gateway speaks with."""
-    base = _resolved(what, "api_base", params.get("api_base") or params.get("base_url"), variables, plan)
-    if base is None:
-        return None
-    provider, model = _provider(params, has_base=bool(base))
-    if provider in _OPENAI or (provider in _COMPATIBLE and base):
-        return model, base or OPENAI_URL
-    if provider in _COMPATIBLE:
-        plan.leave(what, "has no api_base; write one")
-    else:
-        plan.leave(what, f"its vendor {provider or 'is not named, and'} is not in this version; known: openai")
-    return None
-
-
-def _provider(params: Mapping[str, Any], *, has_base: bool) -> tuple[str, str]:
-    named, model = params.get("custom_llm_provider"), str(params["model"])
-    prefix, found, rest = model.partition("/")
-    known = prefix in _OPENAI or prefix in _COMPATIBLE
-    if isinstance(named, str) and named:
-        return named, rest if found and prefix == named else model
-    if found and known:
-        return prefix, rest
-    if found and not has_base:
-        return prefix, rest
-    if has_base and not found:
-        return "openai", model
-    return ("openai" if model.startswith(_OPENAI_MODELS) else prefix if found else ""), model
-
-
-def _resolved(what: str, key: str, value: Any, variables: Mapping[str, str], plan: Plan) -> str | None:
-    """A text, or what the environment has under the name that it gives; ``None`` where that is not set."""
-    text = "" if value is None else str(value)
-    if not text.startswith(_ENVIRONMENT):
-        return text
-    name = text.removeprefix(_ENVIRONMENT)
-    if not variables.get(name):
-        plan.leave(what, f"its {key} is in the environment variable {name}, which is not set here; set it to import")
-        return None
-    return variables[name]
-
-
-def _key(what: str, params: Mapping[str, Any], plan: Plan) -> Values:
-    key = params.get("api_key")
-    if key is None:
-        is_vendor = not (params.get("api_base") or params.get("base_url"))
-        return {"api_key": OPENAI_KEY} if is_vendor else {}
-    text = str(key)
-    if text.startswith(_ENVIRONMENT):
-        return {"api_key": f"env:{text.removeprefix(_ENVIRONMENT)}"}
-    if text.startswith(("env:", "file:")):
-        plan.leave(what, "its api_key begins like a place where a key is found; set it yourself")
-        return {}
-    return {} if text.lower() in {"", "none"} else {"api_key": text}
 
 
 def _limits(what: str, params: Mapping[str, Any], plan: Plan) -> Values:
@@ -223,6 +161,8 @@ def _leave(what: str, params: Mapping[str, Any], info: Mapping[str, Any], plan: 
     for name, value in params.items():
         if name not in _KNOWN and name not in _PRICED and value is not None:
             plan.leave(what, f"its {name}: requests go out as clients write them, with the LLM's key")
+    if params.get("api_version") is not None:
+        plan.leave(what, "its api_version: clients send it themselves (?api-version=…)")
     if params.get("stream_timeout") is not None:
         plan.leave(what, "its stream_timeout: timeout_seconds is of the first byte, streamed or not")
     for name in _ACTING:

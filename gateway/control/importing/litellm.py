@@ -16,6 +16,8 @@ from gateway.control.importing.entities import MAX_RETRIES
 from gateway.control.importing.plan import Plan, PlannedLlm, PlannedPrice, free_name
 
 _MAX_SLUG = 63
+_LIKE_OPENAI = frozenset(("openai", "compatible", "mistral", "groq", "deepseek", "openrouter", "xai"))
+"""Vendors that LiteLLM's clients, who speak OpenAI's dialect, can talk to as they are; to others through the bridge."""
 _NOT_HERE = {
     "router_settings": {
         "model_group_alias": "other names for models: clients ask for an LLM by its slug",
@@ -80,20 +82,21 @@ class _Import:
         llm = PlannedLlm(slug=slug, values=values)
         self.plan.llms.append(llm)
         self.groups.setdefault(found.group, []).append(llm)
-        self.plan.note(f"clients of {found.group}: their base URL is /llm/call/{slug}, their key an app's token")
+        base = f"/llm/call/{slug}" if found.values["vendor"] in _LIKE_OPENAI else f"/ai/{slug}/v1"
+        self.plan.note(f"clients of {found.group}: their base URL is {base}, their key an app's token")
         if found.model and found.model != found.group:
             reason = f"clients ask for the vendor's model {found.model!r}, or for none at all"
             self.plan.leave(f"model name {found.group!r}", reason)
         if found.price is not None:
-            self._price(found.model, found.price)
+            self._price(found.values["vendor"], found.model, found.price)
 
-    def _price(self, model: str, values: dict[str, Any]) -> None:
+    def _price(self, vendor: str, model: str, values: dict[str, Any]) -> None:
         for known in self.plan.prices:
-            if known.model_name == model:
+            if (known.vendor, known.model_name) == (vendor, model):
                 if known.values != values:
                     self.plan.leave(f"price of {model}", "deployments have different prices; the first is kept")
                 return
-        self.plan.prices.append(PlannedPrice(vendor="openai", model_name=model, values=values))
+        self.plan.prices.append(PlannedPrice(vendor=vendor, model_name=model, values=values))
 
     def _stand_by(self, name: str, llms: Sequence[PlannedLlm]) -> None:
         first, *others = llms

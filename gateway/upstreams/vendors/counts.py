@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 _MAX_TOKENS = 1 << 40
@@ -102,11 +103,11 @@ def raw_text(json: bytes) -> str:
 def _decode_usage(raw: bytes) -> tuple[Usage, str]:
     try:
         return _normalised(_decode_detailed(raw)), ""
-    except msgspec.DecodeError:
+    except UNREADABLE:
         pass
     try:
         counts = _decode_counts(raw)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return Usage(), "wrong_type"
     return _normalised(_DetailedCounts(*msgspec.structs.astuple(counts))), "wrong_type"
 

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from gateway.upstreams.vendors.counts import raw_text
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 ABSENT: Final = msgspec.Raw(b"")
 """A field that is not there: in a union with None msgspec takes a Raw for nothing but null."""
@@ -31,7 +32,7 @@ class PlainCounts:
             return None
         try:
             value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             value = None
         if type(value) is not int:
             self._note("wrong_type")
@@ -54,7 +55,7 @@ def decode_members(body: bytes | msgspec.Raw) -> dict[str, msgspec.Raw] | None:
     """The members of a JSON object, not decoded yet; ``None`` where it is none."""
     try:
         return _decode_members(body)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -1,8 +1,8 @@
-"""A scripted vendor: an HTTP server that speaks OpenAI's dialect and does exactly what it is told.
+"""A scripted vendor: an HTTP server that speaks every vendor's format and does exactly what it is told.
 
-In reading order: ``script`` (what can be asked for), ``asked`` (what a request says), ``parts``, ``bodies`` and
-``responses`` (the answers), ``plan`` (bytes and their moments), ``wire`` and ``connection`` (HTTP), ``served`` (the
-log), ``server``.
+In reading order: ``script`` (what can be asked for), ``asked`` (what a request says), ``parts`` and ``formats`` (the
+answers), ``coding``, ``plan`` (bytes and their moments), ``wire`` and ``connection`` (HTTP), ``served`` (the log),
+``server``.
 """
 
 from sluice.dev.vendor.script import HEADER, Script, ScriptError

@@ -1,70 +1,79 @@
-"""What the vendor reads of a request: which of its four answers is wanted, and the few fields that shape it."""
+"""What the vendor reads of a request: which answer is wanted, and the few fields that shape it."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Final, NamedTuple
+from urllib.parse import parse_qs
 
-import msgspec
+import orjson
 
-AnswerKind = Literal["chat", "completion", "embedding", "response"]
-
-_KINDS: tuple[tuple[str, AnswerKind], ...] = (
-    ("/chat/completions", "chat"),
-    ("/completions", "completion"),
-    ("/embeddings", "embedding"),
-    ("/responses", "response"),
-)
-MAX_CHOICES = 128
+MAX_CHOICES: Final = 128
 
 
 class Asked(NamedTuple):
     """With the script, all that an answer depends on."""
 
-    kind: AnswerKind
+    kind: str
+    """What is asked for, in the format's own words: ``chat``, ``embedding``, ``converse``."""
     model: str
     is_stream: bool
     wants_usage: bool
     choices: int
+    format: str = "openai"
+    variant: str = ""
+    """What else decides how the answer looks: a family of models, a way of streaming."""
+    signed: str = ""
+    """How the request proves itself where the format looks at that: ``sigv4``, ``bearer``."""
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-
-
-class _Body(msgspec.Struct):
-    model: str = ""
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
-    n: int | None = None
-    input: msgspec.Raw = msgspec.Raw()
-
-
-_decode = msgspec.json.Decoder(_Body).decode
-
-
-def kind_of(path: str) -> AnswerKind | None:
-    """Whatever base path stands before it."""
-    for ending, kind in _KINDS:
-        if path.endswith(ending):
-            return kind
-    return None
-
-
-def read_body(kind: AnswerKind, body: bytes) -> Asked:
-    """Raises ValueError on a body that is not the JSON it should be."""
+def json_object(body: bytes) -> dict[str, Any]:
+    """A body's members; raises ValueError for what is no JSON object."""
     try:
-        request = _decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        value = orjson.loads(body)
+    except (orjson.JSONDecodeError, RecursionError) as error:
         message = f"the body is not the JSON it should be: {error}"
         raise ValueError(message) from error
-    is_stream = bool(request.stream) and kind != "embedding"
-    options = request.stream_options
-    wants_usage = not is_stream or kind == "response" or bool(options and options.include_usage)
-    choices = _inputs(request.input) if kind == "embedding" else request.n or 1
-    return Asked(kind, request.model, is_stream, wants_usage, min(max(choices, 1), MAX_CHOICES))
+    if not isinstance(value, dict):
+        message = f"the body is not the JSON it should be: a {type(value).__name__}, not an object"
+        raise ValueError(message)  # noqa: TRY004 - of a request, not of a caller
+    return value
 
 
-def _inputs(raw: msgspec.Raw) -> int:
+def text_of(body: dict[str, Any], name: str) -> str:
+    """A member that is text; empty where it is not there."""
+    return _of(body, name, str, "text") or ""
+
+
+def flag_of(body: dict[str, Any], name: str) -> bool | None:
+    """A member that is true or false; ``None`` where it is not there."""
+    found: bool | None = _of(body, name, bool, "true or false")
+    return found
+
+
+def object_of(body: dict[str, Any], name: str) -> dict[str, Any]:
+    """A member that is an object; an empty one where it is not there."""
+    return _of(body, name, dict, "an object") or {}
+
+
+def choices_of(body: dict[str, Any], name: str) -> int:
+    """How many answers are asked for, within a bound."""
+    return min(max(_of(body, name, int, "a number") or 1, 1), MAX_CHOICES)
+
+
+def inputs_of(value: object) -> int:
     """How many vectors are asked for: a list of texts or of token lists; a flat list of tokens is one."""
-    value = msgspec.json.decode(raw) if bytes(raw) else ""
-    return len(value) if isinstance(value, list) and value and not isinstance(value[0], int) else 1
+    is_several = isinstance(value, list) and value and not isinstance(value[0], int)
+    return min(len(value), MAX_CHOICES) if is_several and isinstance(value, list) else 1
+
+
+def parameter(query: str, name: str) -> str:
+    """A query's last value of this name, or empty."""
+    return parse_qs(query).get(name, [""])[-1]
+
+
+def _of(body: dict[str, Any], name: str, kind: type, called: str) -> Any:
+    value = body.get(name)
+    if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        message = f"the body is not the JSON it should be: {name} is no {called}"
+        raise ValueError(message)
+    return value

@@ -8,7 +8,7 @@ import struct
 from collections.abc import Callable
 from typing import cast
 
-from sluice.dev.vendor.bodies import error_body
+from sluice.dev.vendor.formats.openai import error_body
 from sluice.dev.vendor.plan import Plan, json_plan
 from sluice.dev.vendor.served import Served
 from sluice.dev.vendor.wire import BadRequestError, Request, cut_request
@@ -129,6 +129,8 @@ class Connection(asyncio.Protocol):
             piece = plan.pieces[self._next]
             transport.write(piece if self._head_sent else self._with_head(plan, piece))
             self._next += 1
+            if plan.is_endless and self._next == len(plan.pieces):
+                self._next = min(1, len(plan.pieces) - 1)
             if plan.pace_seconds and self._next < len(plan.pieces):
                 self._play_at(self._due + plan.pace_seconds)
                 return

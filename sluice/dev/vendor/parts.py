@@ -1,8 +1,9 @@
-"""What answers of every kind are made of: text, usage, tool calls, SSE frames."""
+"""What answers of every format are made of: text, usage, tool calls, frames."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 import orjson
 
@@ -11,8 +12,18 @@ from sluice.dev.vendor.script import Script
 
 CREATED = 1_767_225_600
 """2026-01-01; constant, because answers are built once and sent many times."""
+CREATED_TEXT: Final = "2026-01-01T00:00:00Z"
+VECTOR: Final = [index / 8 for index in range(8)]
 
 _WORDS = ("The", "mock", "vendor", "answers", "every", "prompt", "with", "the", "same", "calm", "sentence")
+_ODD: Final[Mapping[str, Any]] = {
+    "huge": orjson.Fragment(b"1" + b"0" * 30),
+    "text": "seven",
+    "null": None,
+    "list": [7],
+    "object": {"count": 7},
+    "float": 7.5,
+}
 
 
 def texts(script: Script) -> list[str]:
@@ -25,12 +36,27 @@ def texts(script: Script) -> list[str]:
     return pieces
 
 
+def whole_text(script: Script) -> str:
+    """All of it."""
+    return "".join(texts(script))
+
+
+def thoughts(script: Script) -> list[str]:
+    """What the model thinks before it answers, where it is said to count reasoning."""
+    return ["Let me", " think."] if script.reasoning else []
+
+
 def tool_calls(script: Script) -> list[dict[str, Any]]:
-    """As many calls as the script asks for."""
+    """As many calls as the script asks for, as OpenAI writes them."""
     return [
         {"id": f"call_{index}", "type": "function", "function": {"name": f"tool_{index}", "arguments": '{"n":1}'}}
         for index in range(script.tool_calls)
     ]
+
+
+def tools(script: Script) -> list[tuple[str, str, dict[str, int]]]:
+    """The same calls: id, name, arguments."""
+    return [(f"call_{index}", f"tool_{index}", {"n": 1}) for index in range(script.tool_calls)]
 
 
 def model_of(asked: Asked, script: Script) -> str:
@@ -44,26 +70,31 @@ def reports_usage(asked: Asked, script: Script) -> bool:
     return is_asked and script.status < 300
 
 
-def usage(asked: Asked, script: Script) -> dict[str, Any]:
-    """The usage object of this kind of answer."""
-    total = script.prompt_tokens + script.response_tokens
-    if asked.kind == "response":
-        return {
-            "input_tokens": script.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": script.cached},
-            "output_tokens": script.response_tokens,
-            "output_tokens_details": {"reasoning_tokens": script.reasoning},
-            "total_tokens": total,
-        }
-    if asked.kind == "embedding":
-        return {"prompt_tokens": script.prompt_tokens, "total_tokens": script.prompt_tokens}
-    return {
-        "prompt_tokens": script.prompt_tokens,
-        "completion_tokens": script.response_tokens,
-        "total_tokens": total,
-        "prompt_tokens_details": {"cached_tokens": script.cached},
-        "completion_tokens_details": {"reasoning_tokens": script.reasoning},
-    }
+def finish_reason(script: Script, stop: str, length: str, tools: str, filtered: str) -> str:
+    """Why the answer ended, in one vendor's words."""
+    if script.finish:
+        return length if script.finish == "length" else filtered
+    return tools if script.tool_calls else stop
+
+
+def uncached(script: Script) -> int:
+    """Prompt tokens that are neither read from nor written to the cache."""
+    return max(script.prompt_tokens - script.cached - script.cache_write, 0)
+
+
+def with_figures(usage: Mapping[str, Any], script: Script) -> dict[str, Any]:
+    """Usage with the counts that the script wants in it, however little they can be true."""
+    return {name: _figure(value, script.figures) for name, value in usage.items()} if script.figures else {**usage}
+
+
+def _figure(value: Any, figures: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _figure(inner, figures) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_figure(inner, figures) for inner in value]
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    return -1 - value if figures == "negative" else _ODD[figures]
 
 
 def sse_frame(value: Any, event: str = "") -> bytes:

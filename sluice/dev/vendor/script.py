@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args, get_type_hints
 HEADER = "x-mock"
 MAX_CHUNKS = 100_000
 MAX_MILLISECONDS = 3_600_000
+MAX_BOMB_MIB = 1024
 
 
 class ScriptError(ValueError):
@@ -26,7 +27,7 @@ class Script:
     """One request's answer. Compared by identity, because it is the key under which prebuilt answers are found."""
 
     status: int = 200
-    """From 400 on the body is an error in OpenAI's shape, streamed or not."""
+    """From 400 on the body is an error in the vendor's own shape, streamed or not."""
     retry_after: str = ""
     delay_ms: int = 0
     """Before the head."""
@@ -41,12 +42,25 @@ class Script:
     model: str = ""
     """The model that the answer names; empty is the one asked for."""
     prompt_tokens: int = 11
+    """All of the prompt, what is read from and written to the cache included."""
     response_tokens: int = 7
+    """All that is made, reasoning included."""
     cached: int = 0
+    cache_write: int = 0
+    """Where the vendor tells what was written to its cache: OpenAI, Anthropic, Bedrock."""
+    cache_write_1h: int = 0
+    """The part of that which is kept for an hour."""
     reasoning: int = 0
+    """Above 0 the model also shows what it thinks, where the vendor's format has a place for it."""
+    figures: Literal["", "negative", "huge", "text", "null", "list", "object", "float"] = ""
+    """What stands in place of each count of the usage."""
     usage: Literal["auto", "none", "always"] = "auto"
     """``auto``: in plain answers, and on streams whose request asked for it."""
     tool_calls: int = 0
+    finish: Literal["", "length", "filter"] = ""
+    """Why the answer ended; empty is that it was done, or calls tools."""
+    fail_after: int = -1
+    """Ends a stream with the vendor's own error after so many pieces."""
     cut_after: int = -1
     """Breaks the connection after so many pieces of a stream, or bytes of a plain body; 0 is after the head."""
     cut: Literal["reset", "close"] = "reset"
@@ -54,6 +68,12 @@ class Script:
     """Falls silent before the head, or in the middle of the body, until the client leaves."""
     garbage: Literal["", "1", "head", "body"] = ""
     """``head`` (or 1): bytes that are not HTTP. ``body``: a well-framed body that is not what its type says."""
+    endless: Literal["", "1"] = ""
+    """A stream goes over its pieces again and again and never reaches its end."""
+    coding: Literal["", "gzip", "deflate", "br", "zstd"] = ""
+    """The body's content coding, whether the client takes it or not."""
+    bomb_mib: int = 0
+    """So many MiB of empty lines before the end of the body, which a coding makes next to nothing of."""
     length: Literal["", "short", "long", "conflict"] = ""
     """A plain answer that declares a byte too few, a byte too many, or two lengths."""
     framing: Literal["", "length", "chunked", "eof"] = ""
@@ -67,7 +87,8 @@ class Script:
 _TYPES: Mapping[str, Any] = get_type_hints(Script)
 _NAMES = tuple(field.name for field in fields(Script))
 _BOUNDS = {"chunks": (0, MAX_CHUNKS), "delay_ms": (0, MAX_MILLISECONDS), "pace_ms": (0, MAX_MILLISECONDS),
-           "status": (200, 599), "cut_after": (-1, 1 << 31)}  # fmt: skip
+           "status": (200, 599), "cut_after": (-1, 1 << 31),
+           "fail_after": (-1, MAX_CHUNKS), "bomb_mib": (0, MAX_BOMB_MIB)}  # fmt: skip
 _ANY_COUNT = (0, 1 << 31)
 
 

@@ -30,12 +30,25 @@ class Served(msgspec.Struct):
     """0 where not even a status line was sent."""
     at_micros: int
     prompt_tokens: int | None = None
-    """The usage that the answer tells; ``None`` where it tells none, or breaks off."""
+    """The usage that the answer tells, cached tokens included; ``None`` where it tells none, or breaks off."""
     response_tokens: int | None = None
     cached: int | None = None
     reasoning: int | None = None
     complete: bool = False
     """Whether everything that the client was promised has been written."""
+    cache_write: int | None = None
+    tool_calls: int = 0
+    """Calls in the whole answer, of all its choices."""
+    choices: int = 0
+    raw_usage: str = ""
+    """What the answer tells of its worth, as JSON, in the vendor's own words; empty as ``prompt_tokens``."""
+    format: str = "openai"
+    kind: str = ""
+    """What was asked for, in the format's own words."""
+    body_bytes: int | None = None
+    """Of the whole answer, its framing apart; ``None`` where it breaks off, or has no end."""
+    signed: str = ""
+    """How the request proved itself, where the format looks at that: ``sigv4``, ``bearer``."""
 
 
 @dataclass(frozen=True, slots=True)

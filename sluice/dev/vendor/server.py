@@ -9,21 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from sluice.clock import now_micros
-from sluice.dev.vendor.asked import AnswerKind, kind_of, read_body
-from sluice.dev.vendor.bodies import error_body, models_body
 from sluice.dev.vendor.connection import Connection
-from sluice.dev.vendor.plan import Plan, json_plan, plan_of
+from sluice.dev.vendor.formats import FORMATS, Format, anthropic, format_of_path, is_known
+from sluice.dev.vendor.formats.interface import RefusedError
+from sluice.dev.vendor.plan import Plan, Told, json_plan, plan_of
 from sluice.dev.vendor.script import HEADER, Script, ScriptError, make_script, parse_script
 from sluice.dev.vendor.served import MAX_REQUESTS, SeenRequest, Served, ServedLog
 from sluice.dev.vendor.wire import Request
 
 LOG_PATH = "/__log"
 _BACKLOG = 2048
+_NOTHING_TOLD = Told(None, None, None, None, None, "")
 _SCRIPT_HEADER = HEADER.encode()
 
 
 class MockVendor:
-    """OpenAI's dialect on a loopback port, doing what ``defaults`` and each request's ``x-mock`` header say.
+    """Every vendor's format on one loopback port, by the request's path.
+
+    It does what ``defaults`` and each request's ``x-mock`` header say.
 
     ``served`` is what it did, ``requests`` the newest requests as they arrived. ``defaults`` may be changed while it
     runs: it holds for requests that arrive afterwards.
@@ -71,6 +74,11 @@ class MockVendor:
         return f"http://{self._host}:{self._port}/v1"
 
     @property
+    def origin(self) -> str:
+        """The same without OpenAI's base path: where the paths of other vendors begin."""
+        return f"http://{self._host}:{self._port}"
+
+    @property
     def served(self) -> deque[Served]:
         """The newest requests that a script answered, oldest first; entries of unfinished ones still change."""
         return self._log.entries
@@ -85,37 +93,52 @@ class MockVendor:
         return [served for served in self.served if served.exchange_id == exchange_id]
 
     def _answer(self, request: Request) -> tuple[Plan, Served | None]:
-        path = request.target.partition(b"?")[0].decode("latin-1")
-        kind = kind_of(path) if request.method == b"POST" else None
-        if kind is None:
-            return self._other(request, path), None
-        self.requests.append(_seen(request, path))
+        target, _, query = request.target.decode("latin-1").partition("?")
+        speaks = format_of_path(target)
+        if request.method != b"POST" or not is_known(target):
+            return self._other(request, target, speaks), None
+        self.requests.append(_seen(request, target))
         try:
-            return self._scripted(kind, path, request)
+            return self._scripted(speaks, target, query, request)
         except ScriptError as error:
-            return json_plan(400, error_body(400, f"{HEADER}: {error}")), None
+            return json_plan(400, speaks.error_body(400, f"{HEADER}: {error}")), None
+        except RefusedError as error:
+            return json_plan(error.status, speaks.error_body(error.status, str(error))), None
         except ValueError as error:
-            return json_plan(400, error_body(400, str(error))), None
+            return json_plan(400, speaks.error_body(400, str(error))), None
 
-    def _scripted(self, kind: AnswerKind, path: str, request: Request) -> tuple[Plan, Served]:
+    def _scripted(self, speaks: Format, path: str, query: str, request: Request) -> tuple[Plan, Served]:
         text = request.headers.get(_SCRIPT_HEADER)
         script = parse_script(text.decode("latin-1"), self.defaults) if text else self.defaults
-        asked = read_body(kind, request.body)
+        asked = speaks.ask(path, query, request)
         plan = plan_of(asked, script)
         exchange_id = request.headers.get(b"x-sluice-exchange-id", b"").decode("latin-1")
-        usage = plan.usage or (None, None, None, None)
+        told = plan.usage or _NOTHING_TOLD
         served = Served(
-            self._log.count + 1, exchange_id, path, asked.model, asked.is_stream, plan.status, now_micros(), *usage
-        )
+            self._log.count + 1, exchange_id, path, asked.model, asked.is_stream, plan.status, now_micros(),
+            told.prompt_tokens, told.response_tokens, told.cached, told.reasoning, False, told.cache_write,
+            script.tool_calls * asked.choices, asked.choices, told.raw_usage, asked.format, asked.kind,
+            plan.body_bytes, asked.signed,
+        )  # fmt: skip
         self._log.add(served)
         return plan, served
 
-    def _other(self, request: Request, path: str) -> Plan:
-        if request.method == b"GET" and path.endswith("/models"):
-            return json_plan(200, models_body())
+    def _other(self, request: Request, path: str, speaks: Format) -> Plan:
         if request.method == b"GET" and path == LOG_PATH:
             return json_plan(200, self._log.json_lines(), "application/x-ndjson")
-        return json_plan(404, error_body(404, f"the mock vendor has no {request.method.decode('latin-1')} {path}"))
+        if request.method == b"GET" and (body := _models(request, path)) is not None:
+            return json_plan(200, body)
+        return json_plan(
+            404, speaks.error_body(404, f"the mock vendor has no {request.method.decode('latin-1')} {path}")
+        )
+
+
+def _models(request: Request, path: str) -> bytes | None:
+    """A list of models: Anthropic's and OpenAI's have the same path, and only one of them has versions."""
+    if b"anthropic-version" in request.headers:
+        return anthropic.models_body(path)
+    found = (speaks.models_body(path) for speaks in FORMATS if speaks is not anthropic)
+    return next((body for body in found if body is not None), None)
 
 
 def _seen(request: Request, path: str) -> SeenRequest:

@@ -19,6 +19,7 @@ from gateway.outcomes import BudgetExceeded, ModelDenied, RateLimited
 from gateway.snapshot import Llm, Snapshot
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from sluice.money.cost import cost_nanos
+from sluice.money.prices import PriceTable
 from sluice.money.usage import Usage
 from tests.gateway.access.memory_ledger import MemoryLedger
 from tests.gateway.access.sharing import a_share, answering, held_in
@@ -66,14 +67,57 @@ def test_a_model_that_is_not_on_the_list_is_denied(model: str | None, message: s
 
 @pytest.mark.parametrize(
     ("values", "passes"),
-    [({}, True), ({"method": "HEAD"}, True), ({"method": "DELETE"}, False), ({"body": b"{}"}, False)],
+    [
+        ({}, True),
+        ({"method": "HEAD"}, True),
+        ({"method": "DELETE"}, True),
+        ({"method": "DELETE", "body": b"{}"}, False),
+        ({"method": "PUT"}, False),
+        ({"body": b"{}"}, False),
+        ({"method": "POST", "body": b"{}"}, False),
+        ({"method": "POST", "body": b"{}", "is_free": True}, True),
+    ],
 )
 def test_a_list_denies_no_request_that_only_looks(values: dict[str, Any], passes: bool) -> None:
-    """``client.models.list()`` generates nothing and costs nothing."""
+    """``client.models.list()`` generates nothing and costs nothing; nor does a batch that is cancelled or deleted."""
     exchange = an_exchange(**{"model": None, "method": "GET", **values})
     with contextlib.nullcontext() if passes else pytest.raises(ModelDenied):
         admit(exchange)
     assert exchange.price is None
+
+
+@pytest.mark.parametrize("further", [("gpt-4o", "claude"), ("claude",), ("gpt-4o\n",), ("",)])
+def test_every_model_that_a_request_names_must_be_on_the_list(further: tuple[str, ...]) -> None:
+    """Fallbacks, advisors: whoever may answer or help; nothing is reserved where one is denied."""
+    exchange = an_exchange(model="gpt-4o-mini", further_models=further)
+    with pytest.raises(ModelDenied, match="is not allowed; the request names it beside 'gpt-4o-mini'"):
+        admit(exchange)
+    assert exchange.reserved_nanos == 0
+
+
+def test_the_dearest_of_all_models_is_reserved() -> None:
+    """Whoever answers, it was enough; one without a price adds nothing."""
+    prices = [
+        {"id": "cheap", "model": "gpt-cheap", "prompt": "1", "response": "1"},
+        {"id": "dear", "model": "gpt-dear", "prompt": "50", "response": "90"},
+    ]
+    snapshot, demo = a_snapshot(prices=prices)
+    llm = replace(demo, max_tokens=0)
+    reserved = []
+    for model, further in (
+        ("gpt-cheap", ()), ("gpt-cheap", ("gpt-none",)), ("gpt-cheap", ("gpt-dear",)), ("gpt-dear", ("gpt-cheap",)),
+    ):  # fmt: skip
+        exchange = an_exchange(model=model, further_models=further, body=b"x" * 400, choices=1)
+        admit(exchange, llm, snapshot)
+        reserved.append(exchange.reserved_nanos)
+    cheap, dear = 100 * 1000 + 100 * 1000, 100 * 50_000 + 100 * 90_000
+    assert reserved == [cheap, cheap, dear, dear]
+
+
+@pytest.mark.parametrize("values", [{"model": "gpt-4o"}, {"model": None, "body": b"{}"}])
+def test_nothing_is_reserved_for_what_is_free(values: dict[str, Any]) -> None:
+    """A count of tokens has the model and the body of what it counts."""
+    assert admitted(**values, is_free=True).reserved_nanos == 0
 
 
 def test_without_a_list_a_path_without_a_model_passes() -> None:
@@ -221,6 +265,24 @@ async def test_who_only_looks_is_held_to_no_budget(tmp_path: Path) -> None:
     bench = Bench(tmp_path, max_concurrent=1, monthly_budget="0.00000001")
     exchange = await bench.admit(model=None, method="GET")
     assert (exchange.holds, bench.open_at_once()) == ((), 1)
+
+
+async def test_what_is_free_is_held_to_no_budget(tmp_path: Path) -> None:
+    """Though it names a model and has a large body; limits of requests count it, limits of tokens do not."""
+    bench = Bench(tmp_path, max_concurrent=1, monthly_budget="0.00000001", rate_limit_tpm=1)
+    exchange = await bench.admit(is_free=True, body=b"{}" + b" " * 5000)
+    assert (exchange.holds, exchange.reserved_nanos, bench.open_at_once()) == ((), 0, 1)
+
+
+async def test_a_further_model_without_a_price_is_as_good_as_none(tmp_path: Path) -> None:
+    """``budget.unpriced: deny`` holds for each that may be charged."""
+    bench = Bench(tmp_path, monthly_budget="100")
+    assert (await bench.admit(further_models=("gpt-4o",))).holds
+    bench.share.budgets._settings = bench.share.budgets._settings.model_copy(update={"unpriced": "deny"})
+    prices = PriceTable([price for price in bench.snapshot.prices.rows if price.model != "gpt-*"])
+    bench.snapshot = replace(bench.snapshot, prices=prices)
+    with pytest.raises(BudgetExceeded, match="has no price"):
+        await bench.admit(further_models=("gpt-unknown",))
 
 
 async def test_a_budget_for_another_llm_costs_nothing_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,20 @@ def test_by_bytes_it_is_a_token_for_each_byte_of_text() -> None:
     assert long - short == 200
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"promptVariables":{"a":{"text":"b"}}}'])
+def test_a_prompt_that_a_vendor_has_stored_has_no_bound(body: bytes) -> None:
+    """Its words are in no request: Bedrock names it instead of a model."""
+    for model, is_bounded in (
+        ("arn:aws:bedrock:us-east-1:123456789012:prompt/ABCDEFGHIJ:1", False),
+        ("arn:aws-cn:bedrock:cn-north-1:123456789012:prompt/ABCDEFGHIJ", False),
+        ("arn:aws:bedrock:us-east-1:123456789012:provisioned-model/abc", True),
+        ("prompt-7b", True),
+    ):
+        found = count_input(body, LLM, model)
+        assert found.is_bounded is is_bounded
+        assert found.unbounded_because == ("" if is_bounded else "a stored prompt")
+
+
 def test_no_body_is_no_tokens() -> None:
     """``GET /models``."""
     assert count_input(b"", LLM, None) == InputCount(0, "bytes", is_bounded=True, unbounded_because="")

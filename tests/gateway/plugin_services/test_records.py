@@ -50,10 +50,14 @@ def test_a_price_is_told_whole() -> None:
     """In nanos for a million tokens, as events are charged."""
     entity = PriceEntity(id=3, key="k", vendor="v", model_name="gpt-*", currency="EUR", prompt_nanos=1,
                          response_nanos=2, cache_read_nanos=3, cache_write_nanos=4, created_at=5,
-                         updated_at=6)  # fmt: skip
+                         updated_at=6, cache_write_1h_nanos=7, audio_prompt_nanos=8, audio_response_nanos=9,
+                         image_prompt_nanos=10, image_response_nanos=11, request_nanos=12, tool_request_nanos=13,
+                         tiers=({"above_prompt_tokens": 9, "prompt_nanos": 14},), batch_percent=50, aliases=("a",),
+                         valid_from=15)  # fmt: skip
     found = price_of(entity)
-    own = {name: getattr(found, name) for name in found.__struct_fields__}
+    own = {name: getattr(found, name) for name in found.__struct_fields__ if name != "batch"}
     assert own == {name: getattr(entity, name) for name in own}
+    assert found.batch is None
 
 
 def test_a_budget_has_the_ledger_s_figures() -> None:
@@ -83,3 +87,16 @@ def test_a_base_price_has_the_id_that_events_carry() -> None:
     found = base_price_of(row)
     assert (found.id, found.key, found.vendor, found.model_name) == (0, row.id, "openai", "gpt-4o")
     assert (found.prompt_nanos, found.response_nanos, found.cache_read_nanos) == (2_500_000_000, 10**10, 1_250_000_000)
+
+
+def test_a_base_price_has_its_tiers_and_its_batch_price() -> None:
+    """All that an exchange may be charged by."""
+    rows = list(read_base_prices().rows("google_ai"))
+    tiered = base_price_of(next(row for row in rows if row.tiers))
+    assert tiered.tiers[0]["above_prompt_tokens"] > 0
+    assert tiered.tiers[0]["prompt_nanos"] > tiered.prompt_nanos
+    row = next(row for row in rows if row.batch is not None)
+    batch = base_price_of(row).batch
+    assert batch is not None
+    assert row.batch is not None
+    assert batch.prompt_nanos == row.batch.prompt_nanos < row.prompt_nanos

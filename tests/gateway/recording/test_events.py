@@ -246,6 +246,7 @@ def test_times_are_those_that_were_measured() -> None:
     assert (log["upstream_micros"], log["first_byte_micros"]) == (3_000, 2_000)
     assert log["total_micros"] >= 0
     assert log_of(ended(upstream_started_ns=10_000))["upstream_micros"] is None
+    assert log_of(ended(upstream_started_ns=10_000, terminal_ns=2_010_000))["upstream_micros"] == 2_000
 
 
 def test_the_trace_goes_beside_the_events() -> None:

@@ -95,6 +95,13 @@ def test_an_app_reaches_only_what_it_is_linked_to() -> None:
     assert slugs(planned(snapshot_of(["b", "c"]), app=None)) == []
 
 
+def test_an_llm_takes_over_only_what_it_allows_all_of() -> None:
+    """Models that a request names beside its own are in the body that it would get."""
+    snapshot = snapshot_of(["b", "c", "d"], b={"allowed_models": ["gpt-.*"]}, c={"allowed_models": ["gpt-.*", "big"]})
+    assert slugs(planned(snapshot, further_models=("big",))) == ["c", "d"]
+    assert slugs(planned(snapshot, further_models=("gpt-4o-mini",))) == ["b", "c", "d"]
+
+
 def test_an_llm_that_cannot_be_called_is_left_out() -> None:
     """Its key is missing, say: the next one may have its own."""
     snapshot = snapshot_of(["b", "c"])
@@ -145,7 +152,8 @@ def test_the_allow_list_of_whoever_takes_over_holds(other: dict[str, Any], model
     [
         ({"method": "GET", "body": b""}, {"allowed_models": ["x"]}, [None]),
         ({"method": "GET", "body": b""}, {"default_model": "x"}, [None]),
-        ({"method": "DELETE", "body": b""}, {"allowed_models": ["x"]}, []),
+        ({"method": "DELETE", "body": b""}, {"allowed_models": ["x"]}, [None]),
+        ({"method": "PUT", "body": b""}, {"allowed_models": ["x"]}, []),
         ({"body": b"{}"}, {"default_model": "x"}, ["x"]),
         ({"body": b"{}"}, {}, [None]),
         ({"body": b"--form\r\n"}, {"default_model": "x"}, [None]),

@@ -68,7 +68,7 @@ class AppChange(Body):
     owner_email: Email = ""
     user_id: Id | None = None
     is_active: Flag = True
-    bodies: Literal["full", "metadata", "none"] = "full"
+    bodies: Literal["default", "full", "redacted", "metadata", "none"] = "default"
     monthly_budget: Money = 0
     budget_reset_day: ResetDay = 1
     time_zone: Zone = "UTC"

@@ -13,6 +13,7 @@ import msgspec
 from gateway.upstreams.vendors.anthropic.usage import usage_of
 from gateway.upstreams.vendors.anthropic.wire import ABSENT
 from gateway.upstreams.vendors.dialect import Answer
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 
@@ -42,7 +43,7 @@ def answer_of_results(body: bytes) -> Answer:
             continue
         try:
             result = _decode_line(line).result
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             answer.problem = "batch_results"
             continue
         if result is None or result.message is None:

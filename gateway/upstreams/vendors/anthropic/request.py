@@ -11,13 +11,15 @@ import msgspec
 
 from gateway.upstreams.vendors.anthropic.paths import endpoint_of
 from gateway.upstreams.vendors.dialect import Asked
+from gateway.upstreams.vendors.further_models import NamesMore, further_models
 from gateway.upstreams.vendors.openai.request import with_model as with_model_member
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""
 
 
-class _Request(msgspec.Struct):
+class _Request(NamesMore):
     model: str | None = None
     stream: bool | None = None
     max_tokens: int | None = None
@@ -35,28 +37,32 @@ class _Batch(msgspec.Struct):
 _decode_request = msgspec.json.Decoder(_Request).decode
 _decode_batch = msgspec.json.Decoder(_Batch).decode
 _NOTHING_ASKED = Asked()
+_NOTHING_FREE = Asked(wants_usage=True, max_response_tokens=0, is_free=True)
 
 
 def ask(body: bytes, path: str) -> Asked:
     """Decode the fields that matter; a body that is not JSON is an error only where the path wants JSON."""
+    endpoint = endpoint_of(path)
+    if endpoint == "batch":
+        return _NOTHING_FREE
     if not body:
         return _NOTHING_ASKED
-    endpoint = endpoint_of(path)
     try:
         if endpoint == "batches":
             return _ask_batch(_decode_batch(body).requests or ())
         request = _decode_request(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if body[:1] == b"{" or endpoint != "other":
             raise ValueError(str(error)) from error
         return _NOTHING_ASKED
     if endpoint == "count_tokens":
-        return Asked(model=request.model or None, wants_usage=True, max_response_tokens=0)
+        return Asked(model=request.model or None, wants_usage=True, max_response_tokens=0, is_free=True)
     return Asked(
         model=request.model or None,
         is_stream=bool(request.stream),
         wants_usage=True,  # given unasked
         max_response_tokens=_maximum(request),
+        further_models=further_models(request, request.model),
     )
 
 
@@ -80,6 +86,7 @@ def _ask_batch(entries: Sequence[_BatchEntry]) -> Asked:
         wants_usage=True,
         max_response_tokens=min(sum(limits), _MAX_RESPONSE_TOKENS) if limits else None,
         is_batch=True,
+        further_models=tuple(dict.fromkeys(name for each in requests for name in further_models(each, each.model))),
     )
 
 

@@ -11,14 +11,16 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
+from gateway.upstreams.vendors.dialect import BATCH_TIER
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 _MAX_TOKENS = 1 << 40
 """No count of one exchange is near it; so sums of money stay within 64 bits."""
 _MAX_MERGED_BYTES = 1 << 16
 """Real ones have some hundred bytes. A stream whose events never end adds members up to it."""
+_USUAL_TIERS = frozenset({"standard", ""})
 _OTHER_PRICES = (
-    ("service_tier", frozenset({"priority"})),
     ("speed", frozenset({"fast"})),
     ("inference_geo", frozenset({"us"})),
 )
@@ -35,7 +37,7 @@ def usage_of(raw: bytes | msgspec.Raw) -> Counted:
     text = raw_text(json)
     try:
         value = msgspec.json.decode(json)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Counted(None, text, "wrong_type")
     if not isinstance(value, dict):
         return Counted(None, text, "wrong_type")
@@ -54,7 +56,7 @@ def merged(first: bytes | msgspec.Raw, later: bytes | msgspec.Raw) -> bytes:
     for raw in (bytes(first), bytes(later)):
         try:
             found = _decode_members(raw) if raw else {}
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             continue
         members.update((name, value) for name, value in found.items() if bytes(value) != b"null")
     together = msgspec.json.encode(members)
@@ -117,6 +119,9 @@ def _usage(value: dict[str, Any], reader: _Reader) -> Usage | None:
         if counts != _NOTHING:
             reader.note("missing")
         return None
+    tier = value.get("service_tier")
+    if isinstance(tier, str) and tier not in _USUAL_TIERS:
+        reader.note(BATCH_TIER if tier == "batch" else "service_tier")
     for name, values in _OTHER_PRICES:
         if isinstance(value.get(name), str) and value[name] in values:
             reader.note(name)

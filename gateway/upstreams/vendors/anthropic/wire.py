@@ -8,6 +8,7 @@ import msgspec
 
 from gateway.upstreams.vendors.anthropic.usage import usage_of
 from gateway.upstreams.vendors.dialect import Answer
+from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
 from sluice.money.usage import Usage
 
 ABSENT = msgspec.Raw(b"")
@@ -75,13 +76,13 @@ def decode_event(data: bytes) -> Event | None:
     """An event, as far as it can be read; ``None`` where it is none."""
     try:
         return _decode_event(data)
-    except msgspec.ValidationError:
+    except MISFIT:
         pass
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     try:
         bare = _decode_bare_event(data)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     inner = bare.message
     message = None if inner is None else Message(usage=inner.usage, type=inner.type)
@@ -92,7 +93,7 @@ def answer_of(body: bytes) -> Answer:
     """What a whole message says; raises ``msgspec.DecodeError`` or ``RecursionError``."""
     try:
         message = _decode_message(body)
-    except msgspec.ValidationError:
+    except MISFIT:
         bare = _decode_bare_message(body)
         message = Message(usage=bare.usage, type=bare.type)
     blocks = message.content or ()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from gateway.upstreams.vendors.bedrock.wire import ABSENT, ToolUse
+from gateway.upstreams.vendors.reading import MISFIT
 
 
 class ChunkEvent(NamedTuple):
@@ -74,7 +75,7 @@ def read_event(data: bytes) -> ChunkEvent:
     """A chunk's event; an empty one where it is of another shape. Raises ``msgspec.DecodeError`` for no JSON."""
     try:
         chunk = _decode(data)
-    except msgspec.ValidationError:
+    except MISFIT:
         return _NOTHING
     calls = 0
     if chunk.content_block is not None and (chunk.content_block.type or "").endswith("tool_use"):

@@ -9,8 +9,9 @@ import msgspec
 from gateway.upstreams.vendors.bedrock.families import CONVERSE, UNKNOWN, Family, Place, family_of
 from gateway.upstreams.vendors.bedrock.paths import STREAMS, Call
 from gateway.upstreams.vendors.dialect import Asked
-from gateway.upstreams.vendors.json_edit import append_member, member_span
+from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""
@@ -23,7 +24,7 @@ def ask(body: bytes, call: Call) -> Asked:
     """Read the maximum and the number of choices; raises ``ValueError`` on a body that is no JSON object."""
     members = _members(body) if body else {}
     if call.operation == "count-tokens":
-        return Asked(model=call.model, wants_usage=True, max_response_tokens=0)
+        return Asked(model=call.model, wants_usage=True, max_response_tokens=0, is_free=True)
     family = _family(call) or UNKNOWN
     return Asked(
         model=call.model,
@@ -41,7 +42,7 @@ def with_maximum(body: bytes, call: Call, tokens: int) -> bytes | None:
         return None
     if _PROMPT in call.identifier:
         return None
-    return _with_member(body, family.maxima[0], b"%d" % tokens)
+    return with_member(body, family.maxima[0], b"%d" % tokens)
 
 
 def _family(call: Call) -> Family | None:
@@ -51,7 +52,7 @@ def _family(call: Call) -> Family | None:
 def _members(body: bytes) -> dict[str, msgspec.Raw]:
     try:
         return _decode_members(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(str(error)) from error
 
 
@@ -66,7 +67,7 @@ def _at(members: dict[str, msgspec.Raw], place: Place) -> int | None:
     for name in place[1:]:
         try:
             value = _decode_members(value).get(name) if value is not None else None
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return None
     return _whole(value)
 
@@ -76,13 +77,3 @@ def _whole(value: msgspec.Raw | None) -> int | None:
         return None
     found: Any = msgspec.json.decode(value)
     return found if type(found) is int else None
-
-
-def _with_member(body: bytes, place: Place, value: bytes) -> bytes:
-    name, *inner = place
-    if not inner:
-        return append_member(body, name, value)
-    span = member_span(body, name) if b'"%s"' % name.encode() in body else None
-    if span is None or body[span[0] : span[0] + 1] != b"{":
-        return append_member(body, name, _with_member(b"{}", tuple(inner), value))
-    return body[: span[0]] + _with_member(body[span[0] : span[1]], tuple(inner), value) + body[span[1] :]

@@ -17,6 +17,7 @@ from gateway.upstreams.client import Headers
 from gateway.upstreams.vendors.anthropic.usage import usage_of as usage_of_anthropic
 from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
 from gateway.upstreams.vendors.counts import usage_of as usage_of_openai
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 _MAX_TOKENS: Final = 1 << 40
@@ -71,7 +72,7 @@ def usage_of_converse(raw: bytes | msgspec.Raw) -> Counted:
         return NOTHING_COUNTED
     try:
         value = msgspec.json.decode(json)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         value = None
     return _read(value, raw_text(json)) if isinstance(value, dict) else Counted(None, raw_text(json), "wrong_type")
 

@@ -20,6 +20,7 @@ from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.generic import answer_of_anything
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
+from gateway.upstreams.vendors.reading import MISFIT
 from sluice.money.usage import Usage
 
 ABSENT = msgspec.Raw(b"")
@@ -125,7 +126,7 @@ def answer_of_converse(body: bytes) -> Answer:
     note_metadata(answer, body)
     try:
         output = _decode_converse(body).output
-    except msgspec.ValidationError:
+    except MISFIT:
         return answer
     if output is not None and output.message is not None:
         answer.choices = 1
@@ -159,7 +160,7 @@ def answer_of_invoke(body: bytes, headers: Headers) -> Answer:
         anything = answer_of_anything(body)
         found = Counted(anything.usage, anything.raw_usage, anything.problem)
     answer = Answer(found.usage, found.text, problem=found.problem or other_price(headers))
-    with suppress(msgspec.ValidationError):
+    with suppress(*MISFIT):
         _note_shape(answer, _decode_shape(body))
     return answer
 

@@ -11,6 +11,7 @@ from gateway.upstreams.vendors.compatible import Compatible
 from gateway.upstreams.vendors.dialect import NO_HEADERS, Answer, Asked, StreamScanner
 from gateway.upstreams.vendors.google.request import plain_name
 from gateway.upstreams.vendors.openai.stream import OpenAiStream
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 
 class _Counts(msgspec.Struct):
@@ -67,7 +68,7 @@ def _complete(answer: Answer) -> None:
         return
     try:
         total = _decode_counts(answer.raw_usage.encode()).total_tokens
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return
     thoughts = (total or 0) - usage.prompt_tokens - (usage.response_tokens or 0)
     if thoughts > 0:

@@ -111,7 +111,7 @@ class GoogleAi:
         if not body:
             return Answer()
         try:
-            answer = Answer() if place.kind == "other" else answer_of(body, place)
+            answer = Answer() if place.kind in {"other", "cancel"} else answer_of(body, place)
         except (msgspec.DecodeError, RecursionError, ValueError):
             return Answer(model=request.plain_name(place.model))
         if answer.usage is not None or answer.raw_usage is not None:

@@ -9,6 +9,7 @@ import msgspec
 from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.openai.wire import ABSENT
+from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 from sluice.money.usage import Usage
 
@@ -86,7 +87,7 @@ class InteractionStream(SseScanner):
         """What to do with a frame; takes note of what it says on the way."""
         try:
             event = _decode_event(frame.data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return "pass"
         answer, interaction = self.answer, event.interaction
         if event.kind == "step.start" and event.step is not None and event.step.type == "function_call":
@@ -109,7 +110,7 @@ def _counted(raw: msgspec.Raw) -> Counted:
     text = raw_text(json)
     try:
         counts = _decode_counts(json)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return Counted(None, text, "wrong_type")
     asked, given, thoughts = counts.total_input_tokens, counts.total_output_tokens, counts.total_thought_tokens
     tools = counts.total_tool_use_tokens

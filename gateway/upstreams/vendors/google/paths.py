@@ -11,11 +11,11 @@ from typing import Final, Literal, NamedTuple
 from urllib.parse import unquote
 
 Kind = Literal[
-    "generate", "stream", "count", "embed", "predict", "batch", "cache", "interactions", "compatible", "anthropic",
-    "mistral", "other",
+    "generate", "stream", "count", "embed", "predict", "batch", "cancel", "cache", "interactions", "compatible",
+    "anthropic", "mistral", "other",
 ]  # fmt: skip
-"""``generate`` answers whole, ``stream`` streams; ``count`` is free. The third from last and the two behind it are
-other vendors' dialects; ``other`` is everything that we do not know."""
+"""``generate`` answers whole, ``stream`` streams; ``count`` and ``cancel`` are free. The fourth from last and the two
+behind it are other vendors' dialects; ``other`` is everything that we do not know."""
 
 _METHODS: Final[dict[str, Kind]] = {
     "generatecontent": "generate",
@@ -32,6 +32,8 @@ _METHODS: Final[dict[str, Kind]] = {
 }
 _RESOURCES: Final[dict[str, Kind]] = {"cachedcontents": "cache", "interactions": "interactions"}
 _PARENTS: Final = frozenset(("models", "tunedmodels", "endpoints"))
+_WORK: Final = frozenset(("batches", "batchpredictionjobs", "operations"))
+_CANCEL: Final = re.compile(r"^[\w-]+:cancel$")
 _COMPATIBLE: Final = frozenset(("openai", "openapi"))
 _SLASH: Final = re.compile(r"/|%2f", re.IGNORECASE)
 _COLON: Final = re.compile(r":|%3a", re.IGNORECASE)
@@ -64,6 +66,8 @@ def place_of(path: str) -> Place:
     for place, name in enumerate(lowered[:-1]):
         if name in _COMPATIBLE:
             return Place("compatible", path="/v1/" + path[spans[place + 1][0] :])
+    if len(names) > 1 and lowered[-2] in _WORK and _CANCEL.search(lowered[-1]):
+        return Place("cancel")
     return Place(_RESOURCES.get(lowered[-1], "other") if names else "other")
 
 

@@ -13,9 +13,10 @@ import msgspec
 
 from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.google.paths import Place
-from gateway.upstreams.vendors.json_edit import append_member, member_span
+from gateway.upstreams.vendors.json_edit import member_span, with_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from gateway.upstreams.vendors.queries import parameter
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _Number = int | float | str | None
 
@@ -55,6 +56,8 @@ def ask(body: bytes, place: Place, query: bytes) -> Asked:
     kind = place.kind
     if kind == "other":
         return Asked(model=plain_name(place.model), wants_usage=True)
+    if kind == "cancel":
+        return Asked(wants_usage=True, max_response_tokens=0, is_free=True)
     named = _decoded(body, place)
     choices = [_number(value) for config in _configs(named) for value in (config.choices, config.snake_choices)]
     return Asked(
@@ -64,6 +67,7 @@ def ask(body: bytes, place: Place, query: bytes) -> Asked:
         max_response_tokens=0 if kind in _GIVES_NO_TEXT else _maximum(named),
         choices=min(max(*choices, 1), MAX_CHOICES) if choices else 1,
         is_batch=kind == "batch",
+        is_free=kind == "count",
     )
 
 
@@ -82,7 +86,7 @@ def with_model(body: bytes, path: str, place: Place, model: str) -> tuple[bytes,
         return _with_models_inside(body, model) if place.kind == "embed" else body, path
     if place.kind in _BODY_NAMES_MODEL and body.lstrip()[:1] == b"{":
         name = model if place.kind == "interactions" or "/" in model else f"models/{model}"
-        return with_member(body, "model", msgspec.json.encode(name)), path
+        return with_member(body, ("model",), msgspec.json.encode(name)), path
     return body, path
 
 
@@ -93,20 +97,11 @@ def with_maximum(body: bytes, place: Place, tokens: int) -> bytes | None:
     is_snake = place.kind == "interactions" or member_span(body, "generation_config") is not None
     config, name = ("generation_config", "max_output_tokens") if is_snake else ("generationConfig", "maxOutputTokens")
     span = member_span(body, config)
-    within = body[slice(*span)] if span is not None else b"null"
-    if within == b"null":
-        within = b"{}"
-    elif not is_snake and member_span(within, "max_output_tokens") is not None:
-        name = "max_output_tokens"
-    elif is_snake and member_span(within, "maxOutputTokens") is not None:
-        name = "maxOutputTokens"
-    return with_member(body, config, with_member(within, name, b"%d" % tokens))
-
-
-def with_member(body: bytes, name: str, value: bytes) -> bytes:
-    """The object with this member: in the place of the one that is there, or the last."""
-    span = member_span(body, name)
-    return append_member(body, name, value) if span is None else body[: span[0]] + value + body[span[1] :]
+    within = body[slice(*span)] if span is not None else b""
+    other = "maxOutputTokens" if is_snake else "max_output_tokens"
+    if within[:1] == b"{" and member_span(within, other) is not None:
+        name = other
+    return with_member(body, (config, name), b"%d" % tokens)
 
 
 def _with_models_inside(body: bytes, model: str) -> bytes:
@@ -115,12 +110,12 @@ def _with_models_inside(body: bytes, model: str) -> bytes:
     if body.lstrip()[:1] != b"{" or b"model" not in body:
         return body
     if member_span(body, "model") is not None:
-        body = with_member(body, "model", name)
+        body = with_member(body, ("model",), name)
     span = member_span(body, "requests")
     if span is None or body[span[0] : span[0] + 1] != b"[":
         return body
     items = [bytes(item) for item in _decode_items(body[slice(*span)])]
-    changed = [with_member(item, "model", name) if item[:1] == b"{" else item for item in items]
+    changed = [with_member(item, ("model",), name) if item[:1] == b"{" else item for item in items]
     return body[: span[0]] + b"[" + b",".join(changed) + b"]" + body[span[1] :]
 
 
@@ -130,7 +125,7 @@ def _decoded(body: bytes, place: Place) -> _Request:
         return _Request()
     try:
         return decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ValueError(str(error)) from error
 
 

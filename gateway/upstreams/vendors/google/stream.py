@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from gateway.upstreams.sse_frames import FRAME_END
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.google.paths import Place
@@ -24,7 +22,8 @@ from gateway.upstreams.vendors.google.wire import (
     searches_in,
 )
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.scanning import JsonArrayScanner, SseFrame, SseScanner, Verdict
+from gateway.upstreams.vendors.reading import UNREADABLE
+from gateway.upstreams.vendors.scanning import JsonArrayScanner, SseFrame, SseScanner, Verdict, elements_of
 
 _DATA = re.compile(rb"(?:[a-z]+:|:)")
 """What lines of server-sent events begin with, and JSON does not."""
@@ -61,7 +60,7 @@ class _Elements:
         """Take note of an element; what is no JSON of the kind says nothing."""
         try:
             element = decode_response(data)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return
         answer = self.answer
         found = usage_of(element.usage)
@@ -109,10 +108,8 @@ class _Elements:
         chunk, self._unread = self._unread, b""
         if not chunk:
             return
-        if not _DATA.match(chunk):
-            self.note(chunk)
-            return
-        frames = [_data_of(frame) for frame in FRAME_END.split(chunk)]
+        is_events = _DATA.match(chunk) is not None
+        frames = [_data_of(frame) for frame in FRAME_END.split(chunk)] if is_events else elements_of(chunk)
         counting = [place for place, data in enumerate(frames) if b'usageMetadata"' in data]
         for data in frames[counting[-1] if counting else 0 :]:
             self.note(data)

@@ -11,14 +11,17 @@ from typing import Final
 import msgspec
 
 from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
+from gateway.upstreams.vendors.dialect import BATCH_TIER
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 _MAX_TOKENS: Final = 1 << 40
-_OTHER_TIERS: Final = frozenset((
-    "flex", "priority", "service_tier_flex", "service_tier_priority", "on_demand_priority", "on_demand_flex",
-    "on_demand_offpeak", "provisioned_throughput",
+_USUAL_TIERS: Final = frozenset((
+    "", "on_demand", "traffic_type_unspecified", "standard", "service_tier_standard", "service_tier_unspecified",
+    "unspecified", "default",
 ))  # fmt: skip
-"""What is billed at other prices than the model's, in lower case."""
+"""What is billed at the model's prices, in lower case; flex, priority, provisioned throughput and whatever comes are
+not."""
 
 
 class _Modality(msgspec.Struct):
@@ -59,11 +62,11 @@ def usage_of(raw: msgspec.Raw) -> Counted:
     problem = ""
     try:
         counts = _decode_detailed(json)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         problem = "wrong_type"
         try:
             counts = _DetailedCounts(*msgspec.structs.astuple(_decode_counts(json)))
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return Counted(None, text, problem)
     if impossible := _impossible(counts):
         return Counted(None, text, impossible)
@@ -140,6 +143,6 @@ def _tokens_of(details: list[_Modality] | None, modality: str) -> int:
 def _unpriced_part(counts: _DetailedCounts) -> str:
     """What is charged at prices that we do not have, or empty."""
     for tier in (counts.traffic_type, counts.service_tier):
-        if tier is not None and tier.lower() in _OTHER_TIERS:
-            return "service_tier"
+        if tier is not None and (name := tier.lower()) not in _USUAL_TIERS:
+            return BATCH_TIER if name in {"batch", "service_tier_batch"} else "service_tier"
     return "cached_audio" if counts.cache_tokens_details and _tokens_of(counts.cache_tokens_details, "AUDIO") else ""

@@ -14,6 +14,7 @@ from gateway.upstreams.vendors.google.paths import Place
 from gateway.upstreams.vendors.google.request import plain_name
 from gateway.upstreams.vendors.google.usage import usage_of
 from gateway.upstreams.vendors.openai.wire import ABSENT, MAX_CHOICES
+from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
 from sluice.money.usage import Usage
 
 _PAID_BY_PROMPT: Final = ("gemini-1", "gemini-2")
@@ -103,7 +104,7 @@ def decode_response(body: bytes) -> WireResponse:
     """A response or element; raises ``msgspec.DecodeError`` or ``RecursionError``."""
     try:
         return _decode_whole(body)
-    except msgspec.ValidationError:
+    except MISFIT:
         return WireResponse(usage=_decode_bare(body).usage)
 
 
@@ -176,7 +177,7 @@ def _answer_of_cache(raw: msgspec.Raw) -> Answer:
     found: Counted = usage_of(raw)
     try:
         total = _decode_cache(raw).total if raw else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return Answer(raw_usage=found.text, problem="wrong_type")
     if total is None or total < 0:
         return Answer(raw_usage=found.text, problem="negative_tokens" if total else "")

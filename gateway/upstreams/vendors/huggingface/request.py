@@ -12,6 +12,7 @@ from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.openai.request import with_model as with_model_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from gateway.upstreams.vendors.plain_counts import ABSENT
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS: Final = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""
@@ -46,12 +47,12 @@ def ask(body: bytes, place: Place) -> Asked:
         request = _decode_request(body)
         named = place.model or _text(request.model) or _text(request.model_id)
         parameters = _parameters_of(request, place)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if body[:1] == b"{" or place.is_text:
             raise ValueError(str(error)) from error
         return Asked(model=place.model)
     if place.endpoint == "free":
-        return Asked(model=named, wants_usage=True, max_response_tokens=0)
+        return Asked(model=named, wants_usage=True, max_response_tokens=0, is_free=True)
     return Asked(
         model=named,
         is_stream=_is_stream(request, place),
@@ -90,7 +91,7 @@ def _parameters_of(request: _Request, place: Place) -> _Parameters:
         return _Parameters()
     try:
         return _decode_parameters(request.parameters) or _Parameters()
-    except msgspec.DecodeError:
+    except UNREADABLE:
         if place.is_text:
             raise
         return _Parameters()

@@ -7,11 +7,13 @@ A server that speaks OpenAI's dialect on the same path is understood as well.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 
 import msgspec
 
 from gateway.upstreams.vendors.counts import usage_of
 from gateway.upstreams.vendors.huggingface.usage import count, decode_generated
+from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 from sluice.money.usage import Usage
 
@@ -42,7 +44,8 @@ class HuggingFaceStream(SseScanner):
             return "pass"
         answer = self.answer
         if bytes(event.model).startswith(b'"'):
-            answer.model = _decode_text(event.model) or answer.model
+            with suppress(*UNREADABLE):
+                answer.model = _decode_text(event.model) or answer.model
         found = usage_of(event.usage)
         if found.text is not None:
             answer.usage, answer.raw_usage, answer.problem = found

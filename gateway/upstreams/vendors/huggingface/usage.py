@@ -17,6 +17,7 @@ from gateway.upstreams.client import Headers
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from gateway.upstreams.vendors.plain_counts import ABSENT, PlainCounts, decode_members, text_of_counts
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 _MAX_RESULTS: Final = 1 << 12
@@ -62,7 +63,7 @@ def decode_generated(data: bytes | msgspec.Raw) -> Generated | None:
     """A result or event; ``None`` where it is none."""
     try:
         return _decode_generated(data)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 
@@ -73,7 +74,7 @@ def answer_of(body: bytes) -> Answer | None:
         return Answer(usage=Usage(), problem="prompt_missing")
     try:
         results = [*_results(body)]
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None
     if len(results) == 1 and results[0].has_error and not results[0].has_text:
         return Answer()  # its status says what that is worth
@@ -139,7 +140,7 @@ class _Total:
 def _length_of(raw: msgspec.Raw) -> int:
     try:
         return len(_decode_list(raw)) if bytes(raw) not in _NOTHING else 0
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return 0
 
 
@@ -147,7 +148,7 @@ def _sequences_of(details: Members) -> list[_Sequence]:
     raw = details.get("best_of_sequences", ABSENT)
     try:
         return (_decode_sequences(raw) if bytes(raw) else None) or []
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return []
 
 

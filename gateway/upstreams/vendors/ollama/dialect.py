@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+import msgspec
+
 from gateway.upstreams.client import Headers
 from gateway.upstreams.vendors.anthropic import Anthropic
 from gateway.upstreams.vendors.compatible import Compatible
@@ -11,7 +13,7 @@ from gateway.upstreams.vendors.dialect import NO_HEADERS, Answer, Asked, Dialect
 from gateway.upstreams.vendors.generic import GenericLines, GenericStream, answer_of_anything
 from gateway.upstreams.vendors.ollama import errors, request
 from gateway.upstreams.vendors.ollama.auth import raw_header
-from gateway.upstreams.vendors.ollama.paths import endpoint_of
+from gateway.upstreams.vendors.ollama.paths import changes_models, endpoint_of
 from gateway.upstreams.vendors.ollama.stream import FreeLines, OllamaStream
 from gateway.upstreams.vendors.ollama.usage import answer_of
 from gateway.upstreams.vendors.openai.auth import bearer_of, key_of
@@ -55,7 +57,8 @@ class Ollama:
         """Decode the fields that matter; native requests stream where they do not say."""
         request.check_names(body)
         other = _other(path)
-        return other.ask(body, path, query) if other is not None else request.ask(body, endpoint_of(path))
+        asked = other.ask(body, path, query) if other is not None else request.ask(body, endpoint_of(path))
+        return msgspec.structs.replace(asked, is_management=True) if changes_models(path) else asked
 
     def with_usage(self, body: bytes, path: str) -> bytes | None:
         """Native streams have it unasked."""

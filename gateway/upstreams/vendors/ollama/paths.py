@@ -27,6 +27,15 @@ _NATIVE: Final[dict[str, Endpoint]] = {
 _BARE: Final = frozenset(_NATIVE) - {"embeddings"}
 """What names a native endpoint without ``/api``, as where the base URL ends in it; ``/embeddings`` is OpenAI's then."""
 
+_CHANGES: Final = frozenset(("pull", "push", "create", "copy", "delete", "blobs"))
+
+
+@lru_cache(maxsize=256)
+def changes_models(path: str) -> bool:
+    """Whether it loads, makes or removes what the server has for all, however the path is written."""
+    names = [name for name in unquote(path.partition("?")[0]).lower().split("/") if name not in {"", "."}]
+    return not _CHANGES.isdisjoint(names[-1:]) or names[-2:-1] == ["blobs"]
+
 
 @lru_cache(maxsize=256)
 def endpoint_of(path: str) -> Endpoint:

@@ -14,6 +14,7 @@ from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.ollama.paths import Endpoint
 from gateway.upstreams.vendors.plain_counts import decode_members
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS: Final = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""
@@ -42,19 +43,21 @@ _decode_request = msgspec.json.Decoder(_Request).decode
 
 def ask(body: bytes, endpoint: Endpoint) -> Asked:
     """Decode the fields that matter; a body that is not JSON is an error only where the path wants JSON."""
+    is_free = endpoint in {"free", "progress"}
     if not body:
-        return Asked()
+        return Asked(is_free=is_free)
     try:
         request = _decode_request(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if body[:1] == b"{" or endpoint in {"chat", "generate", "embed"}:
             raise ValueError(str(error)) from error
-        return Asked()
+        return Asked(is_free=is_free)
     return Asked(
         model=request.model or request.name or None,
         is_stream=request.stream is not False if endpoint in _STREAMS else bool(request.stream),
         wants_usage=True,  # given unasked
         max_response_tokens=_maximum(request.options) if endpoint in {"chat", "generate", "other"} else 0,
+        is_free=is_free,
     )
 
 

@@ -15,6 +15,7 @@ import msgspec
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.ollama.paths import Endpoint
 from gateway.upstreams.vendors.plain_counts import PlainCounts, decode_members, text_of_counts
+from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
 
 Members = Mapping[str, msgspec.Raw]
@@ -93,7 +94,7 @@ def model_of(members: Members) -> str | None:
     """The model that answers."""
     try:
         return _decode_text(members["model"]) or None if "model" in members else None
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return None
 
 
@@ -105,7 +106,7 @@ def tool_calls_of(members: Members) -> int:
 def _message_of(members: Members) -> _Message:
     try:
         return _decode_message(members["message"]) if "message" in members else _Message()
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return _Message()
 
 

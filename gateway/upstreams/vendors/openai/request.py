@@ -5,12 +5,16 @@ Bodies are decoded by msgspec structs that name only the fields we need: everyth
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.forms import form_fields
+from gateway.upstreams.vendors.further_models import NamesMore, further_models
 from gateway.upstreams.vendors.json_edit import append_member, member_span
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
+from gateway.upstreams.vendors.reading import UNREADABLE
 
 _JSON_PATHS = ("chat/completions", "completions", "embeddings", "responses")
 
@@ -19,7 +23,7 @@ class _StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class _Request(msgspec.Struct):
+class _Request(NamesMore):
     model: str | None = None
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
@@ -36,6 +40,12 @@ _MAXIMUM_NAMES = {
 }
 _decode_request = msgspec.json.Decoder(_Request).decode
 _NOTHING_ASKED = Asked()
+_FREE_ENDS = ("/cancel", "/input_tokens")
+_FREE = re.compile(
+    r"/(?:responses/input_tokens|(?:batches|responses|fine_tuning/jobs|uploads|threads/[\w-]+/runs)/[\w-]+/cancel)$"
+)
+"""Counts of tokens, and the cancelling of what was asked for before."""
+_NOTHING_FREE = Asked(wants_usage=True, max_response_tokens=0, is_free=True)
 _USAGE_OPTIONS = b'{"include_usage":true}'
 _MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""
@@ -44,11 +54,12 @@ _FORM_FIELDS = frozenset((b"model", b"stream", b"n"))
 
 def ask(body: bytes, path: str) -> Asked:
     """Decode the fields that matter; a body that is not JSON is an error only where the path wants JSON."""
+    is_free = path.endswith(_FREE_ENDS) and _FREE.search(path) is not None
     if not body:
-        return _NOTHING_ASKED
+        return _NOTHING_FREE if is_free else _NOTHING_ASKED
     try:
         request = _decode_request(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         if body[:1] == b"{" or path.partition("?")[0].endswith(_JSON_PATHS):
             raise ValueError(str(error)) from error
         return _ask_form(body)
@@ -57,8 +68,10 @@ def ask(body: bytes, path: str) -> Asked:
         model=request.model or None,
         is_stream=bool(request.stream),
         wants_usage=bool(options and options.include_usage) or not path.rstrip("/").endswith("completions"),
-        max_response_tokens=_maximum(request),
+        max_response_tokens=0 if is_free else _maximum(request),
         choices=min(max(request.n or 1, 1), MAX_CHOICES),
+        is_free=is_free,
+        further_models=further_models(request, request.model),
     )
 
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES, WireResponse, counted, decode_response
+from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 
 _TERMINAL_EVENTS = frozenset((
@@ -95,5 +94,5 @@ def _decode(data: bytes) -> WireResponse | None:
         return None
     try:
         return decode_response(data)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from gateway.upstreams.vendors.counts import Counted, usage_of
-from gateway.upstreams.vendors.dialect import Answer
+from gateway.upstreams.vendors.dialect import BATCH_TIER, Answer
+from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
 
 MAX_CHOICES = 1 << 15
 """No vendor gives more than 128; a larger number is nonsense, and must still fit into an event."""
@@ -16,8 +17,8 @@ _SEARCH = "web_search_call"
 """What the vendor bills one by one, as ``Usage.tool_requests``."""
 _UNCOUNTED = frozenset(("file_search_call", "code_interpreter_call", "image_generation_call"))
 """What it bills in ways that no usage tells."""
-_OTHER_TIERS = frozenset((b'"flex"', b'"priority"'))
-"""Service tiers that are billed at other prices than the model's."""
+_USUAL_TIERS = frozenset((b'"default"', b'"auto"', b'"standard"', b'"on_demand"', b'""'))
+"""Service tiers that are billed at the model's prices; flex, priority, scale and whatever comes are not."""
 
 
 class _Message(msgspec.Struct):
@@ -58,7 +59,7 @@ class _Output(msgspec.Struct):
             return False
         try:
             return not self.action or (_decode_action(self.action).type or "search") == "search"
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return True
 
 
@@ -110,7 +111,7 @@ def decode_response(body: bytes) -> WireResponse:
     """A response or event; raises ``msgspec.DecodeError`` or ``RecursionError``."""
     try:
         return _decode_whole(body)
-    except msgspec.ValidationError:
+    except MISFIT:
         bare = _decode_bare(body)
         inner = _Inner(usage=bare.response.usage) if bare.response else None
         return WireResponse(usage=bare.usage, response=inner, type=bare.type)
@@ -130,8 +131,9 @@ def counted(response: WireResponse) -> Counted:
             found.usage.tool_requests = (found.usage.tool_requests or 0) + 1
         elif output.type in _UNCOUNTED:
             problem = problem or "tool_uncounted"
-    if inner.service_tier and bytes(inner.service_tier) in _OTHER_TIERS:
-        problem = problem or "service_tier"
+    tier = bytes(inner.service_tier)
+    if tier[:1] == b'"' and tier not in _USUAL_TIERS:
+        problem = problem or (BATCH_TIER if tier == b'"batch"' else "service_tier")
     return found._replace(problem=problem) if problem else found
 
 

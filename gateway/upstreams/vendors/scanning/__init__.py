@@ -5,7 +5,7 @@ A dialect subclasses the scanner of its format and says what its frames mean: ``
 
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict, media_type
 from gateway.upstreams.vendors.scanning.event_stream import EventMessage, EventStreamScanner
-from gateway.upstreams.vendors.scanning.json_array import JsonArrayScanner
+from gateway.upstreams.vendors.scanning.json_array import JsonArrayScanner, elements_of
 from gateway.upstreams.vendors.scanning.ndjson import NdjsonScanner
 from gateway.upstreams.vendors.scanning.sse import SseFrame, SseScanner
 
@@ -18,5 +18,6 @@ __all__ = [
     "SseFrame",
     "SseScanner",
     "Verdict",
+    "elements_of",
     "media_type",
 ]

@@ -10,12 +10,19 @@ from abc import abstractmethod
 
 import msgspec
 
+from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
 
-_OUTSIDE = re.compile(rb'["\[\]{}]')
-_INSIDE = re.compile(rb'["\\]')
-_SEPARATORS = b" \t\r\n,"
-_is_json = msgspec.json.Decoder(msgspec.Raw).decode
+_PLAIN = rb'[^"\[\]{}]*+'
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_OUTSIDE = re.compile(_PLAIN + rb"(?:" + _STRING + _PLAIN + rb')*+(["\[\]{}])', re.DOTALL)
+"""As far as the next bracket, or the quote of a string that is not whole yet."""
+_INSIDE = re.compile(rb'[^"\\]*+(["\\])')
+_SPACES = b" \t\r\n"
+_SEPARATORS = _SPACES + b","
+_MAX_JOINED_BYTES = 64 << 10
+"""Of the beginning of an element that is copied to stand before the next chunk."""
+_decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class JsonArrayScanner(FrameScanner):
@@ -41,23 +48,33 @@ class JsonArrayScanner(FrameScanner):
         """As ``SseScanner.may_matter``."""
 
     def feed(self, chunk: bytes) -> bytes:
-        """The bytes that may go out now."""
-        if self._depth == 1 and not self._rest and not self._ended and _is_element(chunk):
-            verdict = self._judge(chunk)
-            if verdict == "pass":
-                return chunk
-            self._held, self._ended = chunk, True
-            return b""
-        return self._cut(chunk)
+        """The bytes that may go out now. Nearly all elements are in chunks that need no walk through their brackets."""
+        rest = self._rest
+        if not self.sse_frames or self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
+            return self._cut(chunk)
+        together = bytes(rest) + chunk if rest else chunk
+        size, count = _plain_elements(together)
+        plain = together[:size]
+        if not count or (count > 1 and (self.looks_left or self.may_matter(plain))):
+            return self._cut(chunk)
+        self._depth, self._is_inside, self._walked = 1, False, 0
+        rest[:] = together
+        if count > 1:
+            self.sse_frames += count
+        elif self._judge(plain) == "hold":
+            return self._hold(0)
+        rest.clear()
+        tail = together[size:]
+        return plain + self._cut(tail) if tail.strip(_SPACES) else together
 
     def _find_end(self, start: int, searched: int) -> tuple[int, int] | None:  # noqa: ARG002 - formats differ
         """Walks the brackets and strings that were not walked yet."""
         rest = self._rest
-        while (token := (_INSIDE if self._is_inside else _OUTSIDE).search(rest, self._walked)) is not None:
-            sign = token[0]
+        while (token := (_INSIDE if self._is_inside else _OUTSIDE).match(rest, self._walked)) is not None:
+            sign = token[1]
             if sign == b"\\":
                 if token.end() == len(rest):
-                    self._walked = token.start()
+                    self._walked = token.start(1)
                     return None
                 self._walked = token.end() + 1
                 continue
@@ -69,9 +86,22 @@ class JsonArrayScanner(FrameScanner):
             else:
                 self._depth -= 1
                 if self._depth <= 1:
-                    return token.span()
+                    return token.span(1)
         self._walked = len(rest)
         return None
+
+    def _hold(self, start: int) -> bytes:
+        """As of all; the spaces before it go, as they do where they come alone."""
+        before = super()._hold(start)
+        held = self._held.lstrip(_SPACES)
+        spaces, self._held = self._held[: len(self._held) - len(held)], held
+        return before + spaces
+
+    def _let_go(self) -> bytes:
+        """Spaces between elements need not wait, which nobody can act on."""
+        if self._depth == 1 and self._rest and not self._rest.strip(_SPACES):
+            return self._take(len(self._rest))
+        return super()._let_go()
 
     def _judge(self, frame: bytes) -> Verdict:
         if self._depth <= 0:
@@ -95,13 +125,23 @@ class JsonArrayScanner(FrameScanner):
         self._walked = max(self._walked - size, 0)
 
 
-def _is_element(chunk: bytes) -> bool:
-    """Whether a chunk is exactly one object, with what may stand between two."""
-    element = chunk.lstrip(_SEPARATORS)
-    if element[:1] != b"{":
-        return False
+def elements_of(chunk: bytes) -> list[bytes]:
+    """The elements of a piece of an array, with what may stand before and between them; none where they
+    are not whole."""
     try:
-        _is_json(element)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+        return [bytes(element) for element in _decode_elements(b"[%s]" % chunk.lstrip(_SEPARATORS))]
+    except UNREADABLE:
+        return []
+
+
+def _plain_elements(chunk: bytes) -> tuple[int, int]:
+    """How many bytes of whole objects it begins with, with what may stand between them, and how many objects. Nothing
+    where that cannot be told at a glance: by a brace at its end, or one at the beginning of a line, as Google has them.
+    """
+    size = len(chunk.rstrip(_SPACES))
+    if chunk[size - 1 : size] != b"}":
+        size = chunk.rfind(b"\n}") + len(b"\n}")
+        if size < len(b"\n}"):
+            size = len(chunk[: max(chunk.rfind(b"\n{"), 0)].rstrip(_SEPARATORS))
+    elements = elements_of(chunk[:size])
+    return (size, len(elements)) if all(element[:1] == b"{" for element in elements) else (0, 0)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import Final
 
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
+
+_MAX_JOINED_BYTES: Final = 64 << 10
+"""Of the beginning of a line that is copied to stand before the next chunk."""
+_SPACES: Final = frozenset((b"", b" ", b"\t", b"\r"))
+"""What a line without anything in it begins with."""
 
 
 class NdjsonScanner(FrameScanner):
@@ -33,6 +39,20 @@ class NdjsonScanner(FrameScanner):
             self.sse_frames += chunk.count(b"\n")
             return chunk
         return self._cut(chunk)
+
+    def _cut(self, chunk: bytes) -> bytes:
+        """As of all; but lines that came together, and of which none matters, go out together."""
+        rest = self._rest
+        if self.looks_left or self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
+            return super()._cut(chunk)
+        together = bytes(rest) + chunk if rest else chunk
+        size = together.rfind(b"\n") + 1
+        lines = together[: size - 1].split(b"\n") if size else []
+        if not lines or not _SPACES.isdisjoint({line[:1] for line in lines}) or self.may_matter(together[:size]):
+            return super()._cut(chunk)
+        self.sse_frames += together.count(b"\n", 0, size)
+        rest[:] = together[size:]
+        return together[:size] + self._let_go()
 
     def _find_end(self, start: int, searched: int) -> tuple[int, int] | None:  # noqa: ARG002 - formats differ
         place = self._rest.find(b"\n", searched)

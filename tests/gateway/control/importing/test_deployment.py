@@ -69,13 +69,12 @@ def test_what_speaks_openai_s_dialect_is_carried_over(params: dict[str, Any], mo
 @pytest.mark.parametrize(
     "params",
     [
-        {"model": "azure/gpt-4o-eu", "api_base": "https://h.openai.azure.com/"},
-        {"model": "bedrock/anthropic.claude-instant-v1"},
-        {"model": "claude-3-haiku"},
+        {"model": "azure/gpt-4o-eu"},
+        {"model": "cohere/command-r"},
+        {"model": "command-r"},
         {"model": "*"},
         {"model": "hosted_vllm/llama"},
         {"model": "openai/x", "api_base": "os.environ/NOT_SET"},
-        {"model": "gemini/gemini-pro"},
     ],
 )
 def test_other_vendors_are_left(params: dict[str, Any]) -> None:
@@ -119,6 +118,23 @@ def test_addresses_of_the_environment_are_looked_up() -> None:
     found = read(variables={"BASE": "http://h/v1"}, api_base="os.environ/BASE")
     assert found is not None
     assert found.values["endpoint"] == "http://h/v1"
+
+
+def test_a_deployment_of_another_vendor_is_an_llm_of_its() -> None:
+    """With its address, its key, and its model alone; what clients must send themselves is left."""
+    found = read(model="azure/gpt-4o-eu", api_base="https://h.openai.azure.com/", api_version="2024-10-21")
+    assert found is not None
+    assert found.values == {
+        "vendor": "azure",
+        "endpoint": "https://h.openai.azure.com",
+        "api_key": "env:AZURE_API_KEY",
+        "allowed_models": ["gpt-4o-eu"],
+        "default_model": "gpt-4o-eu",
+    }
+    assert left(model="azure/x", api_base="https://h", api_version="1") == (
+        "its api_version: clients send it themselves (?api-version=…)"
+    )
+    assert values(model="anthropic/c", api_key="os.environ/MINE")["api_key"] == "env:MINE"
 
 
 def test_limits() -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 
-from tests.gateway.flow import Flow, running
+from tests.gateway.flow import TOKEN, Flow, running
 from tests.gateway.upstreams.vendors.anthropic.scripted import Reply, ScriptedVendor, Seen, scripted_vendor
 
 SLUG = "bench"
@@ -50,13 +51,16 @@ class Bench(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def bench_of(folder: Path, vendor_name: str, api_key: str, model: str, **llm: Any) -> AsyncIterator[Bench]:
+async def bench_of(
+    folder: Path, vendor_name: str, api_key: str, model: str, scopes: Sequence[str] = ("api",), **llm: Any
+) -> AsyncIterator[Bench]:
     """With a price of a dollar for a million tokens of the prompt, and of two for those of the response."""
     price = {"id": "own", "vendor": vendor_name, "model": model, "prompt": "1", "response": "2"}
     async with scripted_vendor() as vendor:
         entry = {"id": 1, "slug": SLUG, "vendor": vendor_name, "base_url": vendor.url, "api_key": api_key, **llm}
         apps = [{"id": 1, "name": "tests", "user_id": 7, "llms": [SLUG]}, {"id": 2, "name": "stranger"}]
-        async with running(folder, vendor.url, llms=[entry], apps=apps, prices=[price]) as flow:
+        token = {"app": 1, "sha256": hashlib.sha256(TOKEN.encode()).hexdigest(), "scopes": list(scopes)}
+        async with running(folder, vendor.url, llms=[entry], apps=apps, tokens=[token], prices=[price]) as flow:
             yield Bench(flow, vendor, _same(vendor_name))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.dev.vendor.asked import MAX_CHOICES, kind_of, read_body
+from sluice.dev.vendor.asked import MAX_CHOICES
+from sluice.dev.vendor.formats.openai import kind_of, read_body
 
 
 def test_the_end_of_the_path_decides_whatever_stands_before_it() -> None:

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from sluice.dev.vendor import MockVendor
-from tests.sluice.dev.vendor.talking import MESSAGES, chat_request, on_the_wire, script
+from tests.sluice.dev.vendor.talking import MESSAGES, ask, chat_request, on_the_wire, script
 
 
 @pytest.fixture
@@ -83,3 +83,37 @@ async def test_a_silent_close_is_not_announced(mock_vendor: MockVendor) -> None:
     announced = await on_the_wire(mock_vendor, chat_request("close=1"))
     assert b"connection: close" not in silent
     assert b"connection: close" in announced
+
+
+async def test_an_endless_stream_ends_with_its_client(client: AsyncOpenAI, mock_vendor: MockVendor) -> None:
+    """Its pieces come again and again, with no end among them; the log tells no usage and no size."""
+    stream = await client.chat.completions.create(
+        model="m", messages=MESSAGES, stream=True, extra_headers=script("endless=1;chunks=3")
+    )
+    words = [(await anext(aiter(stream))).choices[0].delta.content for _ in range(500)]
+    await stream.close()
+    assert words.count("The") == 1
+    assert words.count(" vendor") > 100
+    served = mock_vendor.served[0]
+    assert (served.prompt_tokens, served.body_bytes, served.complete) == (None, None, False)
+
+
+async def test_a_stream_fails_with_the_vendor_s_own_error(client: AsyncOpenAI, mock_vendor: MockVendor) -> None:
+    """After as many pieces as the script says; that is all that was promised, and it tells no usage."""
+    stream = await client.chat.completions.create(
+        model="m", messages=MESSAGES, stream=True, extra_headers=script("fail_after=1;usage=always")
+    )
+    with pytest.raises(openai.APIError, match="ends this stream"):
+        [chunk async for chunk in stream]
+    served = mock_vendor.served[0]
+    assert (served.prompt_tokens, served.complete) == (None, True)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+async def test_a_body_in_a_coding_is_the_same_answer(mock_vendor: MockVendor, coding: str) -> None:
+    """Also behind a MiB of nothing; the log tells the size on the wire."""
+    plain = await ask(mock_vendor)
+    answer = await ask(mock_vendor, f"coding={coding};bomb_mib=1")
+    assert answer.json() == plain.json()
+    assert answer.headers["content-encoding"] == coding
+    assert mock_vendor.served[1].body_bytes == int(answer.headers["content-length"]) < 64 << 10

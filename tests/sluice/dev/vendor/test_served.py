@@ -39,3 +39,12 @@ async def test_the_log_file_holds_every_finished_request_and_is_appended_to(tmp_
     entries = read_served(path)
     assert [entry.exchange_id for entry in entries] == ["e-1", "e-2"]
     assert all(entry.complete for entry in entries)
+
+
+async def test_the_log_tells_what_else_tests_compare(mock_vendor: MockVendor) -> None:
+    """Usage as the vendor counts it, calls, choices, size, whose format it was."""
+    answer = await ask(mock_vendor, "tool_calls=2;cached=3")
+    served = mock_vendor.served[0]
+    assert orjson.loads(served.raw_usage) == answer.json()["usage"]
+    assert (served.tool_calls, served.choices, served.cached) == (2, 1, 3)
+    assert (served.format, served.kind, served.body_bytes) == ("openai", "chat", len(answer.content))

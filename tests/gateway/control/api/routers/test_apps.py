@@ -50,7 +50,7 @@ BAD: list[Any] = [
     ("owner_email", "a@" + "b" * 400, "at most 320"),
     ("user_id", 0, "greater than or equal"),
     ("user_id", 2**53, "less than or equal"),
-    ("bodies", "redacted", "'full', 'metadata' or 'none'"),
+    ("bodies", "some", "'default', 'full', 'redacted', 'metadata' or 'none'"),
     ("time_zone", "Mars/Olympus", "no time zone"),
     ("time_zone", "../../etc/passwd", "no time zone"),
     ("time_zone", "/etc/passwd", "no time zone"),

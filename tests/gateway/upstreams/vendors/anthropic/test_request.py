@@ -48,7 +48,48 @@ def test_the_older_completions_name_their_maximum_otherwise() -> None:
 def test_counting_tokens_asks_for_no_output() -> None:
     """Nothing is generated, and no stream comes."""
     found = asked("/v1/messages/count_tokens", model="c", stream=True)
-    assert found == Asked("c", wants_usage=True, max_response_tokens=0)
+    assert found == Asked("c", wants_usage=True, max_response_tokens=0, is_free=True)
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"model":"other"}', b"no JSON"])
+@pytest.mark.parametrize("end", ["", "/cancel"])
+def test_a_batch_that_is_cancelled_or_deleted_costs_nothing(body: bytes, end: str) -> None:
+    """Whatever is sent along, which nobody reads: no model is asked for."""
+    found = ask(body, f"{BATCHES}/msgbatch_01AbC{end}")
+    assert found == Asked(wants_usage=True, max_response_tokens=0, is_free=True)
+
+
+@pytest.mark.parametrize(
+    ("body", "further"),
+    [
+        ({"fallbacks": [{"model": "d"}, {"model": "e", "max_tokens": 5}]}, ("d", "e")),
+        ({"fallbacks": [{"model": "c"}, {"model": "d"}, {"model": "d"}]}, ("d",)),
+        ({"fallbacks": "default"}, ("default",)),
+        ({"fallbacks": None, "tools": None}, ()),
+        ({"tools": [{"type": "advisor_20260301", "name": "advisor", "model": "opus"}]}, ("opus",)),
+        ({"tools": [{"name": "t", "input_schema": {"properties": {"model": {"type": "string"}}}}]}, ()),
+        ({"tools": ["odd", {"type": "advisor_20260301", "model": "opus"}]}, ("opus",)),
+        ({"tools": [{"type": "advisor_20260301", "model": 5}], "fallbacks": [{"model": None}, 7, "d"]}, ("d",)),
+        ({"fallbacks": [{"model": "d"}], "tools": [{"model": "e"}]}, ("e", "d")),
+    ],
+)
+def test_further_models_are_those_of_fallbacks_and_tools(body: dict[str, Any], further: tuple[str, ...]) -> None:
+    """Each once, but the one that is asked for; a schema's names are the client's own."""
+    assert asked(model="c", **body).further_models == further
+    assert asked(BATCHES, **batch({"model": "c", "max_tokens": 5, **body})).further_models == further
+
+
+def test_an_escape_hides_no_further_model() -> None:
+    """A name is what its vendor reads."""
+    tools = b'"tools":[{"type":"advisor_20260301","mod\\u0065l":"opus"}]'
+    body = b'{"model":"c",' + tools + b',"f\\u0061llbacks":[{"\\u006dodel":"d"}]}'
+    assert ask(body, "/v1/messages").further_models == ("opus", "d")
+
+
+def test_no_request_names_models_without_end() -> None:
+    """Each is looked for in the allow-list."""
+    with pytest.raises(ValueError, match="65 further models; at most 64"):
+        asked(model="c", fallbacks=[{"model": f"m{at}"} for at in range(65)])
 
 
 def test_a_batch_is_one_exchange_of_one_model() -> None:

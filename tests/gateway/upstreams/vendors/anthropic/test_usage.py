@@ -72,7 +72,7 @@ WHOLE: list[tuple[dict[str, Any], Usage]] = [
             "cache_creation_input_tokens": 0,
             "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
             "server_tool_use": {"web_search_requests": 0},
-            "service_tier": "batch",
+            "service_tier": "standard",
         },
         Usage(1, 2, None, 0, cache_write_1h_prompt_tokens=0, tool_requests=0),
     ),

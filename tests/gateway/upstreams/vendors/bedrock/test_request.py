@@ -68,6 +68,7 @@ def test_choices_are_the_family_s() -> None:
 def test_a_count_of_tokens_gives_none() -> None:
     """It is a call of its model all the same."""
     asked = ask(b'{"input":{"converse":{"inferenceConfig":{"maxTokens":9}}}}', call("count-tokens", "a.b"))
+    assert asked.is_free
     assert (asked.model, asked.max_response_tokens, asked.is_stream) == ("a.b", 0, False)
 
 
@@ -90,7 +91,7 @@ def test_nothing_is_asked_without_a_body() -> None:
         ("converse", "x.y", b'{"a":1, "inferenceConfig": {"topP":1} }',
          b'{"a":1, "inferenceConfig": {"topP":1,"maxTokens":5} }'),
         ("converse-stream", "x.y", b'{"inferenceConfig":null}',
-         b'{"inferenceConfig":null,"inferenceConfig":{"maxTokens":5}}'),
+         b'{"inferenceConfig":{"maxTokens":5}}'),
         ("invoke", "anthropic.claude-3", b'{"a":1}', b'{"a":1,"max_tokens":5}'),
         ("invoke", "amazon.titan-text-lite-v1", b'{"textGenerationConfig":{}}',
          b'{"textGenerationConfig":{"maxTokenCount":5}}'),

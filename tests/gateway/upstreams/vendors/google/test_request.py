@@ -40,6 +40,15 @@ def test_maximum_and_choices(body: bytes, maximum: int | None, choices: int) -> 
     assert ask(body) == Asked(MODEL, wants_usage=True, max_response_tokens=maximum, choices=choices)
 
 
+def test_counting_and_cancelling_are_free() -> None:
+    """A count has a model, which must be allowed; to cancel work asks for none."""
+    count = ask(b'{"contents":[]}', f"/v1beta/models/{MODEL}:countTokens")
+    assert (count.model, count.is_free, count.max_response_tokens) == (MODEL, True, 0)
+    cancel = ask(b"{}", "/v1beta/batches/b-1:cancel")
+    assert cancel == Asked(wants_usage=True, max_response_tokens=0, is_free=True)
+    assert not ask(b"{}", "/v1beta/batches/b-1").is_free
+
+
 @pytest.mark.parametrize(
     ("path", "query", "is_stream"),
     [

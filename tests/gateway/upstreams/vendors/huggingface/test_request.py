@@ -89,7 +89,7 @@ def test_a_body_may_be_a_sound() -> None:
     assert ask(b"RIFF\x00", place_of(MODEL)) == Asked(model="owner/name")
     assert ask(b"", place_of(MODEL)) == Asked(model="owner/name")
     assert ask(b"", place_of(GENERATE)) == Asked()
-    assert ask(b'{"inputs":"x"}', place_of("/tokenize")) == Asked(wants_usage=True, max_response_tokens=0)
+    assert ask(b'{"inputs":"x"}', place_of("/tokenize")) == Asked(wants_usage=True, max_response_tokens=0, is_free=True)
 
 
 @pytest.mark.parametrize(

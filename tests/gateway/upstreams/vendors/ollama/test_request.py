@@ -72,7 +72,7 @@ def test_a_body_that_is_not_what_it_says_is_refused(body: bytes) -> None:
 
 def test_an_upload_is_no_json() -> None:
     """A blob's bytes say nothing."""
-    assert ask(b"GGUF\x00\x01", "free") == Asked()
+    assert ask(b"GGUF\x00\x01", "free") == Asked(is_free=True)
     assert ask(b"", "chat") == Asked()
 
 

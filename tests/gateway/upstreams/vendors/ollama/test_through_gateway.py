@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from tests.gateway.upstreams.vendors.anthropic.scripted import Reply
@@ -94,19 +95,49 @@ async def test_explicit_zeros_and_refusals_cost_nothing(bench: Bench) -> None:
     assert (found["outcome"], found["response_code"]) == ("upstream_error", 404)
 
 
-async def test_embeddings_and_work_on_models(bench: Bench) -> None:
-    """A prompt alone; nothing."""
+async def test_embeddings_have_a_prompt_alone(bench: Bench) -> None:
+    """There is no response to pay for."""
     body = b'{"model":"llama3.2","embeddings":[[0.1]],"prompt_eval_count":8}'
     _, _, found = await bench.ask("/api/embed", {"model": "llama3.2", "input": "x"}, Reply(body))
     assert found == bench.event(
         model_name="llama3.2", prompt_tokens=8, response_tokens=None, total_tokens=8, choices=0,
         raw_usage={"prompt_eval_count": 8}, cost_nanos=8000,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("scopes", [["api", "admin"], ["*"]])
+async def test_who_manages_may_change_models(tmp_path: Path, scopes: list[str]) -> None:
+    """It is free, and streams its progress."""
     progress = b'{"status":"pulling manifest"}\n{"status":"success"}\n'
-    answer, _, found = await bench.ask("/api/pull", {"model": "llama3.2"}, lines_reply(progress, NDJSON))
+    async with bench_of(tmp_path, "ollama", "", "llama3*", scopes) as bench:
+        answer, _, found = await bench.ask("/api/pull", {"model": "llama3.2"}, lines_reply(progress, NDJSON))
     assert answer.content == progress
     assert (found["prompt_tokens"], found["response_tokens"], found["cost_nanos"]) == (0, 0, 0)
     assert (found["cost_status"], found["labels"], found["is_stream"]) == ("exact", [], True)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/pull"), ("POST", "/api/push"), ("POST", "/api/create"), ("POST", "/api/copy"),
+        ("DELETE", "/api/delete"), ("POST", "/api/blobs/sha256:00"), ("POST", "/api/pull/"), ("POST", "/api/%70ull"),
+        ("POST", "/api//pull"), ("POST", "/api/./pull/."), ("POST", "/API/PULL"), ("POST", "/pull"),
+    ],
+)  # fmt: skip
+async def test_no_client_changes_what_an_llm_serves_to_all(bench: Bench, method: str, path: str) -> None:
+    """However the path is written; the server sees nothing of it, and the client is told why."""
+    answer = await bench.flow.client.request(method, f"/llm/call/{SLUG}{path}", json={"model": "llama3.2"})
+    assert answer.status_code == 403, answer.content
+    assert "'admin'" in answer.text
+    assert bench.vendor.seen == []
+    log = (await bench.flow.recorded(1))["proxy_log"]
+    assert (log["outcome"], log["error_kind"]) == ("access_denied", "management_denied")
+
+
+async def test_looking_at_models_is_for_all_and_free(bench: Bench) -> None:
+    """Lists, and what a model is."""
+    answer, _, found = await bench.ask("/api/show", {"model": "llama3.2"}, Reply(b'{"details":{}}'))
+    assert (answer.status_code, found["cost_nanos"], found["cost_status"]) == (200, 0, "exact")
 
 
 async def test_the_compatible_path_is_openai_s(bench: Bench) -> None:

@@ -32,6 +32,36 @@ def test_the_fields_that_matter_are_read() -> None:
 
 
 @pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/batches/batch_1/cancel",
+        "/v1/responses/resp_1/cancel",
+        "/fine_tuning/jobs/ftjob-1/cancel",
+        "/v1/threads/thread_1/runs/run_1/cancel",
+        "/v1/uploads/upload_1/cancel",
+        "/v1/responses/input_tokens",
+    ],
+)
+def test_counting_and_cancelling_are_free(path: str) -> None:
+    """Whatever their body; nothing is generated."""
+    assert ask(b"", path) == Asked(wants_usage=True, max_response_tokens=0, is_free=True)
+    found = ask(b'{"model":"gpt-4o","input":"x"}', path)
+    assert (found.model, found.is_free, found.max_response_tokens) == ("gpt-4o", True, 0)
+
+
+@pytest.mark.parametrize("path", [CHAT, "/v1/cancel", "/v1/x/cancel", "/v1/input_tokens", "/v1/batches/a/b/cancel"])
+def test_nothing_else_is_free(path: str) -> None:
+    """Not what only ends alike."""
+    assert not ask(b'{"model":"gpt-4o"}', path).is_free
+
+
+def test_models_of_routers_and_of_tools_are_further_ones() -> None:
+    """OpenRouter's list, a tool that draws."""
+    body = b'{"model":"m","models":["m","a"],"tools":[{"type":"image_generation","model":"gpt-image-1"}]}'
+    assert ask(body, "/v1/responses").further_models == ("gpt-image-1", "a")
+
+
+@pytest.mark.parametrize(
     "body", [b"{}", b'{"model":null,"stream":null,"stream_options":null,"n":null}', b' { "x" : 1 }\n']
 )
 def test_absent_and_null_are_the_same(body: bytes) -> None:

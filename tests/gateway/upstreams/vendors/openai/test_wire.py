@@ -175,8 +175,12 @@ def test_the_vendor_s_own_tools(output: list[dict[str, Any]], requests: int | No
 
 
 @pytest.mark.parametrize(
-    ("tier", "problem"), [("default", ""), (None, ""), (5, ""), ("flex", "service_tier"), ("priority", "service_tier")]
-)
+    ("tier", "problem"), [
+        ("default", ""), ("auto", ""), ("on_demand", ""), (None, ""), (5, ""),
+        ("flex", "service_tier"), ("priority", "service_tier"), ("scale", "service_tier"),
+        ("of_tomorrow", "service_tier"), ("batch", "batch_tier"),
+    ],
+)  # fmt: skip
 def test_other_service_tiers_have_other_prices(tier: Any, problem: str) -> None:
     """In a chat and in an event of the responses API."""
     usage = {"prompt_tokens": 7}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.upstreams.sse_frames import FRAME_END
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 from sluice.money.usage import Usage
 from tests.gateway.upstreams.vendors.scanning_laws import (
@@ -40,6 +42,17 @@ class Frames(SseScanner):
         if frame.data.startswith(b"count:") and frame.data[6:].isdigit():
             self.answer.usage = Usage(int(frame.data[6:]), 0)
         return "hold" if frame.name == b"stop" else "pass"
+
+
+def test_a_frame_ends_where_the_pattern_says() -> None:
+    """Whichever search finds it: for all short texts of CR, LF and another byte, from wherever the search begins."""
+    scanner = Frames()
+    for size in range(9):
+        for text in itertools.product(b"\r\na", repeat=size):
+            scanner._rest = bytearray(text)
+            for searched in range(min(size, 2) + 1):
+                boundary = FRAME_END.search(scanner._rest, searched)
+                assert scanner._find_end(0, searched) == (boundary.span() if boundary else None), (text, searched)
 
 
 STREAM = (
@@ -108,6 +121,19 @@ def test_any_mixture_of_lines_is_the_same_in_pieces(pieces: list[bytes]) -> None
             assert (found.answer, found.ended) == (whole.answer, whole.ended)
             # silent lines before the terminal event may wait with it, or not
             assert whole.held.endswith(found.held) or found.held.endswith(whole.held)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(PIECES, max_size=14))
+def test_frames_that_come_together_are_those_that_come_alone(pieces: list[bytes]) -> None:
+    """As many are counted, and the same is left out, whatever lines they are made of; silent ones may wait or not."""
+    one = b"".join(pieces)
+    stream = b"data: x\n\n" + one * (1_500 // max(len(one), 1))
+    together, alone = Frames(), Frames()
+    out = together.feed(stream[:9]) + together.feed(stream[9:]) + together.finish()
+    assert out == b"".join([alone.feed(stream[at : at + 7]) for at in range(0, len(stream), 7)]) + alone.finish()
+    assert (together.sse_frames, together.ended) == (alone.sse_frames, alone.ended)
+    assert together.answer == alone.answer
 
 
 def test_nothing_grows() -> None:

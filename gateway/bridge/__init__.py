@@ -1,0 +1,1 @@
+"""OpenAI's dialect to any vendor: ``/ai/{slug}/v1/…``."""

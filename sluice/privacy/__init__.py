@@ -1,0 +1,1 @@
+"""Redaction: what of an exchange is kept from the log, or from a sink."""
