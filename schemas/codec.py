@@ -1,5 +1,7 @@
 """Events to bytes and back: Avro single-object encoding (``C3 01``, 8-byte fingerprint, body).
 
+Confluent's framing (``schemas.confluent``) is read as well: a schema is then named by the 4 bytes of its id.
+
 Writing is split so that the hot path does each thing once: what three events share is encoded once, and ``sequence``
 is left out until the append that gives it (``EncodedEvent.value``).
 """
@@ -15,6 +17,7 @@ import msgspec
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import to_parsing_canonical_form
 
+from schemas import confluent
 from schemas.avro_schema import (
     event_schema,
     micros_fields,
@@ -114,7 +117,9 @@ def encode_exchange(
 class SchemaBook:
     """The schemas a reader knows: ours of every version, and those that writers have published."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_registry: bool = False) -> None:
+        """``has_registry``: whether the ids of Confluent's framing can be learned at all."""
+        self._has_registry = has_registry
         self._writers: dict[bytes, tuple[Kind, dict[str, Any]]] = {}
         self._texts: dict[bytes, bytes] = {}
         for kind in KINDS:
@@ -130,17 +135,37 @@ class SchemaBook:
         return fingerprint
 
     def learn(self, text: bytes) -> bytes | None:
-        """Remember a published schema; returns its fingerprint, or ``None`` where it is none of the three events'."""
+        """Remember a published schema; returns its fingerprint, or ``None`` where it is none of the three events'.
+
+        One that stands behind a registry's frame (``confluent.schema_text``) is known by that id as well.
+        """
         try:
-            schema = json.loads(text)
+            registered = confluent.is_framed(text)
+            schema = json.loads(text[confluent.HEADER_BYTES :] if registered else text)
             kind = _KIND_OF_NAME.get(schema["name"])
-            return None if kind is None else self._add(kind, schema)
+            if kind is None:
+                return None
+            fingerprint = self._add(kind, schema)
+            if registered:
+                self._add_key(confluent.schema_key(text), fingerprint)
         except Exception as error:
             raise UndecodableError("bad_schema", type(error).__name__) from error
+        return fingerprint
+
+    def _add_key(self, key: bytes, fingerprint: bytes) -> None:
+        """Know a schema by another name too."""
+        self._writers[key], self._texts[key] = self._writers[fingerprint], self._texts[fingerprint]
 
     def __contains__(self, fingerprint: bytes) -> bool:
         """Whether events with this fingerprint can be read."""
         return fingerprint in self._writers
+
+    def key_of(self, value: bytes | None) -> bytes:
+        """``split_frame``, but that a registry's id is refused where it could never be learned."""
+        key = split_frame(value)
+        if len(key) == confluent.ID_BYTES and not self._has_registry and key not in self._writers:
+            raise UndecodableError("bad_frame", "Confluent's, and schema_registry.url is not set")
+        return key
 
     def kind(self, fingerprint: bytes) -> Kind:
         """Which event the schema is of; raises UnknownSchemaError."""
@@ -162,9 +187,10 @@ class SchemaBook:
 
         Raises UndecodableError or UnknownSchemaError.
         """
-        kind, writer = self._writer(split_frame(value))
+        key = split_frame(value)
+        kind, writer = self._writer(key)
         stream = io.BytesIO(value)
-        stream.seek(HEADER_BYTES)
+        stream.seek(frame_bytes(key))
         try:
             event = cast("dict[str, Any]", schemaless_reader(stream, writer, parsed_schema(kind)))
             _read_times(kind, event)
@@ -184,12 +210,20 @@ def _read_times(kind: Kind, event: dict[str, Any]) -> None:
 
 
 def split_frame(value: bytes | None) -> bytes:
-    """The fingerprint of a framed event; raises UndecodableError."""
+    """What names the schema of a framed event: 8 bytes of fingerprint, or 4 of a registry's id; raises
+    UndecodableError."""
     if value is None:
         raise UndecodableError("null_value")
-    if len(value) <= HEADER_BYTES or value[:2] != MAGIC:
-        raise UndecodableError("bad_frame", value[:2].hex())
-    return value[2:HEADER_BYTES]
+    if len(value) > HEADER_BYTES and value[:2] == MAGIC:
+        return value[2:HEADER_BYTES]
+    if confluent.is_framed(value):
+        return confluent.schema_key(value)
+    raise UndecodableError("bad_frame", value[:2].hex())
+
+
+def frame_bytes(key: bytes) -> int:
+    """How many bytes stand in front of the body, where ``split_frame`` gave this."""
+    return confluent.HEADER_BYTES if len(key) == confluent.ID_BYTES else HEADER_BYTES
 
 
 def published_schemas() -> list[tuple[bytes, bytes]]:

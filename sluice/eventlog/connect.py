@@ -1,17 +1,24 @@
-"""Which event log collectors read: Kafka where ``kafka.bootstrap_servers`` is set, else this host's journals."""
+"""Which event log is read: Kafka where ``kafka.bootstrap_servers`` is set, else this host's journals."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from schemas.topics import Topics
 from sluice.eventlog.interface import Publisher, Source, Subscription
 from sluice.eventlog.journal.publisher import JournalPublisher
+from sluice.eventlog.journal.ranges import JournalRanges
 from sluice.eventlog.journal.source import JournalSource
+from sluice.eventlog.journal.survey import JournalSurveyor
 from sluice.eventlog.kafka.publisher import KafkaPublisher
+from sluice.eventlog.kafka.ranges import KafkaRanges
 from sluice.eventlog.kafka.source import KafkaSource
+from sluice.eventlog.kafka.survey import KafkaSurveyor
 from sluice.eventlog.places import collector_journal
+from sluice.eventlog.ranges import RangeReader
 from sluice.eventlog.settings import LogSettings
+from sluice.eventlog.survey import Surveyor
 
 
 def topics_of(settings: LogSettings) -> Topics:
@@ -31,3 +38,19 @@ def open_publisher(settings: LogSettings, data_dir: Path, service: str) -> Publi
     if settings.kafka.bootstrap_servers:
         return KafkaPublisher(settings, topics_of(settings))
     return JournalPublisher(collector_journal(data_dir, service), service, settings.journal, topics_of(settings))
+
+
+def open_ranges(settings: LogSettings, data_dir: Path) -> RangeReader:
+    """A reader of ranges, in no group; connects with its first question."""
+    if settings.kafka.bootstrap_servers:
+        return KafkaRanges(settings, topics_of(settings))
+    return JournalRanges(data_dir)
+
+
+def open_survey(
+    settings: LogSettings, data_dir: Path, topics_of_group: Mapping[str, Collection[str]] | None = None
+) -> Surveyor:
+    """What looks at topics and groups; ``topics_of_group`` says what groups read of journals."""
+    if settings.kafka.bootstrap_servers:
+        return KafkaSurveyor(settings, topics_of(settings))
+    return JournalSurveyor(data_dir, topics_of(settings), settings.journal, topics_of_group)

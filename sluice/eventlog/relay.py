@@ -36,7 +36,8 @@ from sluice.eventlog.journal.offsets import (
 from sluice.eventlog.journal.reader import JournalReader
 from sluice.eventlog.journal.segment import read_header, segment_path
 from sluice.eventlog.journal.tail import JournalTail
-from sluice.eventlog.kafka.batches import BatchProducer
+from sluice.eventlog.kafka.batches import BatchProducer, Watermark
+from sluice.eventlog.kafka.transactions import FencedError, TransactionalProducer
 from sluice.eventlog.settings import LogSettings
 
 REFUSED_FILE = "refused.jsonl"
@@ -74,7 +75,8 @@ class Relay:
         self.counters = RelayCounters()
         self._directory = directory
         self._settings = settings
-        self._producer = BatchProducer(settings, topics, gateway_id, self._refuse)
+        make = TransactionalProducer if settings.relay.exactly_once else BatchProducer
+        self._producer = make(settings, topics, gateway_id, self._refuse, directory)
         self._offset_file = offset_path(directory, RELAY_GROUP)
         self._committed = load_offset(self._offset_file)
         self._reader = JournalReader(directory, self._committed)
@@ -91,6 +93,8 @@ class Relay:
         self._caught_up = asyncio.Event()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._connected = False
+        self.is_fenced = False
+        """Whether another relay carries this journal now, as far as is known."""
         self._round_since = 0.0
         self._refused: set[int] = set()
         """Offsets refused in the present round: sent again it writes no second line."""
@@ -164,14 +168,19 @@ class Relay:
                 rounds = self.counters.rounds
                 try:
                     await self._producer.start()
+                    self._resume(await self._producer.watermark())
                     self._connected = True
                     await self._carry()
+                except FencedError as error:
+                    self.counters.failures += 1
+                    self._lose_connection()
+                    await self._producer.close()
+                    await self._stand_by(error)
                 except EventLogError as error:
                     self.counters.failures += 1
                     logger.warning("relay waits for kafka", error=str(error), journal=str(self._directory))
                 finally:
-                    self._connected, self._round_since = False, 0.0
-                    self._read_from_file()
+                    self._lose_connection()
                     await self._producer.close()
                 if self.counters.rounds > rounds:
                     backoff = _FIRST_BACKOFF_SECONDS  # a broker that only lets us connect is not back
@@ -180,6 +189,42 @@ class Relay:
         finally:
             self._store()
             self.close()
+
+    def _lose_connection(self) -> None:
+        self._connected, self._round_since = False, 0.0
+        self._read_from_file()
+
+    def _resume(self, watermark: Watermark | None) -> None:
+        """Go on where Kafka says that this journal was carried to: it may know of a round that we never heard of."""
+        if watermark is None or watermark.place.offset <= self._next:
+            return
+        if not watermark.is_ours:  # of an earlier life, which was killed: the file is behind
+            self._reader.close()
+            self._reader = JournalReader(self._directory, watermark.place)
+        self._advance(watermark.place)
+
+    async def _stand_by(self, fenced: FencedError) -> None:
+        """While another relay carries this journal; returns when that one leaves something lying, or never was: then
+        our own transaction timed out (this host slept, or the broker was away)."""
+        self.is_fenced = True
+        logger.warning("relay stands by", reason=str(fenced), journal=str(self._directory))
+        is_left_lying = True
+        try:
+            while True:
+                await asyncio.sleep(self._settings.relay.transaction_timeout_seconds)
+                watermark, before = await self._producer.watermark(), self._next
+                if watermark is None or watermark.is_ours:
+                    break
+                self._resume(watermark)
+                waits = self._next == before and self.lag_records > 0
+                if waits and is_left_lying:
+                    break
+                is_left_lying = waits
+        except EventLogError as error:
+            logger.warning("watermark not read", error=str(error), journal=str(self._directory))
+        finally:
+            self.is_fenced = False
+        logger.warning("relay connects anew", journal=str(self._directory))
 
     def close(self) -> None:
         """Let go of the files; ``run`` does so at its end."""
@@ -197,11 +242,12 @@ class Relay:
                 await self._wait_for_more()
                 continue
             self._round_since = loop.time()
-            await self._producer.send(records)
+            end = self._committed_at(records[-1].offset + 1)
+            await self._producer.send(records, end)
             self._round_since = 0.0
             self.counters.rounds += 1
             self.counters.records += len(records)
-            self._advance(records[-1].offset + 1)
+            self._advance(end)
             if loop.time() - self._stored_at > _STORE_SECONDS:
                 self._store()
             await self._linger()
@@ -245,11 +291,11 @@ class Relay:
         if self._from_memory and not self._waiting and self._memory_bytes < _ROUND_BYTES:
             await asyncio.sleep(self._settings.relay.linger_seconds)
 
-    def _advance(self, next_offset: int) -> None:
-        self._next = next_offset
+    def _advance(self, end: CommittedOffset) -> None:
+        self._next = end.offset
         self._refused.clear()
-        self._committed = self._committed_at(next_offset)
-        while self._waiting and self._waiting[0][0] <= next_offset:
+        self._committed = end
+        while self._waiting and self._waiting[0][0] <= end.offset:
             _, done = self._waiting.popleft()
             if not done.done():
                 done.set_result(None)

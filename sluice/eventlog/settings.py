@@ -50,9 +50,49 @@ class KafkaSettings(Section):
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
     ca_file: str = ""
+    client_certificate_file: str = ""
+    """PEM: the certificate and what signed it. Shown to brokers that ask for one."""
+    client_key_file: str = ""
+    """PEM; empty where the key is in ``client_certificate_file``."""
+    client_key_password: SecretStr = SecretStr("")
+    check_hostname: bool = True
+    """Whether the broker's certificate must name the host that was asked for; never off where others share the net."""
     request_timeout_seconds: Seconds = 10.0
     on_offset_lost: Literal["halt", "continue"] = "halt"
     """A committed offset that the topic no longer has is lost data: collectors halt, unless told to go on."""
+    group_instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = ""
+    """Makes consumers static members of their groups, one id per process (``<id>-<worker>``): a restart within the
+    session keeps the partitions and stops nobody else. Unique per host or pod; empty: ordinary members."""
+    session_timeout_seconds: Annotated[float, Field(ge=1, le=1800, allow_inf_nan=False)] = 15.0
+    """So long a member may be silent before its partitions are given to others."""
+    heartbeat_interval_seconds: Annotated[float, Field(ge=0.1, le=600, allow_inf_nan=False)] = 3.0
+    rebalance_timeout_seconds: Annotated[float, Field(ge=1, le=3600, allow_inf_nan=False)] = 60.0
+    """So long members may take to give up what they hold."""
+    max_poll_interval_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 300.0
+
+    @model_validator(mode="after")
+    def hold_together(self) -> KafkaSettings:
+        """What one setting needs of another; raises ValueError naming both."""
+        if self.security_protocol.startswith("SASL") and not self.username:
+            message = f"kafka.username is empty, and kafka.security_protocol is {self.security_protocol}: name the user"
+            raise ValueError(message)
+        if self.client_key_file and not self.client_certificate_file:
+            message = "kafka.client_key_file is set without kafka.client_certificate_file: name the certificate too"
+            raise ValueError(message)
+        if self.client_certificate_file and not self.security_protocol.endswith("SSL"):
+            message = "kafka.client_certificate_file needs TLS: set kafka.security_protocol to SSL or SASL_SSL"
+            raise ValueError(message)
+        if self.heartbeat_interval_seconds > self.session_timeout_seconds / 3:
+            message = (
+                f"kafka.heartbeat_interval_seconds {self.heartbeat_interval_seconds:g} must be at most a third of "
+                f"kafka.session_timeout_seconds {self.session_timeout_seconds:g}: lower one or raise the other"
+            )
+            raise ValueError(message)
+        return self
+
+    def instance_id(self, worker: int = 0) -> str | None:
+        """Under which name this process is a static member of its groups; ``None`` where it is an ordinary one."""
+        return f"{self.group_instance_id}-{worker}" if self.group_instance_id else None
 
     @property
     def replication(self) -> tuple[int, int]:
@@ -66,6 +106,10 @@ class RelaySettings(Section):
     linger_seconds: Seconds = 0.03
     max_batch_bytes: Annotated[int, Field(ge=16_384, le=1 << 20)] = 512 << 10
     max_memory_bytes: Bytes = 32 << 20
+    exactly_once: bool = False
+    """Each round and its watermark in one Kafka transaction: who reads committed records sees each event once."""
+    transaction_timeout_seconds: Annotated[float, Field(ge=1, le=900, allow_inf_nan=False)] = 15.0
+    """With ``exactly_once``: so long a killed relay's open transaction may hold readers up where nobody takes over."""
 
 
 class StrictSettings(Section):
@@ -89,6 +133,34 @@ class SchemaSettings(Section):
     wait_seconds: Seconds = 60.0
 
 
+class SchemaRegistrySettings(Section):
+    """A schema registry with Confluent's API; where ``url`` is set, events in Kafka are framed with its ids."""
+
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s?#@]+)?$")] = ""
+    """Where its API begins, such as ``https://registry:8081``; without name and password."""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    token: SecretStr = SecretStr("")
+    """Sent as a bearer token, instead of name and password."""
+    ca_file: str = ""
+    auto_register: bool = True
+    """Whether writers register their schemas; if not, somebody else must have done so."""
+    subject_names: Literal["topic_name", "record_name", "topic_record_name"] = "topic_name"
+    timeout_seconds: Seconds = 5.0
+
+    @model_validator(mode="after")
+    def one_credential(self) -> SchemaRegistrySettings:
+        """A token or a name and password; raises ValueError naming the keys."""
+        if self.token.get_secret_value() and self.username:
+            message = "schema_registry.token and schema_registry.username are both set: keep one"
+            raise ValueError(message)
+        given = [name for name in ("username", "password", "token", "ca_file") if name in self.model_fields_set]
+        if given and not self.url:
+            message = f"schema_registry.{given[0]} is set without schema_registry.url: set that too, or remove it"
+            raise ValueError(message)
+        return self
+
+
 class LogSettings(Section):
     """Everything above, as both services' settings trees include it."""
 
@@ -98,11 +170,15 @@ class LogSettings(Section):
     strict: StrictSettings = StrictSettings()
     eventlog: EventLogSettings = EventLogSettings()
     schema_: SchemaSettings = Field(default=SchemaSettings(), alias="schema")
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
 
     @model_validator(mode="after")
     def strict_needs_kafka(self) -> LogSettings:
         """``strict`` promises Kafka's acknowledgement, so it needs a Kafka."""
         if self.eventlog.durability == "strict" and not self.kafka.bootstrap_servers:
             message = "eventlog.durability: strict needs kafka.bootstrap_servers; set it, or use durable"
+            raise ValueError(message)
+        if self.relay.exactly_once and not self.kafka.bootstrap_servers:
+            message = "relay.exactly_once needs kafka.bootstrap_servers; set it, or remove relay.exactly_once"
             raise ValueError(message)
         return self

@@ -19,7 +19,9 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
-from schemas.codec import EncodedEvent
+from schemas.avro_schema import schema_json
+from schemas.codec import HEADER_BYTES, EncodedEvent
+from schemas.confluent import frame_of, schema_text
 from schemas.events import Kind
 from schemas.topics import Topics
 from sluice.clock import now_micros
@@ -36,15 +38,21 @@ from sluice.eventlog.interface import (
 )
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.publisher import JournalPublisher
+from sluice.eventlog.journal.ranges import JournalRanges
 from sluice.eventlog.journal.source import JournalSource
+from sluice.eventlog.kafka.config import connection_arguments
 from sluice.eventlog.kafka.publisher import KafkaPublisher
+from sluice.eventlog.kafka.ranges import KafkaRanges
 from sluice.eventlog.kafka.source import KafkaSource
 from sluice.eventlog.memory import MemoryBroker, MemoryEventLog, MemoryPublisher, MemorySource
 from sluice.eventlog.modes import DurableLog
 from sluice.eventlog.places import collector_journal, gateway_journal
+from sluice.eventlog.ranges import RangeReader
 from sluice.eventlog.relay import Relay
 from sluice.eventlog.settings import JournalSettings, LogSettings
 from tests.sluice.eventlog.journal.making import BOOK, FailingDisk, exchange
+from tests.sluice.eventlog.kafka.securing import Secured
+from tests.sluice.eventlog.registry.scripted import scripted_registry
 
 SECONDS = 30.0
 """What a slow machine gets; nothing here takes so long."""
@@ -89,6 +97,10 @@ class Bench(ABC):
     """What says that records were deleted which a group had not read."""
     keeps_whole_entries = False
     """Whether a poll may give the rest of an exchange beyond ``max_records``."""
+    max_marks = 0
+    """How many offsets at most, beside each record's own, have no record: they count as lag until they are polled."""
+    frames: Mapping[str, bytes] = {}
+    """By topic what stands in front of its events, where that is not our own frame: the id that a registry gave."""
     quiet_seconds = 0.05
     """How long a poll waits before nothing counts as nothing."""
 
@@ -130,6 +142,18 @@ class Bench(ABC):
         source = self.source(group, topics)
         await source.start(Listener())
         return source
+
+    def stored(self, topic: str, value: bytes) -> bytes:
+        """An encoded event as this log has it."""
+        return self.frames[topic] + value[HEADER_BYTES:] if topic in self.frames else value
+
+    async def no_lag(self, *sources: Source) -> bool:
+        """Whether nothing waits: at once, but where transactions leave marks, which are lag until they are polled."""
+        if self.max_marks:
+            async with asyncio.timeout(SECONDS):
+                while sum([await total_lag(source) for source in sources]):
+                    assert [await source.poll(0.1, 100) for source in sources] == [{}] * len(sources)
+        return not sum([await total_lag(source) for source in sources])
 
     async def nothing_comes(self, source: Source) -> bool:
         """Whether a poll that waits a little finds nothing."""
@@ -233,6 +257,15 @@ class JournalBench(Bench):
     async def settle(self) -> None:
         pass
 
+    def ranges(self) -> RangeReader:
+        """Reads parts of the log, in no group."""
+        reader = self._open_ranges()
+        self.stack.push_async_callback(reader.close)
+        return reader
+
+    def _open_ranges(self) -> RangeReader:
+        return JournalRanges(self._folder)
+
     def break_writes(self, *, broken: bool) -> None:
         error = OSError("broken")
         self._disk.fail = lambda call: error if broken and call == "write" else None
@@ -252,15 +285,11 @@ class KafkaBench(JournalBench):
     quiet_seconds = 0.3
     embedded = False
 
-    def __init__(self, folder: Path, bootstrap_servers: str, namespace: str, tasks: asyncio.TaskGroup) -> None:
-        super().__init__(folder, Topics(namespace, 2))
+    def __init__(self, folder: Path, settings: LogSettings, tasks: asyncio.TaskGroup) -> None:
+        super().__init__(folder, Topics(settings.kafka.namespace, 2))
         self._tasks = tasks
-        kafka = {"bootstrap_servers": bootstrap_servers, "single_broker": True, "namespace": namespace, "partitions": 2}
-        self._kafka = LogSettings.model_validate({"kafka": kafka})
+        self._kafka = settings
         self._relays: list[Relay] = []
-        patch = pytest.MonkeyPatch()  # members hear of a rebalance with their heartbeat
-        patch.setattr("sluice.eventlog.kafka.source._HEARTBEAT_MS", 200)
-        self.stack.callback(patch.undo)
 
     def _open_log(self, worker: str) -> EventLog:
         log = super()._open_log(worker)
@@ -288,8 +317,11 @@ class KafkaBench(JournalBench):
     def _open_publisher(self) -> Publisher:
         return KafkaPublisher(self._kafka, self.topics)
 
+    def _open_ranges(self) -> RangeReader:
+        return KafkaRanges(self._kafka, self.topics)
+
     async def lose_before(self, partition: Partition, offset: int) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._kafka.kafka.bootstrap_servers)
+        admin = AIOKafkaAdminClient(**connection_arguments(self._kafka.kafka))
         await admin.start()
         try:
             await admin.delete_records({TopicPartition(*partition): RecordsToDelete(before_offset=offset)})
@@ -298,42 +330,75 @@ class KafkaBench(JournalBench):
 
 
 LOGS = ("memory", "journal", "kafka")
+_QUICK = {"heartbeat_interval_seconds": 0.2}
+"""Members hear of a rebalance with their heartbeat."""
 Law = Callable[..., Coroutine[Any, Any, None]]
 
 
-def on_every_log(**broken: str) -> Callable[[Law], Callable[..., None]]:
-    """Run a test of a ``Bench`` on each log; ``broken`` says on which it fails, and why."""
-    marks: dict[str, list[pytest.MarkDecorator]] = {kind: [] for kind in LOGS}
-    marks["kafka"].append(pytest.mark.kafka)
-    for kind, reason in broken.items():
-        marks[kind].append(pytest.mark.xfail(strict=True, reason=reason))
+def on_every_log(*, secured: str = "") -> Callable[[Law], Callable[..., None]]:
+    """Run a test of a ``Bench`` on each log.
+
+    ``secured`` says what of Kafka with everything on (SASL, TLS, ACLs, a schema registry, ``relay.exactly_once``) could
+    break this law, where something could: then it runs there too. Laws of writing are the journal's, in front of it.
+    """
+    return _on((*LOGS, "secured") if secured else LOGS)
+
+
+def on_durable_logs() -> Callable[[Law], Callable[..., None]]:
+    """The same on those logs that outlive a process."""
+    return _on(("journal", "kafka"))
+
+
+def _on(kinds: Sequence[str]) -> Callable[[Law], Callable[..., None]]:
+    marks = {kind: [pytest.mark.kafka] if kind == "kafka" else [] for kind in kinds}
 
     def decorate(test: Law) -> Callable[..., None]:
         def run(request: pytest.FixtureRequest, kind: str, tmp_path: Path, unique_name: str) -> None:
-            bootstrap = request.getfixturevalue("kafka_server").bootstrap_servers if kind == "kafka" else ""
-            asyncio.run(_on_bench(test, kind, tmp_path, bootstrap, unique_name))
+            fixture = {"kafka": "kafka_server", "secured": "secured"}.get(kind)
+            server = request.getfixturevalue(fixture) if fixture else None
+            asyncio.run(_on_bench(test, kind, tmp_path, server, unique_name))
 
         assert list(inspect.signature(test).parameters) == ["bench"]
         run.__name__, run.__doc__, run.__module__ = test.__name__, test.__doc__, test.__module__
-        return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in LOGS])(run)
+        return pytest.mark.parametrize("kind", [pytest.param(kind, marks=marks[kind]) for kind in kinds])(run)
 
     return decorate
 
 
-async def _on_bench(test: Law, kind: str, folder: Path, bootstrap_servers: str, name: str) -> None:
+async def _on_bench(test: Law, kind: str, folder: Path, server: Any, name: str) -> None:
     unhandled: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(str(context)))
-    async with asyncio.timeout(2 * SECONDS), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(2 * SECONDS), AsyncExitStack() as around, asyncio.TaskGroup() as tasks:
         bench: Bench
         if kind == "memory":
             bench = MemoryBench(name)
         elif kind == "journal":
             bench = JournalBench(folder, Topics(name, 2))
+        elif kind == "kafka":
+            own = {"bootstrap_servers": server.bootstrap_servers, "single_broker": True, "namespace": name}
+            bench = KafkaBench(folder, LogSettings.model_validate({"kafka": {**own, "partitions": 2, **_QUICK}}), tasks)
         else:
-            bench = KafkaBench(folder, bootstrap_servers, name, tasks)
+            settings, frames = await _with_everything(server, name, around)
+            bench = KafkaBench(folder, settings, tasks)
+            bench.max_marks, bench.frames = 1, frames
         async with bench.stack:
             await test(bench)
     assert unhandled == []
+
+
+async def _with_everything(
+    secured: Secured, name: str, around: AsyncExitStack
+) -> tuple[LogSettings, Mapping[str, bytes]]:
+    """Settings for the secured broker, and by topic the frame of its registry's id; ``BOOK`` knows them."""
+    registry = await around.enter_async_context(scripted_registry())
+    frames = {}
+    for topic, kind in Topics(name, 2).events().items():
+        schema_id = registry.add(f"{topic}-value", schema_json(kind).decode())
+        frames[topic] = frame_of(schema_id)
+        BOOK.learn(schema_text(schema_id, schema_json(kind)))
+    await secured.allow_everything(name)
+    everything = {"relay": {"exactly_once": True}, "schema_registry": registry.settings(), **_QUICK}
+    return secured.settings(name, "SASL_SSL", request_timeout_seconds=10, **everything), frames
 
 
 # what laws are told in
@@ -406,7 +471,7 @@ async def is_told_of_loss(bench: Bench, source: Source) -> bool:
 
 
 async def share(first: Source, second: Source, listeners: tuple[Listener, Listener], found: Polled) -> None:
-    """The second joins: what the first commits while it gives up is not read again."""
+    """The second joins: what the first commits while it gives up is not read again, and nothing is left to nobody."""
     mine, theirs = listeners
     commits: list[bool] = []
 
@@ -424,9 +489,8 @@ async def share(first: Source, second: Source, listeners: tuple[Listener, Listen
     mine.at_revoke = None
     assert commits == [True]
     assert not mine.ours & theirs.ours
-    assert set(found) <= mine.ours | theirs.ours
+    assert set(found) <= mine.ours | theirs.ours, (mine, theirs)
     for partition in theirs.ours:
         assert told.index(("first", "revoked", partition)) < told.index(("second", "assigned", partition))
         assert not await first.commit({partition: 0})
     assert set(await first.lag()) == mine.ours
-    assert await total_lag(first) + await total_lag(second) == 0

@@ -196,7 +196,8 @@ def test_a_schema_of_something_else_is_not_learnt() -> None:
         (b"", "bad_frame"),
         (b"\xc3", "bad_frame"),
         (MAGIC + FINGERPRINTS["budget"], "bad_frame"),
-        (b"\x00\x00\x00\x00\x07" + b"confluent", "bad_frame"),
+        (b"\x00\x00\x00\x00\x07", "bad_frame"),
+        (b"\x01\x00\x00\x00\x07" + b"neither", "bad_frame"),
         (b'{"event_id": "json"}', "bad_frame"),
     ],
 )

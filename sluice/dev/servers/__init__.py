@@ -8,6 +8,7 @@ fixtures and the ``sluice dev servers`` command) have no event loop to share. In
 from sluice.dev.servers.elasticsearch import ElasticsearchServer, start_elasticsearch
 from sluice.dev.servers.errors import FetchError, MissingPrerequisitesError, ServerError, ServerStartError
 from sluice.dev.servers.kafka import KafkaServer, start_kafka
+from sluice.dev.servers.opensearch import OpenSearchServer, start_opensearch
 from sluice.dev.servers.postgres import PostgresServer, start_postgres
 from sluice.dev.servers.prerequisites import missing_postgres, missing_prerequisites
 from sluice.dev.servers.progress import Progress, Step, silent
@@ -18,6 +19,7 @@ __all__ = [
     "FetchError",
     "KafkaServer",
     "MissingPrerequisitesError",
+    "OpenSearchServer",
     "PostgresServer",
     "Progress",
     "Server",
@@ -29,5 +31,6 @@ __all__ = [
     "silent",
     "start_elasticsearch",
     "start_kafka",
+    "start_opensearch",
     "start_postgres",
 ]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from sluice.dev.servers.fetch import Fetcher
 from sluice.dev.servers.folders import NOBODY_UID, RunFolder, default_cache_folder
@@ -27,7 +28,8 @@ _ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSI
 _ABOUT_BYTES = 107_000_000
 
 # C1 alone and the serial collector: ready in 7-12 s instead of 18.
-_JVM_FLAGS = "-Xms512m -Xmx512m -XX:-UseG1GC -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+_JVM_FLAGS = "-XX:-UseG1GC -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+_HEAP = "512m"
 _LAUNCHER_FLAGS = "-Xms4m -Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1"
 _UNWANTED_JVM_OPTIONS = ("-XX:+UseG1GC", "-Xlog", "-XX:ErrorFile", "-XX:+HeapDump")
 
@@ -73,16 +75,28 @@ class ElasticsearchServer(Server):
         """The same as ``url``."""
         return self.url
 
+    def connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        """To ask for its health."""
+        return http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout_seconds)
+
+    def headers(self) -> dict[str, str]:
+        """What such a request carries."""
+        return {}
+
     def is_ready(self) -> bool:
         """Whether every primary shard is assigned (yellow: there is no second node to be green with)."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_HEALTH_TIMEOUT_SECONDS)
+        connection = self.connect(_HEALTH_TIMEOUT_SECONDS)
         try:
-            connection.request("GET", _HEALTH)
+            connection.request("GET", _HEALTH, headers=self.headers())
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
+
+
+ServerT = TypeVar("ServerT", bound=ElasticsearchServer)
+MakeServer = Callable[[ServerProcess, RunFolder, int], ServerT]
 
 
 def start_elasticsearch(
@@ -92,11 +106,14 @@ def start_elasticsearch(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     settings: Mapping[str, str] | None = None,
-) -> ElasticsearchServer:
+    files: Mapping[str, str] | None = None,
+    heap: str = _HEAP,
+    server_of: MakeServer[ServerT] = ElasticsearchServer,  # type: ignore[assignment]  # the default of the variable
+) -> ServerT:
     """Fetch Elasticsearch if need be, start it and return when it is ready.
 
     ``data_dir`` keeps data between runs (a temporary folder otherwise); ``settings`` go over the ones of
-    ``elasticsearch.yml``.
+    ``elasticsearch.yml``; ``files`` lie beside it.
     """
     fetcher = Fetcher(cache_dir or default_cache_folder(), _NAME, _ABOUT_BYTES, progress)
     home = fetcher.unpacked(f"elasticsearch-{VERSION}", _ARTIFACT)
@@ -104,13 +121,19 @@ def start_elasticsearch(
     folder = RunFolder.open(fetcher.cache, "elasticsearch", data_dir)
     progress(Step(_NAME, f"starting on {LOOPBACK}:{port}"))
     _configure(home, folder.path, port, settings or {})
+    for name, content in (files or {}).items():
+        (folder.path / "config" / name).write_text(content, "utf-8")
     uid = NOBODY_UID if os.getuid() == 0 else None  # it refuses to run as root
     if uid is not None:
         folder.give_to(uid)
     process = ServerProcess(
-        _NAME, _command(home, folder.path), folder=folder.path, log_path=folder.path / "elasticsearch.log", uid=uid
+        _NAME,
+        _command(home, folder.path, heap),
+        folder=folder.path,
+        log_path=folder.path / "elasticsearch.log",
+        uid=uid,
     )
-    server = ElasticsearchServer(process, folder, port)
+    server = server_of(process, folder, port)
     server.start()
     return server
 
@@ -135,11 +158,11 @@ def _configure(home: Path, folder: Path, port: int, settings: Mapping[str, str])
     (config / "jvm.options").write_text("".join(wanted), "utf-8")
 
 
-def _command(home: Path, folder: Path) -> list[str]:
+def _command(home: Path, folder: Path, heap: str) -> list[str]:
     """In the foreground: the launcher and its server then share one process group, which ends as one."""
     environment = {
         "ES_JAVA_HOME": find_java().parent.parent,
-        "ES_JAVA_OPTS": _JVM_FLAGS,
+        "ES_JAVA_OPTS": f"-Xms{heap} -Xmx{heap} {_JVM_FLAGS}",
         "CLI_JAVA_OPTS": _LAUNCHER_FLAGS,
         "ES_PATH_CONF": folder / "config",
         "ES_TMPDIR": folder / "tmp",

@@ -50,13 +50,16 @@ class Fetcher:
                     self._fetch_class_path(listing, coordinates)
         return listing.read_text("utf-8").strip()
 
-    def unpacked(self, name: str, artifact: str) -> Path:
-        """The folder that an archive holds, unpacked; unpacked again where something of it has been swept away."""
+    def unpacked(self, name: str, artifact: str, *, has_folder: bool = True) -> Path:
+        """An archive, unpacked; unpacked again where something of it has been swept away.
+
+        ``has_folder``: whether the archive holds one folder of this name, and not its files themselves.
+        """
         home, marker = self.cache / name, self.cache / f"{name}.size"
         if not _is_whole(home, marker):
             with locked(self.cache / "fetch.lock", self._waiting):
                 if not _is_whole(home, marker):  # nobody unpacked it while we waited
-                    self._unpack(home, artifact)
+                    self._unpack(home, artifact, has_folder=has_folder)
                     marker.write_text(str(folder_bytes(home)), "ascii")
         return home
 
@@ -67,11 +70,11 @@ class Fetcher:
         self._maven(work, "build-classpath", "-DincludeScope=runtime", f"-Dmdep.outputFile={work / 'classpath'}")
         (work / "classpath").replace(listing)
 
-    def _unpack(self, home: Path, artifact: str) -> None:
+    def _unpack(self, home: Path, artifact: str, *, has_folder: bool) -> None:
         work = self._fresh_work_folder()
         self._maven(work, "unpack", f"-Dartifact={artifact}", f"-DoutputDirectory={work / 'unpacked'}")
         shutil.rmtree(home, ignore_errors=True)
-        (work / "unpacked" / home.name).replace(home)
+        (work / "unpacked" / home.name if has_folder else work / "unpacked").replace(home)
 
     def _fresh_work_folder(self) -> Path:
         work = self.cache / "work"

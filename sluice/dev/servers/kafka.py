@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import secrets
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sluice.dev.servers.errors import ServerStartError
@@ -32,6 +32,9 @@ _LOG_FLAGS = (
 )
 _READY = b"Kafka Server started"
 """Written after the broker is unfenced, so that a produce to a topic it had before succeeds."""
+
+EXTRA_LISTENERS = "listeners.extra"
+"""A setting of ours: listeners beside the plain one, each with a comma behind it."""
 
 _SETTINGS = {
     "process.roles": "broker,controller",
@@ -90,11 +93,12 @@ def start_kafka(
     data_dir: Path | None = None,
     cache_dir: Path | None = None,
     settings: Mapping[str, str] | None = None,
+    format_options: Sequence[str] = (),
 ) -> KafkaServer:
     """Fetch Kafka if need be, start it and return when it is ready.
 
     ``data_dir`` keeps data between runs (a temporary folder otherwise); ``settings`` go over the ones of
-    ``server.properties``.
+    ``server.properties``; ``format_options`` are for its storage tool, which writes what must exist before it starts.
     """
     fetcher = Fetcher(cache_dir or default_cache_folder(), _NAME, _ABOUT_BYTES, progress)
     java = [str(find_java()), *_JVM_FLAGS, *_LOG_FLAGS, "-cp", fetcher.class_path(f"kafka-{VERSION}", _ARTIFACTS)]
@@ -102,7 +106,7 @@ def start_kafka(
     folder = RunFolder.open(fetcher.cache, "kafka", data_dir)
     progress(Step(_NAME, f"starting on {LOOPBACK}:{port}"))
     properties = _write_properties(folder.path, port, settings or {})
-    _format(java, folder.path, properties)
+    _format(java, folder.path, properties, format_options)
     process = ServerProcess(
         _NAME, [*java, "kafka.Kafka", str(properties)], folder=folder.path, log_path=folder.path / "kafka.log", uid=None
     )
@@ -113,10 +117,13 @@ def start_kafka(
 
 def _write_properties(folder: Path, port: int, settings: Mapping[str, str]) -> Path:
     controller_port = free_port()
+    own = f"PLAINTEXT://{LOOPBACK}:{port}"
+    others = settings.get(EXTRA_LISTENERS, "")
+    settings = {key: value for key, value in settings.items() if key != EXTRA_LISTENERS}
     placed = {
         "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
-        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "listeners": f"{own},{others}CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"{own},{others}".rstrip(","),
         "log.dirs": str(folder / "data"),
     }
     path = folder / "server.properties"
@@ -125,7 +132,7 @@ def _write_properties(folder: Path, port: int, settings: Mapping[str, str]) -> P
     return path
 
 
-def _format(java: list[str], folder: Path, properties: Path) -> None:
+def _format(java: list[str], folder: Path, properties: Path, options: Sequence[str]) -> None:
     """Write the storage's identity, once in the life of the data."""
     if (folder / "data" / "meta.properties").exists():
         return
@@ -133,6 +140,7 @@ def _format(java: list[str], folder: Path, properties: Path) -> None:
     # A leading "-" would be taken for an option.
     cluster_id = cluster_id.replace("-", "s", 1) if cluster_id.startswith("-") else cluster_id
     arguments = ["kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config", str(properties)]
+    arguments += options
     log_path = folder / "format.log"
     with log_path.open("wb") as log:
         ended = subprocess.run([*java, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)  # noqa: S603 (Java, found on the PATH)

@@ -17,6 +17,9 @@ _JAVA_REMEDY = f"Java {MINIMUM_JAVA} or newer (Debian, Ubuntu: apt-get install o
 _MAVEN_REMEDY = "Maven (Debian, Ubuntu: apt-get install maven)"
 _POSTGRES_REMEDY = "install PostgreSQL's server (Debian, Ubuntu: apt-get install postgresql)"
 
+_JVM_FOLDER = Path("/usr/lib/jvm")
+"""Where Debian and others put every Java that is installed, whichever is the one on the PATH."""
+
 # Debian keeps its programs off the PATH, because several versions may be installed.
 _DEBIAN_POSTGRES = Path("/usr/lib/postgresql")
 
@@ -45,9 +48,19 @@ def java_version(java: str) -> int:
     return int(match.group(1)) if match else 0
 
 
-def find_java() -> Path:
-    """The ``java`` to run servers with, symbolic links resolved so that its home is known."""
-    return _find("java", _JAVA_REMEDY)
+def find_java(minimum: int = MINIMUM_JAVA) -> Path:
+    """The ``java`` to run servers with, symbolic links resolved so that its home is known.
+
+    Where ``minimum`` is more than all servers ask for, the first that is new enough: on the PATH, or beside others.
+    """
+    if minimum <= MINIMUM_JAVA:
+        return _find("java", _JAVA_REMEDY)
+    on_path = shutil.which("java")
+    for java in filter(None, (on_path, *map(str, sorted(_JVM_FOLDER.glob("*/bin/java"), reverse=True)))):
+        if java_version(java) >= minimum:
+            return Path(java).resolve()
+    where = f"on the PATH or under {_JVM_FOLDER}"
+    raise MissingPrerequisitesError([f"no Java {minimum} or newer {where}: install one beside the other"])
 
 
 def find_maven() -> Path:

@@ -115,7 +115,7 @@ class JournalSource:
     def _read_lane(self, lane: _Lane, max_records: int) -> list[PolledRecord]:
         """Records of our topics; others are passed over, a bounded number of them at a time."""
         records: list[PolledRecord] = [
-            _polled(record) for record in lane.reader.read(max_records) if record.topic in self._topics
+            polled(record) for record in lane.reader.read(max_records) if record.topic in self._topics
         ]
         if records:
             lane.delivered_next = records[-1].offset + 1
@@ -160,13 +160,7 @@ class JournalSource:
 
     async def read_schemas(self) -> Sequence[bytes]:
         """The schemas at the head of every segment there is."""
-        schemas: dict[bytes, None] = {}
-        for directory in all_journals(self._data_dir):
-            reader = JournalReader(directory)
-            reader.skip_to_end()
-            schemas.update(dict.fromkeys(reader.schemas))
-            reader.close()
-        return list(schemas)
+        return schemas_of(self._data_dir)
 
     async def close(self) -> None:
         """Close the files and let another process have the group."""
@@ -182,7 +176,7 @@ class JournalSource:
 
     async def _discover(self) -> None:
         self._discover_at = asyncio.get_running_loop().time() + _DISCOVER_SECONDS
-        present = {_partition_of(directory): directory for directory in all_journals(self._data_dir)}
+        present = {partition_of(directory): directory for directory in all_journals(self._data_dir)}
         gone = [partition for partition in self._lanes if partition not in present]
         if gone:
             await self._tell(gone, assigned=False)
@@ -214,11 +208,24 @@ class JournalSource:
             logger.exception("rebalance listener failed", group=self._group)
 
 
-def _partition_of(directory: Path) -> Partition:
+def schemas_of(data_dir: Path) -> list[bytes]:
+    """The schemas at the head of every segment of every journal."""
+    schemas: dict[bytes, None] = {}
+    for directory in all_journals(data_dir):
+        reader = JournalReader(directory)
+        reader.skip_to_end()
+        schemas.update(dict.fromkeys(reader.schemas))
+        reader.close()
+    return list(schemas)
+
+
+def partition_of(directory: Path) -> Partition:
+    """What a journal is called as a partition."""
     return Partition(f"{directory.parent.name}/{directory.name}", 0)
 
 
-def _polled(record: WrittenRecord) -> StoredRecord:
+def polled(record: WrittenRecord) -> StoredRecord:
+    """As a consumer gets it: ``ce_id`` among its headers."""
     headers = record.headers
     if record.event_id:
         headers = ((EVENT_ID, record.event_id), *headers)

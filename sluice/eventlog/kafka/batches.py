@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
@@ -29,13 +30,17 @@ from aiokafka.errors import (
 
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
 from schemas.codec import published_schemas
-from schemas.topics import Topics
+from schemas.topics import DLQ_SUFFIX, Topics
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.offsets import CommittedOffset
 from sluice.eventlog.kafka.admin import ensure_topics
-from sluice.eventlog.kafka.config import producer_arguments, translate
+from sluice.eventlog.kafka.config import explain, producer_arguments
 from sluice.eventlog.kafka.publisher import stop_within
 from sluice.eventlog.settings import LogSettings
+
+if TYPE_CHECKING:
+    from sluice.eventlog.registry.framing import Framing
 
 Refused = Callable[[WrittenRecord, str], None]
 """Told of a record that the broker refuses for good, and why."""
@@ -45,6 +50,14 @@ _REFUSALS = (*_TOO_LARGE, CorruptRecordException, InvalidRequestError)
 _RECORD_OVERHEAD_BYTES = 512
 """Headers, lengths and the batch's own head."""
 _CLOSE_SECONDS = 2.0
+
+
+class Watermark(NamedTuple):
+    """How far a journal was carried, as Kafka itself knows it."""
+
+    place: CommittedOffset
+    is_ours: bool
+    """Whether this very producer stored it, and not another of the same journal."""
 
 
 @dataclass(slots=True)
@@ -62,7 +75,10 @@ class _Sent:
 class BatchProducer:
     """One connection's worth of publishing; after any failure it is thrown away and another one made."""
 
-    def __init__(self, settings: LogSettings, topics: Topics, gateway_id: str, refused: Refused) -> None:
+    def __init__(
+        self, settings: LogSettings, topics: Topics, gateway_id: str, refused: Refused, directory: Path | None = None
+    ) -> None:
+        """``directory`` is the journal's: what must be known without a registry is kept there."""
         self._settings = settings
         self._topics = topics
         self._refused = refused
@@ -73,25 +89,44 @@ class BatchProducer:
         self._source = gateway_id
         self._rotation = count()
         self._producer: AIOKafkaProducer | None = None
+        self._framing: Framing | None = None
+        if settings.schema_registry.url:
+            from sluice.eventlog.registry.framing import IDS_FILE, Framing  # noqa: PLC0415 - for who has a registry
+
+            path = directory / IDS_FILE if directory is not None else None
+            self._framing = Framing(settings.schema_registry, topics, path)
 
     async def start(self) -> None:
         """Connect, make topics, publish the schemas of what is going to be written. Raises EventLogError."""
         try:
-            await ensure_topics(self._settings, self._topics)
+            needed = [topic.name for topic in self._topics.all() if not topic.name.endswith(DLQ_SUFFIX)]
+            await ensure_topics(self._settings, self._topics, needed)
+            if self._framing is not None:
+                await self._framing.prepare()
             self._producer = await self._connected()
-            topic = self._topics.schema.name
-            for fingerprint, text in published_schemas():
-                await self._producer.send_and_wait(topic, text, key=fingerprint)
+            await self._publish_schemas(self._producer)
         except BaseException as error:
             await self.close()
             if isinstance(error, KafkaError | OSError | TimeoutError):
-                raise translate(error, self._settings.kafka) from error
+                raise await explain(error, self._settings.kafka, "Write") from error
             raise
 
+    async def watermark(self) -> Watermark | None:
+        """How far Kafka itself says that this journal was carried; ``None`` where it does not know."""
+        return None
+
+    async def _publish_schemas(self, producer: AIOKafkaProducer) -> None:
+        for fingerprint, text in published_schemas():
+            await producer.send_and_wait(self._topics.schema.name, text, key=fingerprint)
+
+    def _arguments(self) -> dict[str, Any]:
+        return producer_arguments(
+            self._settings.kafka, self._settings.relay.max_batch_bytes, self._largest + (64 << 10)
+        )
+
     async def _connected(self) -> AIOKafkaProducer:
-        """A new producer, with a producer id of its own."""
-        kafka, max_batch_bytes = self._settings.kafka, self._settings.relay.max_batch_bytes
-        producer = AIOKafkaProducer(**producer_arguments(kafka, max_batch_bytes, self._largest + (64 << 10)))
+        """A new producer, with a producer id or an epoch of its own."""
+        producer = AIOKafkaProducer(**self._arguments())
         try:
             await producer.start()
         except BaseException:
@@ -99,37 +134,52 @@ class BatchProducer:
             raise
         return producer
 
-    async def send(self, records: Sequence[WrittenRecord]) -> None:
-        """Return when every record is acknowledged or refused for good; raises EventLogError."""
+    async def send(self, records: Sequence[WrittenRecord], watermark: CommittedOffset | None = None) -> None:
+        """Return when every record is acknowledged or refused for good; raises EventLogError.
+
+        ``watermark`` is the place behind them, for who stores it together with them.
+        """
+        if self._framing is not None:
+            await self._framing.know(records)
         by_topic: dict[str, list[WrittenRecord]] = {}
         for record in records:
             by_topic.setdefault(record.topic, []).append(record)
         try:
-            waiting = [self._fitting(topic, own) for topic, own in by_topic.items()]
-            while waiting:  # ends: each time a record is refused for good, or a refused batch is in halves
-                waiting = await self._send_chunks(waiting)
+            await self._deliver([self._fitting(topic, own) for topic, own in by_topic.items()], watermark)
         except ExceptionGroup as group:
-            raise translate(_first(group), self._settings.kafka) from group
+            raise await explain(_first(group), self._settings.kafka, "Write") from group
         except (KafkaError, OSError, TimeoutError) as error:
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka, "Write") from error
 
-    async def _send_chunks(self, chunks: Sequence[list[WrittenRecord]]) -> list[list[WrittenRecord]]:
-        """Send chunks, each of one topic; returns what must be sent again, in smaller ones."""
-        async with asyncio.TaskGroup() as sending:
-            tasks = [sending.create_task(self._send_chunk(chunk)) for chunk in chunks]
-        failed = [sent for task in tasks for sent in task.result()]
-        if not failed:
-            return []
-        if all(isinstance(sent.error, OutOfOrderSequenceNumber) for sent in failed):
+    async def _deliver(self, chunks: list[list[WrittenRecord]], watermark: CommittedOffset | None) -> None:
+        del watermark  # the relay's own file is all there is
+        while chunks:  # ends: each time a record is refused for good, or a refused batch is in halves
+            sent = await self._send_chunks(chunks)
+            chunks = self._to_send_again(sent)
+            if any(one.error for one in sent):
+                await self._connect_anew()
+
+    def _to_send_again(self, sent: Sequence[_Sent]) -> list[list[WrittenRecord]]:
+        """What of these is not in the log, in smaller chunks, less what is refused for good; raises EventLogError."""
+        failed = [one for one in sent if one.error is not None]
+        if failed and all(isinstance(one.error, OutOfOrderSequenceNumber) for one in failed):
             message = "Kafka refused: sequence numbers are out of order though nothing was refused before"
             raise EventLogError(message)
-        again = [chunk for sent in failed for chunk in self._split(sent)]
-        spent, self._producer = self._open, await self._connected()  # nothing is under way now
+        return [chunk for one in failed for chunk in self._split(one)]
+
+    async def _connect_anew(self) -> None:
+        """Nothing is under way now."""
+        spent, self._producer = self._open, await self._connected()
         await stop_within(spent, _CLOSE_SECONDS)
-        return again
+
+    async def _send_chunks(self, chunks: Sequence[list[WrittenRecord]]) -> list[_Sent]:
+        """Send chunks, each of one topic; returns their batches, each with its error where it is not in the log."""
+        async with asyncio.TaskGroup() as sending:
+            tasks = [sending.create_task(self._send_chunk(chunk)) for chunk in chunks if chunk]
+        return [sent for task in tasks for sent in task.result()]
 
     async def _send_chunk(self, chunk: list[WrittenRecord]) -> list[_Sent]:
-        """Send records of one topic; returns the batches that were refused or stand behind a refused one."""
+        """Send records of one topic and wait for each batch."""
         sent: list[_Sent] = []
         start = 0
         while start < len(chunk):
@@ -137,7 +187,9 @@ class BatchProducer:
             size = batch.size()
             sent.append(_Sent(chunk[start:end], size, await self._submit(chunk[0].topic, batch)))
             start = end
-        return [one for one in sent if not await self._is_acknowledged(one)]
+        for one in sent:
+            await _wait_for(one)
+        return sent
 
     def _filled(self, chunk: list[WrittenRecord], start: int) -> tuple[Any, int]:
         """A batch of the records from ``start`` on, one at least, and the place behind them."""
@@ -165,7 +217,8 @@ class BatchProducer:
         headers = list(record.headers)
         if record.event_id:
             headers = _event_headers(record, self._source) + headers
-        return batch.append(timestamp=None, key=record.key, value=record.value, headers=headers) is not None
+        value = record.value if self._framing is None else self._framing.frame(record.topic, record.value)
+        return batch.append(timestamp=None, key=record.key, value=value, headers=headers) is not None
 
     async def _submit(self, topic: str, batch: Any) -> asyncio.Future[Any]:
         producer = self._open
@@ -173,13 +226,6 @@ class BatchProducer:
         partition = sorted(partitions)[next(self._rotation) % len(partitions)]
         future: asyncio.Future[Any] = await producer.send_batch(batch, topic, partition=partition)
         return future
-
-    async def _is_acknowledged(self, sent: _Sent) -> bool:
-        try:
-            await sent.future
-        except (*_REFUSALS, OutOfOrderSequenceNumber) as error:
-            sent.error = error
-        return sent.error is None
 
     def _split(self, sent: _Sent) -> list[list[WrittenRecord]]:
         """What of a failed batch is sent again."""
@@ -207,6 +253,13 @@ class BatchProducer:
         producer, self._producer = self._producer, None
         if producer is not None:
             await stop_within(producer, _CLOSE_SECONDS)
+
+
+async def _wait_for(sent: _Sent) -> None:
+    try:
+        await sent.future
+    except (*_REFUSALS, OutOfOrderSequenceNumber) as error:
+        sent.error = error
 
 
 def _event_headers(record: WrittenRecord, source: str) -> list[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -11,7 +12,7 @@ from aiokafka.errors import KafkaError
 from schemas.topics import Topics
 from sluice.eventlog.interface import CommitFailedError, Record
 from sluice.eventlog.kafka.admin import ensure_topics
-from sluice.eventlog.kafka.config import producer_arguments, translate
+from sluice.eventlog.kafka.config import explain, producer_arguments
 from sluice.eventlog.settings import LogSettings
 
 _BATCH_BYTES = 256 << 10
@@ -40,7 +41,7 @@ class KafkaPublisher:
                 await asyncio.gather(*sent)
         except (KafkaError, OSError, TimeoutError) as error:
             await self._disconnect()
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka, "Write") from error
         except (TypeError, ValueError) as error:  # no bytes, a header name that is no text: ours to have seen before
             message = f"a record cannot be sent as it is: {error}"
             raise CommitFailedError(message) from error
@@ -48,7 +49,7 @@ class KafkaPublisher:
     async def _connected(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                await ensure_topics(self._settings, self._topics)
+                await ensure_topics(self._settings, self._topics, needed=())
                 arguments = producer_arguments(self._settings.kafka, _BATCH_BYTES, self._max_request_bytes)
                 producer = AIOKafkaProducer(**arguments, linger_ms=5)
                 try:
@@ -70,9 +71,14 @@ class KafkaPublisher:
 
 
 async def stop_within(producer: AIOKafkaProducer, seconds: float) -> None:
-    """Stop a producer; one that waits for a broker that never answers is left alone after a while."""
+    """Stop a producer; one that waits for a broker that never answers is cut off after a while."""
     try:
         async with asyncio.timeout(seconds):
             await producer.stop()
     except (KafkaError, OSError, TimeoutError):
-        return
+        sender = producer._sender  # noqa: SLF001 - a stop that is cut short leaves it running, and nothing else ends it
+        if sender is not None and sender.sender_task is not None:
+            sender.sender_task.cancel()
+        with suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(seconds):
+                await producer.client.close()

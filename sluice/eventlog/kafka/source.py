@@ -3,7 +3,8 @@
 What aiokafka would do by itself and must not: commit positions it has moved (only explicit offsets are committed),
 jump in silence where an offset is gone (the log's start is compared with what was committed), wait for ever for a
 coordinator (every commit and stop has a time limit), sit silent after a broker came back (a watchdog makes it anew),
-hand out records of a partition before its owner was told of it (they wait until then).
+hand out records of a partition before its owner was told of it (they wait until then) or after it was taken away (they
+are dropped: whoever has the partition next reads them again, from what was committed).
 """
 
 from __future__ import annotations
@@ -33,14 +34,13 @@ from sluice.eventlog.interface import (
     Subscription,
 )
 from sluice.eventlog.kafka.admin import ensure_topics
-from sluice.eventlog.kafka.config import connection_arguments, translate
+from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.schema_topic import PublishedSchemas
+from sluice.eventlog.kafka.stopping import stop_consumer
+from sluice.eventlog.kafka.twins import Twins
 from sluice.eventlog.settings import LogSettings
 
-_SESSION_MS, _HEARTBEAT_MS = 15_000, 3_000
-_REBALANCE_MS = 60_000
-_MAX_POLL_MS = 300_000
 _FETCH_BYTES = 4 << 20
-_CLOSE_SECONDS = 5.0
 _WATCHDOG_SECONDS = 20.0
 """So long without a record while there are some: the consumer is made anew."""
 _NOT_OURS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError,
@@ -69,8 +69,12 @@ class KafkaSource:
         """Records that came before the listener was told of their partition: nobody could have tracked them."""
         self._unchecked: set[TopicPartition] = set()
         """Whose committed offsets could not be compared with the log's start yet: nothing of them is polled before."""
+        self._generation = 0
+        """Grows when partitions are taken away: what was polled before must not be handed out any more."""
         self._lost: dict[Partition, str] = {}
+        self._schemas = PublishedSchemas(settings, topics)
         self._progress_at = 0.0
+        self._twins = Twins(subscription, settings.kafka.heartbeat_interval_seconds)
         self.listener_failures = 0
         self.rebuilds = 0
 
@@ -78,36 +82,33 @@ class KafkaSource:
         """Join the group; raises EventLogError."""
         self._listener = listener
         try:
-            await ensure_topics(self._settings, self._topics)
             await self._connect()
         except (KafkaError, OSError, TimeoutError) as error:
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka) from error
 
     async def _connect(self) -> None:
-        subscription = self._subscription
+        subscription, kafka = self._subscription, self._settings.kafka
+        # one that may not see its topics would join, be given nothing, and never say so
+        await ensure_topics(self._settings, self._topics, needed=subscription.topics)
         consumer = AIOKafkaConsumer(
-            **connection_arguments(self._settings.kafka) | {"client_id": subscription.client_id},
+            **connection_arguments(kafka) | {"client_id": subscription.client_id},
             group_id=subscription.group,
             group_instance_id=subscription.group_instance_id,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             partition_assignment_strategy=(RangePartitionAssignor,),  # the sticky one is broken in aiokafka
-            session_timeout_ms=_SESSION_MS,
-            heartbeat_interval_ms=_HEARTBEAT_MS,
-            rebalance_timeout_ms=_REBALANCE_MS,
-            max_poll_interval_ms=_MAX_POLL_MS,
+            session_timeout_ms=int(kafka.session_timeout_seconds * 1000),
+            heartbeat_interval_ms=int(kafka.heartbeat_interval_seconds * 1000),
+            rebalance_timeout_ms=int(kafka.rebalance_timeout_seconds * 1000),
+            max_poll_interval_ms=int(kafka.max_poll_interval_seconds * 1000),
             max_partition_fetch_bytes=_FETCH_BYTES,
             fetch_max_wait_ms=200,
         )
-        consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self))
+        consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self, consumer))
         self._consumer = consumer
-        for known in (
-            self._told,
-            self._early,
-            self._next,
-            self._unchecked,
-        ):  # of the consumer before: this one is assigned them anew
+        self._generation += 1
+        for known in (self._told, self._early, self._next, self._unchecked):  # of the consumer before this one
             known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
@@ -119,13 +120,14 @@ class KafkaSource:
     async def poll(self, timeout_seconds: float, max_records: int) -> Mapping[Partition, Sequence[PolledRecord]]:
         """Records not yet polled. Raises OffsetLostError, EventLogError."""
         self._raise_lost()
+        self._twins.check(asyncio.get_running_loop().time())
         try:
             if self._consumer is None:
                 await self._connect()
             if self._unchecked:
                 await self._check(list(self._unchecked))
             found = await self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
-            await self._see_jumps(found)
+            found = await self._followed(found)
             self._raise_lost()
             now = asyncio.get_running_loop().time()
             if found:
@@ -134,7 +136,9 @@ class KafkaSource:
                 await self._watch()
         except (KafkaError, OSError, TimeoutError) as error:
             await self._disconnect()
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka) from error
+        for records in found.values():
+            self._schemas.note(records)
         return self._tellable(found)
 
     def _tellable(
@@ -149,16 +153,26 @@ class KafkaSource:
         ready = [name for name in self._early if name in self._told and name not in self._paused]
         return {name: self._early.pop(name) for name in ready}
 
-    async def _see_jumps(self, found: Mapping[TopicPartition, Sequence[PolledRecord]]) -> None:
-        """Where retention passed us aiokafka goes on at the oldest record and says nothing. A gap alone is none: there
-        are transaction markers and compacted records."""
-        for partition, records in found.items():
-            name = Partition(*partition)
-            expected = self._next.get(name)
-            if expected is not None and records[0].offset > expected:
-                start = (await self._open.beginning_offsets([partition]))[partition]
-                self._see_lost(name, expected, start)
-            self._next[name] = records[-1].offset + 1
+    async def _followed(
+        self, found: Mapping[TopicPartition, Sequence[PolledRecord]]
+    ) -> Mapping[TopicPartition, Sequence[PolledRecord]]:
+        """The same, with jumps seen and the places behind it noted; nothing where it was taken away meanwhile.
+
+        Where retention passed us aiokafka goes on at the oldest record and says nothing. A gap alone is no jump: there
+        are transaction markers and compacted records.
+        """
+        expected = {tp: self._next.get(Partition(*tp), records[0].offset) for tp, records in found.items()}
+        gaps = [tp for tp, records in found.items() if records[0].offset > expected[tp]]
+        if gaps:
+            generation = self._generation
+            async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
+                starts = await self._open.beginning_offsets(gaps)
+            if self._generation != generation:
+                return {}
+            for tp in gaps:
+                self._see_lost(Partition(*tp), expected[tp], starts[tp])
+        self._next.update({Partition(*tp): records[-1].offset + 1 for tp, records in found.items()})
+        return found
 
     def _see_lost(self, name: Partition, expected: int, start: int) -> None:
         if start <= expected:
@@ -181,13 +195,13 @@ class KafkaSource:
         waiting = [partition for partition in consumer.assignment() if Partition(*partition) not in self._paused]
         if not waiting:
             return
-        ends = await consumer.end_offsets(waiting)
-        for partition, end in ends.items():
-            if await consumer.position(partition) < end:
-                self.rebuilds += 1
-                logger.warning("consumer made anew", topic=partition.topic, partition=partition.partition)
-                await self._disconnect()
-                return
+        async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
+            ends = await consumer.end_offsets(waiting)
+            behind = [partition for partition, end in ends.items() if await consumer.position(partition) < end]
+        if behind:
+            self.rebuilds += 1
+            logger.warning("consumer made anew", topic=behind[0].topic, partition=behind[0].partition)
+            await self._disconnect()
 
     async def commit(self, next_offsets: Mapping[Partition, int]) -> bool:
         """Store these; ``False`` where they are not ours any more."""
@@ -200,7 +214,7 @@ class KafkaSource:
         except _NOT_OURS:
             return False
         except (KafkaError, OSError, TimeoutError) as error:
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka) from error
         self._committed.update(next_offsets)
         return True
 
@@ -223,37 +237,39 @@ class KafkaSource:
             self._consumer.pause(*(partition for partition in ours if Partition(*partition) in self._paused))
 
     async def lag(self) -> Mapping[Partition, PartitionLag]:
-        """The log's end less what is committed."""
+        """The log's end less what is committed, and less the marks of transactions behind what was polled."""
         if self._consumer is None:
             return {}
+        consumer = self._consumer
         try:
             async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
-                ours = list(self._consumer.assignment())
-                ends = await self._consumer.end_offsets(ours) if ours else {}
-                starts = await self._consumer.beginning_offsets(ours) if ours else {}
+                ours = list(consumer.assignment())
+                ends = await consumer.end_offsets(ours) if ours else {}
+                starts = await consumer.beginning_offsets(ours) if ours else {}
+                marks = {partition: await self._marks_behind(consumer, partition) for partition in ours}
         except (KafkaError, OSError, TimeoutError) as error:
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka) from error
         lags = {}
         for partition, end in ends.items():
             name = Partition(*partition)
             committed = max(self._committed.get(name, 0), starts.get(partition, 0))
-            lags[name] = PartitionLag(max(0, end - committed), None, self._retention_ms.get(partition.topic))
+            waiting = max(0, end - committed - marks[partition])
+            lags[name] = PartitionLag(waiting, None, self._retention_ms.get(partition.topic))
         return lags
 
-    async def read_schemas(self) -> Sequence[bytes]:
-        """The whole schema topic, read afresh."""
-        consumer = AIOKafkaConsumer(**connection_arguments(self._settings.kafka), auto_offset_reset="earliest")
+    async def _marks_behind(self, consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+        """Offsets that no record has, between the last one polled and where polling goes on."""
+        polled = self._next.get(Partition(*partition))
+        if polled is None:
+            return 0
         try:
-            async with asyncio.timeout(self._settings.kafka.request_timeout_seconds * 2):
-                await consumer.start()
-                topic = self._topics.schema.name
-                partitions = [TopicPartition(topic, number) for number in range(self._topics.schema.partitions)]
-                consumer.assign(partitions)
-                return await _read_to_end(consumer, partitions)
-        except (KafkaError, OSError, TimeoutError) as error:
-            raise translate(error, self._settings.kafka) from error
-        finally:
-            await stop_consumer(consumer)
+            return max(0, int(await consumer.position(partition)) - polled)
+        except IllegalStateError:  # it was taken away while we asked
+            return 0
+
+    async def read_schemas(self) -> Sequence[bytes]:
+        """The whole schema topic, read afresh; and the registry's schemas of ids that were met."""
+        return await self._schemas.read()
 
     async def close(self) -> None:
         """Leave the group, within a bound."""
@@ -273,19 +289,28 @@ class KafkaSource:
 
     # rebalances, called by the listener below
 
-    async def assigned(self, partitions: list[TopicPartition]) -> None:
+    def is_of(self, consumer: AIOKafkaConsumer) -> bool:
+        """Whether this is the consumer in use: one that is being stopped may still be given partitions."""
+        return self._consumer is consumer
+
+    async def assigned(self, consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
         """These are ours: see that what was committed is still there, then tell."""
+        self._twins.assigned(asyncio.get_running_loop().time())
         try:
             await self._check(partitions)
         except (KafkaError, OSError, TimeoutError) as error:
+            if not self.is_of(consumer):
+                return
             logger.warning("committed offsets not checked yet", error=str(error))
             self._unchecked.update(partitions)
         self._apply_pauses()
         await self._tell("on_assigned", partitions)
-        self._told.update(Partition(*partition) for partition in partitions)
+        if self.is_of(consumer):
+            self._told.update(Partition(*partition) for partition in partitions)
 
     async def revoked(self, partitions: list[TopicPartition]) -> None:
         """These will be another's: tell, then forget."""
+        self._generation += 1
         await self._tell("on_revoked", partitions)
         for partition in partitions:
             name = Partition(*partition)
@@ -301,8 +326,10 @@ class KafkaSource:
         async with asyncio.timeout(self._settings.kafka.request_timeout_seconds):
             starts = await consumer.beginning_offsets(partitions) if partitions else {}
             committed_offsets = {partition: await consumer.committed(partition) for partition in partitions}
+        if not self.is_of(consumer):
+            return
         self._unchecked.difference_update(partitions)
-        for partition in partitions:
+        for partition in consumer.assignment().intersection(partitions):
             name = Partition(*partition)
             committed = committed_offsets[partition]
             if committed is None:
@@ -322,41 +349,18 @@ class KafkaSource:
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
-    """aiokafka's callbacks."""
+    """aiokafka's callbacks, of one consumer; those of one that was given up are nobody's."""
 
-    def __init__(self, source: KafkaSource) -> None:
+    def __init__(self, source: KafkaSource, consumer: AIOKafkaConsumer) -> None:
         self._source = source
+        self._consumer = consumer
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Called when the group has settled."""
-        await self._source.assigned(list(assigned))
+        if self._source.is_of(self._consumer):
+            await self._source.assigned(self._consumer, list(assigned))
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """Called before the group settles anew; heartbeats go on meanwhile."""
-        await self._source.revoked(list(revoked))
-
-
-async def _read_to_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[bytes]:
-    ends = await consumer.end_offsets(partitions)
-    schemas: list[bytes] = []
-    for partition in partitions:
-        await consumer.seek_to_beginning(partition)
-        while await consumer.position(partition) < ends[partition]:
-            for records in (await consumer.getmany(timeout_ms=500)).values():
-                schemas += [record.value for record in records if record.value is not None]
-    return schemas
-
-
-async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
-    """Stop it, within a bound, whatever state it is in."""
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await consumer.stop()
-    except (KafkaError, OSError, TimeoutError) as error:
-        logger.warning("consumer not stopped in time", error=type(error).__name__)
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise
-        # Fetcher.close lets out the cancellation of its own fetch task where that slept after a failure
-        await consumer._client.close()  # noqa: SLF001 - what stop() would have done next
+        if self._source.is_of(self._consumer):
+            await self._source.revoked(list(revoked))

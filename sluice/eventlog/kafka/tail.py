@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaError
 from schemas.topics import Topics
 from sluice.eventlog.interface import PolledRecord
 from sluice.eventlog.kafka.admin import ensure_topics
-from sluice.eventlog.kafka.config import connection_arguments, translate
-from sluice.eventlog.kafka.source import stop_consumer
+from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.stopping import stop_consumer
 from sluice.eventlog.settings import LogSettings
 
 _SILENT_SECONDS = 20.0
@@ -37,16 +37,17 @@ class KafkaTail:
             await self._watch(consumer, is_silent=not found)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
-            raise translate(error, self._settings.kafka) from error
+            raise await explain(error, self._settings.kafka) from error
         return [record for records in found.values() for record in records]
 
     async def _connect(self) -> AIOKafkaConsumer:
-        await ensure_topics(self._settings, self._topics)
+        await ensure_topics(self._settings, self._topics, needed=(self._topic,))
         consumer = AIOKafkaConsumer(
             self._topic,
             **connection_arguments(self._settings.kafka),
             auto_offset_reset="latest",
             enable_auto_commit=False,
+            isolation_level="read_committed",
             fetch_max_wait_ms=200,
         )
         self._consumer = consumer

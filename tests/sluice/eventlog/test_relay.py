@@ -277,7 +277,7 @@ async def test_a_round_sent_again_sets_nothing_aside_twice(
     rounds = []
     send = BatchProducer.send
 
-    async def failing_at_first(self: BatchProducer, records: Sequence[WrittenRecord]) -> None:
+    async def failing_at_first(self: BatchProducer, records: Sequence[WrittenRecord], *_: object) -> None:
         await send(self, records)
         rounds.append(len(records))
         if len(rounds) <= 3:
@@ -325,7 +325,7 @@ async def test_pauses_grow_until_a_round_is_acknowledged(tmp_path: Path, monkeyp
     async def start(_: BatchProducer) -> None:
         """Connects."""
 
-    async def send(_: BatchProducer, records: Sequence[WrittenRecord]) -> None:
+    async def send(_: BatchProducer, records: Sequence[WrittenRecord], *__: object) -> None:
         if not next(answers, False):
             message = "not now"
             raise EventLogError(message)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import BaseModel, ValidationError
 
+from sluice.eventlog import kafka
 from sluice.eventlog.settings import MAX_SECONDS, JournalSettings, KafkaSettings, LogSettings
 
 DEFAULTS = LogSettings()
@@ -18,6 +21,14 @@ POSITIVE = [
     for name in type(model).model_fields
     if name.endswith(("_bytes", "_seconds"))
 ]
+NARROWER = {
+    "session_timeout_seconds": 1800,
+    "heartbeat_interval_seconds": 600,
+    "rebalance_timeout_seconds": 3600,
+    "max_poll_interval_seconds": 86_400,
+    "transaction_timeout_seconds": 900,
+}
+"""Bounds that Kafka sets, or one setting another."""
 
 
 def test_the_defaults_are_settings() -> None:
@@ -50,12 +61,14 @@ def test_sizes_and_times_are_positive(section: str, name: str, value: Any) -> No
 def test_times_are_finite(section: str, name: str) -> None:
     """YAML has ``.inf``: what cannot be counted is refused here and not in the middle of a start; a year is enough."""
     key = LogSettings.model_fields[section].alias or section
+    most = NARROWER.get(name, MAX_SECONDS)
     for value in (float("inf"), float("nan"), ".inf", "nan"):
         with pytest.raises(ValidationError, match=rf"{key}\.{name}\n +Input should be a (finite|valid) number"):
             LogSettings.model_validate({key: {name: value}})
-    with pytest.raises(ValidationError, match=rf"{key}\.{name}\n +Input should be less than or equal to 31536000"):
-        LogSettings.model_validate({key: {name: MAX_SECONDS + 1}})
-    LogSettings.model_validate({key: {name: MAX_SECONDS}})
+    with pytest.raises(ValidationError, match=rf"{key}\.{name}\n +Input should be less than or equal to {most:.0f}"):
+        LogSettings.model_validate({key: {name: most + 1}})
+    if name != "heartbeat_interval_seconds":  # which the session bounds
+        LogSettings.model_validate({key: {name: most}})
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
@@ -154,3 +167,78 @@ def test_an_exchange_fits_into_the_journal_by_default() -> None:
     """The defaults go together: exchanges in segments, segments in the journal, a group's lag in it too."""
     journal = JournalSettings()
     assert journal.max_exchange_bytes < journal.segment_max_bytes < journal.max_lag_bytes < journal.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        ({"kafka": {"security_protocol": "SASL_SSL"}}, r"kafka\.username is empty.*SASL_SSL: name the user"),
+        (
+            {"kafka": {"security_protocol": "SSL", "client_key_file": "k.pem"}},
+            r"kafka\.client_key_file is set without kafka\.client_certificate_file",
+        ),
+        (
+            {"kafka": {"client_certificate_file": "c.pem"}},
+            r"kafka\.client_certificate_file needs TLS: set kafka\.security_protocol to SSL or SASL_SSL",
+        ),
+        (
+            {"kafka": {"heartbeat_interval_seconds": 6}},
+            r"kafka\.heartbeat_interval_seconds 6 must be at most a third of kafka\.session_timeout_seconds 15",
+        ),
+        ({"relay": {"exactly_once": True}}, r"relay\.exactly_once needs kafka\.bootstrap_servers"),
+        ({"schema_registry": {"token": "t"}}, r"schema_registry\.token is set without schema_registry\.url"),
+        (
+            {"schema_registry": {"url": "http://r", "token": "t", "username": "u"}},
+            r"schema_registry\.token and schema_registry\.username are both set: keep one",
+        ),
+        ({"schema_registry": {"url": "r:8081"}}, r"schema_registry\.url"),
+        ({"schema_registry": {"url": "http://u:p@r"}}, r"schema_registry\.url"),
+        ({"kafka": {"group_instance_id": "a b"}}, r"kafka\.group_instance_id"),
+        ({"kafka": {"sasl_mechanism": "GSSAPI"}}, r"kafka\.sasl_mechanism"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(document: dict[str, Any], expected: str) -> None:
+    """With both keys and the remedy."""
+    with pytest.raises(ValidationError, match=expected):
+        LogSettings.model_validate(document)
+
+
+def test_a_static_member_has_a_name_for_each_worker() -> None:
+    """Stable over restarts, different for each process; none where nothing is set."""
+    kafka = KafkaSettings(group_instance_id="pod-3")
+    assert [kafka.instance_id(worker) for worker in (0, 1)] == ["pod-3-0", "pod-3-1"]
+    assert KafkaSettings().instance_id() is None
+
+
+def test_secrets_are_masked() -> None:
+    """Passwords and tokens of Kafka and of the registry are not in what is printed."""
+    settings = LogSettings.model_validate(
+        {
+            "kafka": {"password": "hush-1", "client_key_password": "hush-2"},
+            "schema_registry": {"url": "http://r", "username": "u", "password": "hush-3"},
+        }
+    )
+    assert "hush" not in repr(settings)
+    assert "hush" not in settings.model_dump_json()
+
+
+def test_every_setting_of_kafka_is_documented() -> None:
+    """With its default where it has one, in the tables beside the code; and the example there is valid."""
+    folder = Path(kafka.__file__).parent
+    texts = {
+        "kafka": (folder / "README.md").read_text("utf-8"),
+        "relay": (folder / "README.md").read_text("utf-8"),
+        "schema_registry": (folder.parent / "registry/README.md").read_text("utf-8"),
+    }
+    for name, text in texts.items():
+        rows = [line.split("|")[1:4] for line in text.splitlines() if line.startswith("| `")]
+        documented = {key: what for keys, *what in rows for key in re.findall("`([a-z_]+)`", keys)}
+        for key, value in SECTIONS[name]:
+            default = documented[key][0]
+            if isinstance(value, bool | int | float | str) and value != "":
+                shown = f"{value:g}" if isinstance(value, float) else str(value).lower()
+                assert shown in default.lower(), key
+    example = texts["kafka"].partition("```yaml\n")[2].partition("```")[0]
+    settings = LogSettings.model_validate(yaml.safe_load(example))
+    assert settings.relay.exactly_once
+    assert settings.schema_registry.url

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import LeaderNotAvailableError
+from aiokafka.protocol.metadata import MetadataRequest
 
 from schemas.topics import Topic
 from sluice.eventlog.interface import EventLogError
-from sluice.eventlog.kafka.admin import _problems, ensure_topics, find_problems
+from sluice.eventlog.kafka.admin import _problems, ensure_topics, find_problems, partitions_of
 from sluice.eventlog.kafka.config import KafkaUnreachableError
 from sluice.eventlog.settings import LogSettings
 from tests.servers import Kafka
@@ -39,6 +41,38 @@ async def until_listed(kafka: Kafka, names: set[str]) -> None:
         while not names <= set(await admin.list_topics()):  # noqa: ASYNC110 - a broker tells nobody
             await asyncio.sleep(0.01)
     await admin.close()
+
+
+async def test_looking_makes_nothing(kafka_server: Kafka, unique_name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where brokers make what they are asked about: they are told not to, each time that a topic is named."""
+    settings = settings_for(kafka_server, unique_name)
+    topics = topics_of(settings)
+    asked: list[MetadataRequest] = []
+    send = AIOKafkaAdminClient._send_request
+
+    async def watched(admin: AIOKafkaAdminClient, request: Any, *more: Any) -> Any:
+        if isinstance(request, MetadataRequest) and request._topics:
+            asked.append(request)
+        return await send(admin, request, *more)
+
+    monkeypatch.setattr(AIOKafkaAdminClient, "_send_request", watched)
+    assert len(await find_problems(settings, topics)) == len(topics.all())
+    assert await partitions_of(settings.kafka, [topics.alert.name, "nobody-made-this"]) == {}
+    assert asked
+    assert all(request._allow_auto_topic_creation is False for request in asked)
+
+
+async def test_a_topic_that_cannot_be_looked_at_is_not_taken_for_an_absent_one(
+    kafka_server: Kafka, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a leader for a moment, say: who reads it would find nothing, and believe that."""
+
+    async def without_leader(*_: object) -> list[dict[str, Any]]:
+        return [{"topic": "t", "error_code": LeaderNotAvailableError.errno, "partitions": []}]
+
+    monkeypatch.setattr("sluice.eventlog.kafka.admin._described", without_leader)
+    with pytest.raises(EventLogError, match="topic t cannot be looked at: LeaderNotAvailableError; try again"):
+        await partitions_of(settings_for(kafka_server, unique_name).kafka, ["t"])
 
 
 async def test_every_topic_is_made_with_every_setting(kafka_server: Kafka, unique_name: str) -> None:
@@ -84,7 +118,9 @@ async def test_too_few_brokers_is_said_with_the_remedy(kafka_server: Kafka, uniq
 
 async def test_strict_does_not_promise_what_a_topic_cannot_keep(kafka_server: Kafka, unique_name: str) -> None:
     """A topic that acknowledges with one copy: ``strict`` says so instead of going on, ``durable`` goes on."""
-    await ensure_topics(settings_for(kafka_server, unique_name), topics_of(settings_for(kafka_server, unique_name)))
+    single = settings_for(kafka_server, unique_name)
+    await ensure_topics(single, topics_of(single))
+    await until_listed(kafka_server, {topic.name for topic in topics_of(single).all()})
     several = settings_for(kafka_server, unique_name, single_broker=False)
     await ensure_topics(several, topics_of(several))
     strict = several.model_copy(update={"eventlog": several.eventlog.model_copy(update={"durability": "strict"})})

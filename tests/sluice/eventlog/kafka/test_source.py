@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
 
@@ -121,6 +122,81 @@ async def test_a_second_member_takes_over_what_was_committed_at_the_revoke(
     assert not first_listener.ours & second_listener.ours
     await first.close()
     await second.close()
+
+
+async def publish_with_marks(settings: LogSettings, count: int) -> None:
+    """So many transactions, of a record in each partition: offsets 0, 2, 4 … have records."""
+    producer = AIOKafkaProducer(
+        bootstrap_servers=settings.kafka.bootstrap_servers, transactional_id=settings.kafka.namespace
+    )
+    await producer.start()
+    for _ in range(count):
+        async with producer.transaction():
+            for number in range(2):
+                await producer.send(f"{settings.kafka.namespace}.alert.v1", b"v", partition=number)
+    await producer.stop()
+
+
+async def test_what_was_in_hand_when_its_partition_was_taken_away_is_dropped(
+    kafka_server: Kafka, unique_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes again from what was committed, in order: handed out late it would be finished, and committed, before
+    older records that nobody has finished."""
+    settings = settings_for(kafka_server, unique_name, heartbeat_interval_seconds=0.2)
+    await ensure_topics(settings, Topics(unique_name, 2))
+    await publish_with_marks(settings, 3)
+    first, first_listener = source_of(settings)
+    second, second_listener = source_of(settings)
+    await first.start(first_listener)
+    while not await first.poll(0.5, 1):
+        pass
+    has_asked, go_on = asyncio.Event(), asyncio.Event()
+    ask = AIOKafkaConsumer.beginning_offsets
+
+    async def held(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> dict[TopicPartition, int]:
+        monkeypatch.setattr(AIOKafkaConsumer, "beginning_offsets", ask)  # whoever asks next is answered at once
+        has_asked.set()
+        await go_on.wait()
+        return dict(await ask(consumer, partitions))
+
+    monkeypatch.setattr(AIOKafkaConsumer, "beginning_offsets", held)
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        polling = tasks.create_task(poll_till(first, has_asked))
+        await has_asked.wait()
+        await second.start(second_listener)
+        while not first_listener.ours or len(first_listener.ours) == 2 or not second_listener.ours:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        go_on.set()
+    assert polling.result() == {}
+    for records in (await poll_all(first, 3)).values():
+        assert [record.offset for record in records] == [0, 2, 4]
+    await second.close()
+    for records in (await poll_all(first, 6)).values():  # what it had in hand may have been the other one's meanwhile
+        assert [record.offset for record in records] == [0, 2, 4]
+    await first.close()
+
+
+async def poll_till(source: KafkaSource, asked: asyncio.Event) -> Mapping[Partition, Sequence[PolledRecord]]:
+    """What the poll gives in which it asked the broker whether there was a jump."""
+    while True:
+        found = await source.poll(0.5, 1)
+        if asked.is_set():
+            return found
+
+
+async def test_a_consumer_that_is_being_stopped_is_given_nothing(kafka_server: Kafka, unique_name: str) -> None:
+    """aiokafka may settle a group while it stops: that is another life's, and no error."""
+    settings = settings_for(kafka_server, unique_name)
+    source, listener = source_of(settings)
+    await source.start(listener)
+    consumer = source._open
+    callbacks = consumer._subscription.listener
+    await source.close()
+    told = set(listener.ours)
+    await callbacks.on_partitions_revoked([TopicPartition("t", 0)])
+    await callbacks.on_partitions_assigned([TopicPartition("t", 0)])
+    assert listener.ours == told
+    assert source.listener_failures == 0
 
 
 async def test_a_commit_of_another_s_partition_is_no_error(kafka_server: Kafka, unique_name: str) -> None:
