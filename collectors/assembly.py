@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from collectors.alerts import Alerts
+from collectors.backoff import Backoff
 from collectors.backpressure import Backpressure
 from collectors.batching import Batching
+from collectors.breaker import Breaker
+from collectors.burial import LIMITS, UNDECODABLE, Burial, Gate
 from collectors.columns import Decoder
 from collectors.committer import Committer
 from collectors.concurrency import Concurrency
 from collectors.dead_letters import DeadLetterLimits, DeadLetters
+from collectors.entries import AnyEntry
 from collectors.intake import Intake
 from collectors.metrics import ServiceMetrics
+from collectors.outcomes import Outcomes, Role
+from collectors.outlet import Outlet
 from collectors.pipeline import Pipeline
+from collectors.redact import redactor_of
 from collectors.schema_wait import SchemaWait
+from collectors.selection import Selection
 from collectors.sinks.interface import Sink
 from collectors.tracker import Tracker
 from collectors.watch import Watch
@@ -28,6 +38,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenEntry:
+    """An entry, or the fallback, with its sink, which outlives the lives of a service."""
+
+    entry: AnyEntry
+    role: Role
+    sink: Sink[Any]
+    where: str
+    """Where its troubles are kept in ``Health``."""
+    limits_where: str = LIMITS
+    """And those of its dead letters."""
+
+
+@dataclass(frozen=True, slots=True)
 class Life:
     """What exists from joining the group to leaving it."""
 
@@ -36,51 +59,61 @@ class Life:
     intake: Intake
     tracker: Tracker
     backpressure: Backpressure
-    concurrency: Concurrency
+    outlets: Sequence[Outlet]
 
     def observe(self, metrics: ServiceMetrics, oldest_unfinished_seconds: float) -> None:
         """Bring its gauges up to date."""
+        turns = [outlet.writer.concurrency for outlet in self.outlets]
         metrics.in_flight(self.backpressure.records, self.backpressure.size_bytes, oldest_unfinished_seconds)
-        metrics.writing(self.concurrency.in_flight, self.concurrency.limit, len(self.intake.paused))
+        metrics.writing(
+            sum(each.in_flight for each in turns), sum(each.limit for each in turns), len(self.intake.paused)
+        )
 
 
-def assemble(service: Service, source: Source, sink: Sink[Any], publisher: Publisher, alerts: Alerts) -> Life:
+def assemble(
+    service: Service, source: Source, opened: Sequence[OpenEntry], publisher: Publisher, alerts: Alerts
+) -> Life:
     """Everything that lives as long as one membership of the group."""
-    entry, health, metrics, clock = service.entry, service.health, service.metrics, service.clock
-    backoff, halt_seconds = service.backoff, entry.retry.halt_seconds
-    tracker, backpressure = Tracker(), Backpressure(entry.flow)
-    concurrency = Concurrency(entry.flow.max_writes)
+    plan, health, metrics, clock = service.plan, service.health, service.metrics, service.clock
+    backoff, halt_seconds = service.backoff, plan.first.retry.halt_seconds
+    tracker, backpressure = Tracker(), Backpressure(plan.flow)
     intake = Intake(source, tracker, backpressure, health, metrics, backoff, halt_seconds, clock)
-    writer = Writer(sink, concurrency, health, metrics, backoff, halt_seconds, clock)
-    book = SchemaBook()
+    outlets = [_outlet(service, each, alerts, is_alone=len(opened) == 1) for each in opened]
+    collectors = [outlet for outlet in outlets if outlet.role is not Role.IS_FALLBACK]
+    fallback = next((outlet for outlet in outlets if outlet.role is Role.IS_FALLBACK), None)
+    letters = DeadLetters(
+        publisher, service=service.name, group=service.group, version=service.version, clock=service.wall_clock
+    )
+    book = SchemaBook(has_registry=bool(service.host.schema_registry.url))
     pipeline = Pipeline(
-        kinds=frozenset(entry.hook_types),
         intake=intake,
         tracker=tracker,
         backpressure=backpressure,
         decoder=Decoder(book),
         schemas=SchemaWait(book, source.read_schemas, service.host.schema_.wait_seconds, clock),
-        batching=Batching(entry.batch, clock),
-        sink=sink,
-        writer=writer,
-        letters=DeadLetters(
-            publisher, service=service.name, group=service.group, version=service.version, clock=service.wall_clock
+        outlets=collectors,
+        fallback=fallback,
+        outcomes=Outcomes(len(collectors), has_fallback=fallback is not None),
+        gate=Gate(
+            DeadLetterLimits(plan.first.dead_letter, clock, alerts.send),
+            health,
+            halt_seconds,
+            UNDECODABLE,
+            service.wall_clock,
         ),
-        limits=DeadLetterLimits(entry.dead_letter, clock, alerts.send),
+        burial=Burial(letters, health, metrics, backoff, clock),
         committer=Committer(source, tracker, health, metrics, clock),
         health=health,
         metrics=metrics,
-        backoff=backoff,
-        halt_seconds=halt_seconds,
         drain_seconds=service.drain_seconds,
         clock=clock,
+        tracing=service.tracing,
     )
     watch = Watch(
         source=source,
-        sink=sink,
+        outlets=outlets,
         tracker=tracker,
         intake=intake,
-        writer=writer,
         health=health,
         metrics=metrics,
         alerts=alerts,
@@ -88,4 +121,38 @@ def assemble(service: Service, source: Source, sink: Sink[Any], publisher: Publi
         wall_clock=service.wall_clock,
         stall_seconds=service.stall_seconds,
     )
-    return Life(pipeline, watch, intake, tracker, backpressure, concurrency)
+    return Life(pipeline, watch, intake, tracker, backpressure, outlets)
+
+
+def _outlet(service: Service, opened: OpenEntry, alerts: Alerts, *, is_alone: bool) -> Outlet:
+    """What of a life is one entry's own."""
+    entry, clock, metrics = opened.entry, service.clock, service.metrics
+    breaker = Breaker(entry.breaker, clock, partial(_note_breaker, metrics, entry.name))
+    _note_breaker(metrics, entry.name, is_open=False)  # whatever an earlier life left it at
+    limits = DeadLetterLimits(entry.dead_letter, clock, alerts.send)
+    writer = Writer(
+        opened.sink,
+        Concurrency(entry.flow.max_writes),
+        service.health,
+        metrics,
+        Backoff(entry.retry),
+        entry.retry.halt_seconds,
+        clock,
+        breaker=breaker,
+        where=opened.where,
+    )
+    return Outlet(
+        name=entry.name,
+        role=opened.role,
+        selection=Selection(entry.hook_types, entry.include, entry.exclude, entry.sample),
+        redactor=redactor_of(entry.redact),
+        batching=Batching(entry.batch, clock),
+        sink=opened.sink,
+        writer=writer,
+        gate=Gate(limits, service.health, entry.retry.halt_seconds, opened.limits_where, service.wall_clock),
+        is_alone=is_alone,
+    )
+
+
+def _note_breaker(metrics: ServiceMetrics, collector: str, is_open: bool) -> None:
+    metrics.broke_off(collector, is_open=is_open)

@@ -27,7 +27,7 @@ from collectors.deliveries import Delivery, Frame, Poison
 from collectors.errors import Unprocessable
 from collectors.frames import EVENT_ID_PATTERN, fit, frame_of, is_sound
 from schemas.cloudevents import EVENT_ID
-from schemas.codec import HEADER_BYTES, SchemaBook, UndecodableError, split_frame
+from schemas.codec import SchemaBook, UndecodableError, frame_bytes
 from schemas.encoder import encode_bytes, encode_long
 from schemas.events import Kind
 from sluice.eventlog.interface import PolledRecord
@@ -57,7 +57,7 @@ class Decoder:
     def decode(self, delivery: Delivery) -> Decoded:
         """Frames, poison and the unknown; every record is in exactly one of them."""
         decoded = Decoded()
-        for fingerprint, group in _by_fingerprint(delivery, decoded.poison).items():
+        for fingerprint, group in _by_fingerprint(self.book, delivery, decoded.poison).items():
             if fingerprint not in self.book:
                 decoded.unknown[fingerprint] = group
                 continue
@@ -74,7 +74,9 @@ class Decoder:
         kind = self.book.kind(fingerprint)
         ids = [_header_id(record) for record in group.records]
         try:
-            rows = pl.read_avro(io.BytesIO(_container(_header(self.book.text(fingerprint)), group.records)))
+            rows = pl.read_avro(
+                io.BytesIO(_container(_header(self.book.text(fingerprint)), group.records, frame_bytes(fingerprint)))
+            )
             fitted = fit(kind, rows)
             if fitted is None or fitted["event_id"].to_list() != ids or not is_sound(kind, fitted):
                 return None
@@ -106,11 +108,11 @@ class Decoder:
         return event
 
 
-def _by_fingerprint(delivery: Delivery, poison: Poison) -> dict[bytes, Delivery]:
+def _by_fingerprint(book: SchemaBook, delivery: Delivery, poison: Poison) -> dict[bytes, Delivery]:
     groups: dict[bytes, Delivery] = {}
     for record, lane in zip(delivery.records, delivery.lanes, strict=True):
         try:
-            fingerprint = split_frame(record.value)
+            fingerprint = book.key_of(record.value)
         except UndecodableError as error:
             poison.add(record, lane, Unprocessable(error.reason))
             continue
@@ -136,7 +138,8 @@ def _header(schema: bytes) -> bytes:
     return b"Obj\x01" + encode_long(len(entries)) + metadata + b"\0" + _SYNC
 
 
-def _container(header: bytes, records: Sequence[PolledRecord]) -> bytes:
-    bodies = [(record.value or b"")[HEADER_BYTES:] for record in records]
+def _container(header: bytes, records: Sequence[PolledRecord], skipped: int) -> bytes:
+    """Of the bodies alone: ``skipped`` bytes of each value are its frame."""
+    bodies = [(record.value or b"")[skipped:] for record in records]
     size = sum(map(len, bodies))
     return b"".join((header, encode_long(len(bodies)), encode_long(size), *bodies, _SYNC))

@@ -4,42 +4,70 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sluice.commands import Commands, need
+from collectors.operations.command import register_operations
+from sluice.commands import Commands, Examined, need
 from sluice.logs import configure_logs
-from sluice.settings import SettingsError, load_settings
+from sluice.settings import SettingsError, environment, load_settings, parse_document, settings_of
 
 if TYPE_CHECKING:
-    from collectors.entries import AnyEntry
+    from collectors.settings import Settings
 
 _NEEDED = ("polars", "elasticsearch", "sqlalchemy", "aiosqlite")
 
 _Services = Annotated[list[str] | None, typer.Argument(help="The services to run; all enabled ones by default.")]
-_Collectors = Annotated[Path, typer.Option("--collectors", help="What to carry where.")]
+_Collectors = Annotated[
+    str,
+    typer.Option(
+        "--collectors",
+        metavar="FILE|URL",
+        help="What to carry where: a file, or a service that serves it. By default PLUGINS_CONFIG_PATH, "
+        "PLUGINS_CONFIG_SERVICE_URL, or collectors.yaml.",
+    ),
+]
 _Config = Annotated[Path, typer.Option("--config", "-c", help="Where the event log is: the gateway's own file.")]
+
+_Workers = Annotated[
+    int, typer.Option(min=1, max=64, help="Processes that share the partitions of every service; needs Kafka.")
+]
 
 
 def register(commands: Commands) -> None:
     """Add ``sluice collect`` and the settings it reads. Raises ModuleNotFoundError where the extra is missing."""
-    commands.add_settings("collectors", lambda document: "data_collection_plugins" in document, _load)
+    recognises = lambda document: "data_collection_plugins" in document  # noqa: E731 - one expression
+    commands.add_settings("collectors", recognises, _load, _notes, _examine, _read_address)
     need(*_NEEDED)
     commands.app.command("collect")(collect)
+    register_operations(commands.app)
 
 
-def _need_sinks(path: Path, entries: Sequence[AnyEntry]) -> None:
-    """Say what to install for the sinks of a file, before a port opens."""
-    from collectors.sinks.registry import kind_of  # noqa: PLC0415 - polars is not loaded for `sluice --help`
+def _notes(settings: Settings) -> Sequence[str]:
+    return settings.notes()
 
-    for entry in entries:
-        kind = kind_of(entry.path)
-        if missing := kind.missing():
-            text = f"{path}: {entry.name}: {entry.path} needs what is not installed ({', '.join(missing)})"
-            typer.echo(f"{text}; pip install 'sluice-gateway[{kind.extra}]'", err=True)
-            raise typer.Exit(2)
+
+def _examine(document: dict[str, Any], settings: Settings, folder: Path) -> Examined:
+    from collectors.configuration.checking import examine  # noqa: PLC0415 - as below
+
+    return examine(document, settings, folder)
+
+
+def _read_address(url: str) -> tuple[dict[str, Any], Any]:
+    """Of the service that serves the configuration, asked as ``sluice collect`` asks it."""
+    try:
+        from collectors.configuration.origin import service_at  # noqa: PLC0415 - as below
+    except ModuleNotFoundError as error:
+        problem = f"needs {error.name}, which is not installed: pip install 'sluice-gateway[collectors]'"
+        raise SettingsError(url, [problem]) from error
+    from collectors.settings import Settings  # noqa: PLC0415
+
+    origin = service_at(url, Path(), environment())
+    document = parse_document(asyncio.run(origin.read(insists=True)) or b"", origin.where)
+    return document, settings_of(document, Settings, origin.where)
 
 
 def _load(path: Path) -> Any:
@@ -50,36 +78,45 @@ def _load(path: Path) -> Any:
 
 def collect(
     services: _Services = None,
-    collectors: _Collectors = Path("collectors.yaml"),
+    collectors: _Collectors = "",
     config: _Config = Path("sluice.yaml"),
+    workers: _Workers = 1,
+    worker: Annotated[int, typer.Option(hidden=True)] = -1,
+    socket: Annotated[Path, typer.Option(hidden=True)] = Path(),
+    parent: Annotated[int, typer.Option(hidden=True)] = -1,
 ) -> None:
     """Carry events from the log to their sinks until SIGTERM or SIGINT; a second signal stops at once.
 
+    What changes in the configuration is taken up while it runs; SIGHUP has it read at once.
+
     Example: sluice collect --collectors collectors.yaml --config sluice.yaml
     """
-    from collectors.process import Process  # noqa: PLC0415 - as above
+    from collectors.configuration.opening import begin  # noqa: PLC0415 - as above
+    from collectors.configuration.origin import open_origin  # noqa: PLC0415
+    from collectors.process import Process  # noqa: PLC0415
     from collectors.server import PortTakenError  # noqa: PLC0415
     from collectors.settings import HostSettings  # noqa: PLC0415
+    from collectors.workers.place import WorkerPlace  # noqa: PLC0415
+    from collectors.workers.running import check_workers, run_workers, worker_command  # noqa: PLC0415
 
     configure_logs()
-    try:
-        settings, host = _load(collectors), load_settings(config, HostSettings)
-        entries = settings.entries(tuple(services or ()))
-    except (SettingsError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from error
-    if not entries:
-        typer.echo(f"{collectors}: data_collection_plugins: has no enabled entry; add one, or enable one", err=True)
-        raise typer.Exit(2)
-
-    _need_sinks(collectors, entries)
+    place = WorkerPlace(worker, socket, parent) if worker >= 0 else None
+    names = tuple(services or ())
 
     async def run() -> int:
-        return await Process(settings, host, entries, collectors.parent).run()
+        host = load_settings(config, HostSettings)
+        check_workers(workers, host, config)
+        origin = open_origin(collectors, host.data_dir)
+        reloading = await begin(origin, names, host)
+        begun = reloading.running
+        if workers > 1:
+            options = [f"--config={config}", *([f"--collectors={collectors}"] if collectors else [])]
+            return await run_workers(begun.settings, workers, partial(worker_command, options, names))
+        return await Process(begun.settings, host, begun.plans, origin.folder, reloading, place).run()
 
     try:
         code = asyncio.run(run())
-    except PortTakenError as error:
+    except (SettingsError, PortTakenError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     raise typer.Exit(code)

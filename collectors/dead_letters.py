@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from collectors.deliveries import Poison
 from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable, without_values
+from collectors.tracker import Lane
 from schemas.codec import HEADER_BYTES, UndecodableError, split_frame
 from schemas.topics import DLQ_EXTRA_BYTES, DLQ_SUFFIX, MAX_EVENT_BYTES
 from sluice.clock import iso_micros, now_micros
@@ -59,17 +60,17 @@ class DeadLetters:
         if poison.first_failed_at is None:
             poison.first_failed_at = self._clock()
         return [
-            self._letter(record, error, poison)
-            for record, error in zip(poison.delivery.records, poison.errors, strict=True)
+            self._letter(record, lane, error, poison)
+            for record, lane, error in zip(poison.delivery.records, poison.delivery.lanes, poison.errors, strict=True)
         ]
 
-    def _letter(self, record: PolledRecord, error: Unprocessable, poison: Poison) -> Record:
+    def _letter(self, record: PolledRecord, lane: Lane, error: Unprocessable, poison: Poison) -> Record:
         kept = [(name, value) for name, value in record.headers if not name.startswith(PREFIX) or name == REDRIVES]
         facts = {
             "error.type": without_values(error.reason),
             "error.reason": without_values(error.detail),
             "status": "" if error.status is None else str(error.status),
-            "collector": self._service,
+            "collector": poison.collector or self._service,
             "group": self._group,
             "topic": record.topic,
             "partition": str(record.partition),
@@ -80,6 +81,8 @@ class DeadLetters:
             "schema": _schema(record.value),
             "version": self._version,
         }
+        if lane.partition.topic != record.topic:
+            facts["journal"] = lane.partition.topic  # a record of a journal does not name it, and its offset is there
         ours = [(PREFIX + name, value.encode("utf-8", "replace")) for name, value in facts.items()]
         return _within_bounds(record, kept, ours)
 
@@ -165,7 +168,8 @@ class DeadLetterLimits:
 
     def admit(self, poison: Poison) -> None:
         """Count these as dead letters, or raise ``Halt`` and count nothing."""
-        counts = Counter(zip(map(_producer, poison.delivery.records, poison.producers), _reasons(poison), strict=True))
+        producers = map(self._known, map(_producer, poison.delivery.records, poison.producers))
+        counts = Counter(zip(producers, _reasons(poison), strict=True))
         for (producer, reason), count in counts.items():
             limit = self._limit(producer, reason, count)
             if limit is not None:
@@ -205,12 +209,12 @@ class DeadLetterLimits:
         )
 
     def _tally(self, producer: str) -> _Tally:
-        tally = self._tallies.get(producer)
-        if tally is None:
-            if len(self._tallies) >= _MAX_PRODUCERS:
-                producer = _OTHER
-            tally = self._tallies.setdefault(producer, _Tally())
-        return tally
+        return self._tallies.setdefault(self._known(producer), _Tally())
+
+    def _known(self, producer: str) -> str:
+        """By this name a producer is counted, alerted of, and told from others: beyond a bound all are one."""
+        is_counted = producer in self._tallies or len(self._tallies) < _MAX_PRODUCERS
+        return producer if is_counted else _OTHER
 
 
 def _producer(record: PolledRecord, gateway_id: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,11 @@ from collectors.errors import Unprocessable
 from collectors.tracker import Lane
 from schemas.events import Kind
 from sluice.eventlog.interface import PolledRecord
+
+_FEW = 2
+"""One in so many rows, or fewer, are worth a copy: then what is held is at most so many times what is needed."""
+_SETTLED = 4
+"""As that, of what is left of a batch: it is cut each time that so much more is settled."""
 
 
 @dataclass(slots=True)
@@ -86,6 +92,33 @@ class Frame:
         """The rows from ``start`` up to ``end``."""
         return Frame(self.kind, self.rows.slice(start, end - start), self.delivery.slice(start, end))
 
+    def pick(self, positions: Sequence[int]) -> Frame:
+        """The rows at these positions, each at most once; itself where these are all."""
+        if len(positions) == len(self.delivery):
+            return self
+        rows = self.rows[list(positions)]
+        if _FEW * len(positions) <= self.rows.height:
+            rows = copied(rows)
+        return Frame(self.kind, rows, self.delivery.pick(positions))
+
+    def producers(self, positions: Sequence[int] | None = None) -> dict[str, int]:
+        """How many of these rows, or of all, each gateway made."""
+        gateways = self.rows["gateway_id"]
+        if positions is not None and len(positions) < len(gateways):
+            gateways = gateways.gather(positions)
+        return dict(gateways.value_counts().iter_rows())
+
+
+def copied(rows: pl.DataFrame) -> pl.DataFrame:
+    """The same rows, holding on to nothing else: what is picked of a frame shares all of its texts and bodies.
+
+    Through a format that has no views, so that only the bytes of these rows are written.
+    """
+    buffer = io.BytesIO()
+    rows.write_ipc_stream(buffer, compat_level=pl.CompatLevel.oldest())
+    buffer.seek(0)
+    return pl.read_ipc_stream(buffer)
+
 
 def joined(frames: Sequence[Frame]) -> Frame:
     """Frames of one kind as one."""
@@ -107,6 +140,8 @@ class Poison:
     attempts: int = 1
     first_failed_at: int | None = None
     """Microseconds since the epoch; ``None`` where it is now."""
+    collector: str = ""
+    """The entry whose sink never takes them; empty where nothing could be made of them for any."""
 
     def __len__(self) -> int:
         return len(self.errors)
@@ -146,6 +181,7 @@ class Batch:
     pending: list[int] = field(default_factory=list)
     attempts: int = 0
     first_failed_at: int | None = None
+    """Of dead letters that their limits hold up: microseconds since the epoch."""
 
     def __post_init__(self) -> None:
         self.pending = list(range(len(self.frame.delivery)))
@@ -162,6 +198,16 @@ class Batch:
         self.pending = [at for at in self.pending if at not in settled]
         return self.frame.delivery.pick(positions)
 
+    def let_go(self) -> None:
+        """Hold on to little more than what is pending: a few that never succeed must not keep all others in memory."""
+        left = self.pending
+        if not 0 < _SETTLED * len(left) <= len(self):
+            return
+        self.frame = self.frame.pick(left)
+        self.documents = [self.documents[at] for at in left]
+        self.unwritable = {new: self.unwritable[at] for new, at in enumerate(left) if at in self.unwritable}
+        self.pending = list(range(len(left)))
+
     def drop_revoked(self) -> Delivery:
         """Give up what is another's now; returns it."""
         lanes = self.frame.delivery.lanes
@@ -174,10 +220,3 @@ class Batch:
         for at, error in errors.items():
             poison.add(delivery.records[at], delivery.lanes[at], error, gateways[at])
         return poison
-
-    def producers(self, positions: Sequence[int]) -> dict[str, int]:
-        """How many of these each gateway made."""
-        gateways = self.frame.rows["gateway_id"]
-        if len(positions) < len(self):
-            gateways = gateways.gather(positions)
-        return dict(gateways.value_counts().iter_rows())

@@ -13,25 +13,46 @@ import polars as pl
 
 from collectors.frames import COLUMNS
 from schemas.events import Kind
+from sluice.eventstore.names import PERIOD_FORMS, Period
 
 _RFC3339 = "%Y-%m-%dT%H:%M:%S%.6fZ"
 _NANOS = 1_000_000_000
 _BODIES = ("request_body", "response_body")
 
 
-def index_of(stem: str) -> pl.Expr:
-    """The daily index of each row."""
-    return pl.lit(stem + "-") + pl.col("occurred_at").cast(pl.Datetime("us")).dt.strftime("%Y.%m.%d")
+def index_of(stem: str, period: Period = "day") -> pl.Expr:
+    """The index of each row's day, month or year."""
+    return pl.lit(stem + "-") + pl.col("occurred_at").cast(pl.Datetime("us")).dt.strftime(PERIOD_FORMS[period])
 
 
-def bulk_lines(kind: Kind, rows: pl.DataFrame, stem: str) -> list[bytes]:
-    """Two lines for each row: ``create`` under the event's id in its day's index, and the document."""
-    action = pl.concat_str(
-        pl.lit('{"create":{"_index":"'), index_of(stem), pl.lit('","_id":"'), "event_id", pl.lit('"}}\n')
-    )
+def bulk_lines(kind: Kind, rows: pl.DataFrame, stem: str, period: Period | None = "day") -> list[bytes]:
+    """Two lines for each row: ``create`` under the event's id, and the document. The index is that of the event's day
+    or other period; without one it is ``stem`` itself, as a data stream wants it."""
+    index = pl.lit(stem) if period is None else index_of(stem, period)
+    action = pl.concat_str(pl.lit('{"create":{"_index":"'), index, pl.lit('","_id":"'), "event_id", pl.lit('"}}\n'))
     lines = _with_text(rows) if kind == "proxy_log" else rows
     document = pl.struct(_document(kind)).struct.json_encode()
     return lines.select(pl.concat_str(action, document, pl.lit("\n")).cast(pl.Binary)).to_series().to_list()
+
+
+def document_lines(kind: Kind, rows: pl.DataFrame, end: str = "") -> list[bytes]:
+    """The document of each row as JSON, in one line with this end."""
+    shown = _with_text(rows) if kind == "proxy_log" else rows
+    document = pl.struct(_document(kind)).struct.json_encode()
+    if end:
+        document = pl.concat_str(document, pl.lit(end))
+    return shown.select(document.cast(pl.Binary)).to_series().to_list()
+
+
+def row_lines(kind: Kind, rows: pl.DataFrame) -> list[bytes]:
+    """The fields of each event under their own names and nothing added, as JSON in one line without its end.
+
+    Only the proxy log has beside them whether bytes of a body that were no text had to be replaced.
+    """
+    shown, fields = rows, [_field(kind, name) for name in COLUMNS[kind]]
+    if kind == "proxy_log":
+        shown, fields = _with_text(rows), [*fields, *(pl.col(f"{body}_replaced") for body in _BODIES)]
+    return shown.select(pl.struct(fields).struct.json_encode().cast(pl.Binary)).to_series().to_list()
 
 
 def _document(kind: Kind) -> list[pl.Expr]:
@@ -41,7 +62,9 @@ def _document(kind: Kind) -> list[pl.Expr]:
 def _added(kind: Kind) -> list[pl.Expr]:
     added = [_moment(pl.col("occurred_at")).alias("@timestamp")]
     if "cost_nanos" in COLUMNS[kind]:
-        added.append((pl.col("cost_nanos") / _NANOS).alias("cost"))
+        # by a column: a division by a scalar is a product with its reciprocal, which is off by a bit for one in three
+        nanos = pl.col("cost_nanos")
+        added.append((nanos / (nanos * 0 + _NANOS)).alias("cost"))
     if kind == "budget":
         first = pl.col("charges").list.first().struct
         added += [_moment(first.field(name)).alias(name) for name in ("period_start", "period_end")]

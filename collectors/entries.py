@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self, get_args
 from zlib import crc32
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationError, field_validator, model_validator
 
-from collectors.sinks.settings import DatabaseSettings, Duration, ElasticsearchSettings, Size
+from collectors.criteria import Criteria, Share
+from collectors.redact import RedactSettings
+from collectors.sinks.clickhouse.settings import ClickHouseSettings
+from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
+from collectors.sinks.file.settings import FileSettings
+from collectors.sinks.kafka.settings import KafkaSinkSettings
+from collectors.sinks.otlp.settings import OtlpSettings
+from collectors.sinks.s3.settings import S3Settings
+from collectors.sinks.settings import DatabaseSettings, Duration, Size, StdoutSettings
+from collectors.sinks.webhook.settings import WebhookSettings
 from schemas.events import KINDS, Kind
 from sluice.eventlog.settings import Section
 from sluice.plugin_host.registration import COMMAND_REMEDY, PluginRegistration, is_command
@@ -19,7 +29,10 @@ Count = Annotated[int, Field(ge=1)]
 _OWN_PLUGIN_IDS = 1 << 31
 """From here on: of plugins that no gateway knows. On the wire an id has 32 bits."""
 
-_LATER = ("include", "exclude", "sample", "redact", "breaker", "fallback")
+FALLBACK = "fallback"
+"""What the fallback of a service is called in metrics and dead letters, so no entry is."""
+
+_KEYS_OF_FALLBACK = ("path", "config", "redact", "batch", "retry", "breaker", "dead_letter")
 
 
 class BatchSettings(Section):
@@ -48,8 +61,20 @@ class DeadLetterSettings(Section):
     max_consecutive: Count = 1_000
 
 
+class BreakerSettings(Section):
+    """When a sink that keeps failing is left alone. What waits for it is held within ``flow``."""
+
+    max_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 10
+    """Writes in a row of which nothing went through; 0 never opens it. A sink that throttles does not fail."""
+    open_seconds: Duration = 5.0
+    """Then one write tries; while it fails, the next tries after as long again."""
+
+
 class FlowSettings(Section):
-    """How much may be between the log and the sink; above it partitions are paused until half of it is left."""
+    """How much may be between the log and the sinks; above it partitions are paused until half of it is left.
+
+    Of the entries of one service the smallest of each bound holds, but for ``max_writes``, which is each entry's own.
+    """
 
     max_records: Count = 50_000
     max_bytes: Size = 64 << 20
@@ -59,36 +84,56 @@ class FlowSettings(Section):
     """Writes in flight: starts at half of it, halves when the sink throttles, grows one by one."""
 
 
-class _Entry(Section):
+class CollectorEntry(Section):
     """What the entries of all sinks share."""
 
     name: Name
     enabled: bool = True
     priority: int = 0
-    """The order of entries within a service; a service has one in this version."""
-    replace_database: Literal[True] = True
+    """The order of entries within a service: the lowest is offered each frame first. None waits for another."""
+    replace_database: bool = True
+    """Whether what this one handled need not be in the fallback too."""
     hook_types: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
     service: Name | None = None
+    include: Criteria | None = None
+    exclude: Criteria | None = None
+    sample: Share = 1.0
+    """Of all exchanges; the three events of one are in or out together."""
+    redact: RedactSettings | None = None
     batch: BatchSettings = BatchSettings()
     retry: RetrySettings = RetrySettings()
+    breaker: BreakerSettings = BreakerSettings()
     dead_letter: DeadLetterSettings = DeadLetterSettings()
     flow: FlowSettings = FlowSettings()
+    fallback: FallbackEntry | None = None
+    """The service's: the path of a sink, that with its settings, or ``none``, which is ``None`` here, as is what is not
+    given: ``gives_fallback`` tells."""
 
-    @model_validator(mode="before")
+    @field_validator("fallback", mode="before")
     @classmethod
-    def refuse_what_comes_later(cls, data: Any) -> Any:
-        """A key that would be ignored would be believed."""
-        for key in _LATER:
-            if isinstance(data, dict) and key in data:
-                message = f"{key} is not in this version; remove it"
-                raise ValueError(message)
-        if isinstance(data, dict) and str(data.get("replace_database", "true")).lower() == "false":
+    def fallback_by_path(cls, value: Any) -> Any:
+        """A path alone is enough; whatever only has a meaning for an entry of its own is refused."""
+        if value == "none":
+            return None
+        if isinstance(value, str):
+            value = {"path": value}
+        if not isinstance(value, dict):
+            message = "must be the path of a sink, a mapping with path and config, or none"
+            raise ValueError(message)  # noqa: TRY004 - pydantic reports ValueErrors
+        if strange := [key for key in value if key in cls.model_fields and key not in _KEYS_OF_FALLBACK]:
             message = (
-                "replace_database: false needs the fallback database, which is not in this version; remove it, "
-                "or add an entry of its own with path: sink://database"
+                f"{strange[0]} has no meaning for a fallback, which takes {', '.join(_KEYS_OF_FALLBACK)}; remove it"
             )
             raise ValueError(message)
-        return data
+        if meant := sink_meant_by(value.get("path")):
+            message = f"path: {value['path']!r} is no sink; did you mean {meant}?"
+            raise ValueError(message)
+        return {"name": FALLBACK, **value}
+
+    @property
+    def gives_fallback(self) -> bool:
+        """Whether this entry says what its service's fallback is."""
+        return "fallback" in self.model_fields_set
 
     @property
     def service_name(self) -> str:
@@ -96,7 +141,7 @@ class _Entry(Section):
         return self.service or self.name
 
 
-class ElasticsearchEntry(_Entry):
+class ElasticsearchEntry(CollectorEntry):
     """Documents in Elasticsearch."""
 
     path: Literal["sink://elasticsearch"]
@@ -113,16 +158,86 @@ class ElasticsearchEntry(_Entry):
         return self
 
 
-class DatabaseEntry(_Entry):
+class DatabaseEntry(CollectorEntry):
     """Documents in the events database."""
 
     path: Literal["sink://database"]
     config: DatabaseSettings = DatabaseSettings()
 
 
-class PluginEntry(_Entry):
+class WebhookEntry(CollectorEntry):
+    """Documents posted to a server."""
+
+    path: Literal["sink://webhook"]
+    config: WebhookSettings
+
+
+class OtlpEntry(CollectorEntry):
+    """Log records and metrics for an OpenTelemetry collector."""
+
+    path: Literal["sink://otlp"]
+    config: OtlpSettings = OtlpSettings()
+    batch: BatchSettings = BatchSettings(max_records=512)
+    """Smaller: a record takes tens of microseconds to make, and nothing else runs meanwhile."""
+
+
+class ClickHouseEntry(CollectorEntry):
+    """Rows in ClickHouse."""
+
+    path: Literal["sink://clickhouse"]
+    config: ClickHouseSettings = ClickHouseSettings()
+
+
+class KafkaEntry(CollectorEntry):
+    """Records in another topic."""
+
+    path: Literal["sink://kafka"]
+    config: KafkaSinkSettings
+
+    @model_validator(mode="after")
+    def originals_are_not_redacted(self) -> Self:
+        """What is redacted are the columns of a frame; the bytes that came with it hold everything."""
+        if self.redact is not None and self.config.body == "original":
+            message = "redact: has no effect on original bytes; set config.body: json, or remove it"
+            raise ValueError(message)
+        return self
+
+
+class FileEntry(CollectorEntry):
+    """Events in files."""
+
+    path: Literal["sink://file"]
+    config: FileSettings = FileSettings()
+
+    @model_validator(mode="after")
+    def take_enabled_of_config(self) -> Self:
+        """The reference's ``enabled`` is there; either can switch the entry off."""
+        if not self.config.enabled:
+            object.__setattr__(self, "enabled", False)  # frozen, but not yet handed out
+        return self
+
+
+class S3Entry(CollectorEntry):
+    """Events in the objects of a bucket."""
+
+    path: Literal["sink://s3"]
+    config: S3Settings
+    batch: BatchSettings = BatchSettings(max_records=20_000, max_bytes=16 << 20, max_age_seconds=30.0)
+    """Larger: each partition of a batch is an object, and an object costs a request."""
+
+
+class StdoutEntry(CollectorEntry):
+    """Events on the standard output."""
+
+    path: Literal["sink://stdout"]
+    config: StdoutSettings = StdoutSettings()
+
+
+class PluginEntry(CollectorEntry):
     """Events to a plugin that is a ``DataCollector``."""
 
+    replace_database: bool = False
+    """The reference's default: what a plugin handled is in the fallback too, until its operator says otherwise."""
     path: str
     """As ``command`` of a plugin of the gateway; relative ones begin where ``collectors.yaml`` lies."""
     config: dict[str, Any] = Field(default_factory=dict)
@@ -182,27 +297,96 @@ def _without_the_model(error: ValidationError) -> str:
     return f"{'path' if key == 'command' else key}: {message}{found}"
 
 
-SinkEntry = ElasticsearchEntry | DatabaseEntry
+SinkEntry = (
+    ElasticsearchEntry
+    | DatabaseEntry
+    | WebhookEntry
+    | OtlpEntry
+    | ClickHouseEntry
+    | KafkaEntry
+    | FileEntry
+    | S3Entry
+    | StdoutEntry
+)
+FallbackEntry = Annotated[SinkEntry, Field(discriminator="path")]
 AnyEntry = SinkEntry | PluginEntry
 
-SINK_PATHS = ("sink://elasticsearch", "sink://database")
+SINK_PATHS = (
+    "sink://elasticsearch",
+    "sink://database",
+    "sink://webhook",
+    "sink://otlp",
+    "sink://clickhouse",
+    "sink://kafka",
+    "sink://file",
+    "sink://s3",
+    "sink://stdout",
+)
 """What ``path`` may be, beside the schemes of plugins; each has its row in ``collectors/sinks/registry.py`` too."""
+
+
+_PLUGIN = "plugin://"  # in the form of a scheme: what reports problems knows it from a key by that
 
 
 def _tag_of(entry: Any) -> str | None:
     path = entry.get("path") if isinstance(entry, dict) else getattr(entry, "path", None)
     if isinstance(path, str) and is_command(path):
-        return "plugin"
+        return _PLUGIN
     return path if path in SINK_PATHS else None
+
+
+_OTHER_NAMES = {
+    "es": "elasticsearch",
+    "opensearch": "elasticsearch",
+    "sql": "database",
+    "sqlite": "database",
+    "postgres": "database",
+    "postgresql": "database",
+    "http": "webhook",
+    "opentelemetry": "otlp",
+    "console": "stdout",
+    "jsonl": "file",
+    "csv": "file",
+    "parquet": "file",
+}
+
+
+def sink_meant_by(path: Any) -> str:
+    """The sink whose name is nearest to a path that is neither a sink's nor a plugin's; empty where none is near."""
+    if not isinstance(path, str) or path in SINK_PATHS or is_command(path):
+        return ""
+    name = path.rpartition("://")[2].strip("/").lower()
+    names = [each.removeprefix("sink://") for each in SINK_PATHS]
+    near = [name] if name in names else [_OTHER_NAMES.get(name), *get_close_matches(name, names, n=1)]
+    return next((f"sink://{each}" for each in near if each), "")
+
+
+def _refuse_strange_path(entry: Any) -> Any:
+    path = entry.get("path") if isinstance(entry, dict) else None
+    if meant := sink_meant_by(path):
+        message = f"path: {path!r} is neither a sink nor a plugin; did you mean {meant}?"
+        raise ValueError(message)
+    return entry
 
 
 Entry = Annotated[
     Annotated[ElasticsearchEntry, Tag("sink://elasticsearch")]
     | Annotated[DatabaseEntry, Tag("sink://database")]
-    | Annotated[PluginEntry, Tag("plugin")],
+    | Annotated[WebhookEntry, Tag("sink://webhook")]
+    | Annotated[OtlpEntry, Tag("sink://otlp")]
+    | Annotated[ClickHouseEntry, Tag("sink://clickhouse")]
+    | Annotated[KafkaEntry, Tag("sink://kafka")]
+    | Annotated[FileEntry, Tag("sink://file")]
+    | Annotated[S3Entry, Tag("sink://s3")]
+    | Annotated[StdoutEntry, Tag("sink://stdout")]
+    | Annotated[PluginEntry, Tag(_PLUGIN)],
     Discriminator(
         _tag_of,
         custom_error_type="path",
         custom_error_message=f"path: must be one of {', '.join(SINK_PATHS)}, or a plugin: {COMMAND_REMEDY}",
     ),
+    BeforeValidator(_refuse_strange_path),
 ]
+
+for _entry in get_args(AnyEntry):
+    _entry.model_rebuild()  # now that it is known what a fallback may be

@@ -15,6 +15,8 @@ from collectors.errors import Halt
 
 _log = structlog.get_logger(__name__)
 
+PAUSED = "paused"
+
 LIVE_SECONDS = 10.0
 """A loop that has not come round for longer is not alive."""
 
@@ -39,6 +41,11 @@ class Health:
         self._alert = alert
         self._troubles: dict[str, Trouble] = {}
         self._ticked_at = clock()
+        self._last: tuple[str, str, float] | None = None
+        self.is_paused = False
+        """Whether an operator wants nothing taken in; what is in flight is finished, and the membership kept."""
+        self.parts: tuple[frozenset[str], ...] = ()
+        """The places of each part of which one may be halted while the others go on; all at once halt the intake."""
         self.is_running = False
         """Whether the service takes records in: not while it starts or stops."""
 
@@ -57,6 +64,7 @@ class Health:
     def _begin(self, where: str, trouble: Trouble) -> None:
         before = self._troubles.get(where)
         self._troubles[where] = trouble
+        self._last = (where, trouble.reason, self._clock())
         if before is not None and before.is_halt == trouble.is_halt:
             return
         _log.error(
@@ -85,13 +93,22 @@ class Health:
 
     @property
     def is_halted(self) -> bool:
-        """Whether the intake must stop."""
+        """Whether anything waits for somebody to act."""
         return any(trouble.is_halt for trouble in self._troubles.values())
+
+    @property
+    def stops_intake(self) -> bool:
+        """Whether nothing more must be taken in: what goes on beside a halted part is bounded by the flow alone."""
+        if self.is_paused:
+            return True
+        halted = {where for where, trouble in self._troubles.items() if trouble.is_halt}
+        stands_still = bool(self.parts) and all(halted & part for part in self.parts)
+        return stands_still or bool(halted.difference(*self.parts))
 
     @property
     def is_ready(self) -> bool:
         """Whether records flow."""
-        return self.is_running and not self._troubles
+        return self.is_running and not self.is_paused and not self._troubles
 
     @property
     def is_live(self) -> bool:
@@ -101,4 +118,22 @@ class Health:
     @property
     def causes(self) -> dict[str, str]:
         """Where → why, of everything that is wrong now."""
-        return {where: trouble.reason for where, trouble in self._troubles.items()}
+        paused = {PAUSED: "an operator paused it; resume it with sluice collectors"} if self.is_paused else {}
+        return paused | {where: trouble.reason for where, trouble in self._troubles.items()}
+
+    def pause(self) -> None:
+        """Take nothing more in, until ``resume``. Twice is once."""
+        if not self.is_paused:
+            _log.warning("service paused", service=self._service)
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        if self.is_paused:
+            _log.warning("service resumed", service=self._service)
+        self.is_paused = False
+
+    @property
+    def last_trouble(self) -> tuple[str, str, float] | None:
+        """Where, why and how many seconds ago something last went wrong, whether it still does or not."""
+        return None if self._last is None else (*self._last[:2], max(0.0, self._clock() - self._last[2]))

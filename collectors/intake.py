@@ -53,8 +53,12 @@ class Intake:
 
     def open(self, partitions: Iterable[Partition]) -> None:
         """These were assigned: they are closed no more. What was paused stays so at the source too, until ``_pause``
-        looks again."""
-        self._closed.difference_update(partitions)
+        looks again; of a service that takes nothing in they are paused before the first record."""
+        opened = set(partitions)
+        self._closed.difference_update(opened)
+        if self._health.stops_intake:
+            self._source.pause(opened)
+            self.paused |= opened
 
     def close(self, partitions: Iterable[Partition]) -> None:
         """Take nothing more from these: they are being revoked."""
@@ -109,7 +113,7 @@ class Intake:
     def _pause(self) -> None:
         """Pause and resume at the source what changed since the last poll."""
         full = self._backpressure.paused()
-        if self._backpressure.is_full or self._health.is_halted:
+        if self._backpressure.is_full or self._health.stops_intake:
             full = {lane.partition for lane in self._tracker.lanes()}
         if full == self.paused:
             return

@@ -7,9 +7,10 @@ from typing import Literal
 
 from collectors.errors import Halt, Retryable
 from sluice.eventlog.interface import Partition
-from sluice.telemetry import Registry
+from sluice.telemetry import Gauge, Registry
 
-Outcome = Literal["delivered", "duplicate", "passed", "filtered", "dead_lettered", "revoked"]
+Outcome = Literal["delivered", "duplicate", "fallback", "passed", "filtered", "dead_lettered", "revoked"]
+CollectorOutcome = Literal["handled", "duplicate", "passed", "dead_lettered", "revoked"]
 Step = Literal["poll", "decode", "prepare", "write", "dead_letter", "backpressure"]
 CommitResult = Literal["stored", "refused", "failed"]
 
@@ -27,14 +28,21 @@ class CollectorMetrics:
         self._flow(self.registry)
         self._log(self.registry)
         self._state(self.registry)
+        self._configuration(self.registry)
 
     def _flow(self, registry: Registry) -> None:
         self.records = registry.counter(
             "sluice_collector_records_total",
-            "Records by outcome: delivered and duplicate are in the sink, passed was seen by a plugin that did not "
-            "want it, dead_lettered is in the dead letters, "
+            "Records by outcome: delivered and duplicate were handled by a collector, fallback is only there, passed "
+            "was seen by plugins that did not want it and is nowhere, dead_lettered is in the dead letters, "
             "filtered is not this service's, revoked is another member's now and was not acknowledged here.",
             labels=("service", "outcome"),
+        )
+        self.collector_outcomes = registry.counter(
+            "sluice_collector_outcomes_total",
+            "What each collector of a service did with the events that were selected for it; collector=fallback is the "
+            "service's fallback.",
+            labels=("service", "collector", "outcome"),
         )
         self.dead_letters = registry.counter(
             "sluice_collector_dead_letters_total", "Dead letters by their reason.", labels=("service", "reason")
@@ -135,20 +143,63 @@ class CollectorMetrics:
         self.paused_partitions = registry.gauge(
             "sluice_collector_paused_partitions", "Partitions that wait because too much is in flight.", labels=_SERVICE
         )
+        self.breaker_open = registry.gauge(
+            "sluice_collector_breaker_open",
+            "1 while a sink that kept failing is left alone, but for one write now and then.",
+            labels=("service", "collector"),
+        )
         self.ready = registry.gauge("sluice_collector_ready", "1 while records flow.", labels=_SERVICE)
         self.halted = registry.gauge(
             "sluice_collector_halted", "1 while a service waits for somebody to change something.", labels=_SERVICE
         )
+        self.paused = registry.gauge(
+            "sluice_collector_paused", "1 while an operator has paused a service.", labels=_SERVICE
+        )
         self.restarts = registry.counter(
             "sluice_collector_restarts_total", "Times that a service had to begin anew.", labels=("service", "cause")
+        )
+        self.retention_deleted = registry.counter(
+            "sluice_collector_retention_deleted_total",
+            "Events that retention deleted from a store.",
+            labels=("store", "kind"),
+        )
+        self.retention_failures = registry.counter(
+            "sluice_collector_retention_failures_total",
+            "Times that retention could not look at a store, or not delete what was due.",
+            labels=("store", "kind"),
         )
         self.loop_lag = registry.gauge(
             "sluice_collector_loop_lag_seconds", "How late the event loop was when it was last looked at.", "seconds"
         )
 
+    def _configuration(self, registry: Registry) -> None:
+        self.reloads = registry.counter(
+            "sluice_collector_reloads_total",
+            "Configurations that were read while services ran, by what came of it: applied, waiting (a sink of a "
+            "service that changes does not answer), refused, unreachable (nothing could be read).",
+            labels=("result",),
+        )
+        self.configuration_stale = registry.gauge(
+            "sluice_collector_configuration_stale",
+            "1 while what runs may not be what is wanted: the newest configuration was refused, waits or cannot be "
+            "read.",
+        )
+
     def of(self, service: str) -> ServiceMetrics:
         """The same, for one service."""
         return ServiceMetrics(self, service)
+
+    def reloaded(self, result: str) -> None:
+        """A configuration was read while services ran."""
+        self.reloads.add(1, result)
+
+    def forget(self, service: str) -> None:
+        """Show no value of this moment of a service that is no more; what was counted stays counted."""
+        for metric in self.registry.metrics():
+            if isinstance(metric, Gauge) and metric.labels[:1] == _SERVICE:
+                for labels, _ in metric.series():
+                    if labels[0] == service:
+                        metric.forget(*labels)
 
 
 class ServiceMetrics:
@@ -163,6 +214,15 @@ class ServiceMetrics:
         """Records whose outcome is known."""
         if count:
             self.all.records.add(count, self.service, outcome)
+
+    def ended(self, collector: str, outcome: CollectorOutcome, count: int) -> None:
+        """One collector is done with so many events."""
+        if count:
+            self.all.collector_outcomes.add(count, self.service, collector, outcome)
+
+    def broke_off(self, collector: str, *, is_open: bool) -> None:
+        """The breaker of a collector's sink opened, or closed."""
+        self.all.breaker_open.set(int(is_open), self.service, collector)
 
     def buried(self, reasons: Iterable[str]) -> None:
         """Dead letters that the log has acknowledged."""
@@ -223,8 +283,9 @@ class ServiceMetrics:
         self.all.concurrency_limit.set(limit, self.service)
         self.all.paused_partitions.set(paused_partitions, self.service)
 
-    def stands(self, *, is_ready: bool, is_halted: bool) -> None:
+    def stands(self, *, is_ready: bool, is_halted: bool, is_paused: bool = False) -> None:
         """How the service stands now."""
+        self.all.paused.set(int(is_paused), self.service)
         self.all.ready.set(int(is_ready), self.service)
         self.all.halted.set(int(is_halted), self.service)
 

@@ -1,43 +1,38 @@
 """The way of one batch.
 
-1 poll   2 decode   3 select   4 (redact is not in this version)   5 batch by count, bytes, age
-6 write   7 classify each item   8 dead letter where due   9 track   10 commit
+1 poll   2 decode   3 select   4 redact   5 batch by count, bytes, age
+6 write   7 classify each item   8 fallback or dead letter where due   9 track   10 commit
 
-A record ends as delivered, duplicate, passed, filtered or dead-lettered, and only then advances its partition: what is
-committed is the longest finished prefix. Whatever else happens (a sink that is away, a halt, a log that does not
-answer) is waited for, while full partitions pause and polling goes on.
+Steps 3 to 7 are each collector's own: none waits for another. A record ends as delivered, duplicate, passed, filtered,
+dead-lettered, or in the fallback, when every collector it was selected for is done with it (``outcomes.py``), and only
+then advances its partition: what is committed is the longest finished prefix. Whatever else happens (a sink that is
+away, a halt, a log that does not answer) is waited for, while full partitions pause and polling goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
-from collectors.backoff import Backoff
 from collectors.backpressure import Backpressure
-from collectors.batching import Batching
+from collectors.burial import Burial, Gate
 from collectors.columns import Decoded, Decoder
 from collectors.committer import Committer
-from collectors.dead_letters import DeadLetterLimits, DeadLetters
-from collectors.deliveries import Batch, Delivery, Poison
-from collectors.errors import Halt
+from collectors.deliveries import Batch, Delivery, Frame, Poison
 from collectors.health import Health
 from collectors.intake import Intake
 from collectors.metrics import Outcome, ServiceMetrics
+from collectors.outcomes import End, Outcomes
+from collectors.outlet import Outlet
 from collectors.schema_wait import SchemaWait, unknown_schema
-from collectors.sinks.interface import Sink, Verdict
+from collectors.sinks.interface import Verdict
+from collectors.tracing import NO_TRACING, Tracing
 from collectors.tracker import Tracker
-from collectors.writer import Writer, prepare
-from schemas.events import Kind
-from sluice.eventlog.interface import EventLogError, Partition
-
-DEAD_LETTERS = "dead letters"
-LIMITS = "dead letter limits"
-"""Where troubles are kept in ``Health``."""
+from sluice.eventlog.interface import Partition
 
 _POLL_SECONDS = 0.5
 _CONGESTED_SECONDS = 0.1
@@ -53,31 +48,30 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(eq=False)
 class Pipeline:
-    """Carries records from a source to a sink, once; it is its source's ``RebalanceListener``."""
+    """Carries records from a source to the collectors of a service; it is its source's ``RebalanceListener``."""
 
-    kinds: frozenset[Kind]
     intake: Intake
     tracker: Tracker
     backpressure: Backpressure
     decoder: Decoder
     schemas: SchemaWait
-    batching: Batching
-    sink: Sink[Any]
-    writer: Writer
-    letters: DeadLetters
-    limits: DeadLetterLimits
+    outlets: Sequence[Outlet]
+    """In the order in which they are offered a frame."""
+    fallback: Outlet | None
+    outcomes: Outcomes
+    gate: Gate
+    """Of what cannot be decoded; what a collector can never store has its own."""
+    burial: Burial
     committer: Committer
     health: Health
     metrics: ServiceMetrics
-    backoff: Backoff
-    halt_seconds: float
     drain_seconds: float
     clock: Callable[[], float]
+    tracing: Tracing = NO_TRACING
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
     _group: asyncio.TaskGroup | None = None
     _running: set[asyncio.Task[None]] = field(default_factory=set)
-    _refused: set[int] = field(default_factory=set)
 
     async def run(self) -> None:
         """Carry records until ``stop``, then finish what is in flight within ``drain_seconds``.
@@ -104,12 +98,11 @@ class Pipeline:
 
     async def _take_in(self) -> None:
         while not self._stopping.is_set():
-            delivery = await self.intake.take(self._poll_seconds())  # 1
+            delivery = await self.intake.take(self._poll_seconds())  # 1 poll
             for part in delivery.slices(_SLICE_RECORDS, _SLICE_BYTES):
-                self._decode(part)  # 2
+                self._decode(part)  # 2 decode
                 await asyncio.sleep(0)
-            for batch in self._due():
-                self._spawn(self._deliver(batch))
+            self._deliver_due()
             await asyncio.sleep(0)
 
     def _decode(self, delivery: Delivery) -> None:
@@ -124,61 +117,100 @@ class Pipeline:
 
     def _gather(self, decoded: Decoded) -> None:
         for frame in decoded.frames:
-            if frame.kind not in self.kinds:  # 3
-                self._finish(frame.delivery, "filtered")
-                continue
-            for batch in self.batching.add(frame):  # 5
-                self._spawn(self._deliver(batch))
+            self.gate.delivered(frame.producers())
+            selected = [outlet.selection.positions(frame) for outlet in self.outlets]  # 3 select
+            self._finish(self.outcomes.expect(frame, selected), "filtered")
+            for outlet, positions in zip(self.outlets, selected, strict=True):
+                outlet.leave_out(frame, positions)
+                if positions:
+                    self._give(outlet, frame.pick(positions))
 
-    def _due(self) -> list[Batch]:
-        """Batches that are old enough; while the sink is busy they rather grow than queue."""
-        if self.intake.is_closing or self._stopping.is_set():
-            return self.batching.flush()
-        return self.batching.due() if self.writer.concurrency.has_room else []
+    def _give(self, outlet: Outlet, frame: Frame) -> None:
+        for batch in outlet.take(frame):  # 4 redact, 5 batch
+            self._spawn(self._deliver(outlet, batch))
+
+    def _deliver_due(self, *, all_of_them: bool = False) -> None:
+        """Batches that are old enough, or that must not be gathered any longer."""
+        hurries = all_of_them or self.intake.is_closing or self._stopping.is_set()
+        for outlet in self._everyone:
+            for batch in outlet.batching.flush() if hurries else outlet.due():
+                self._spawn(self._deliver(outlet, batch))
+
+    @property
+    def _everyone(self) -> Iterable[Outlet]:
+        return self.outlets if self.fallback is None else (*self.outlets, self.fallback)
 
     def _poll_seconds(self) -> float:
-        due = self.batching.seconds_until_due()
-        if due is None:
-            return _POLL_SECONDS
-        if not self.writer.concurrency.has_room:
-            return _CONGESTED_SECONDS
-        return min(_POLL_SECONDS, max(_LEAST_SECONDS, due))
+        seconds = _POLL_SECONDS
+        for outlet in self._everyone:
+            due = outlet.batching.seconds_until_due()
+            if due is not None:
+                due = max(_LEAST_SECONDS, due) if outlet.writer.has_room else _CONGESTED_SECONDS
+                seconds = min(seconds, due)
+        return seconds
 
-    async def _deliver(self, batch: Batch) -> None:
-        self._prepare(batch)
-        while self._keep_ours(batch):
-            verdict = await self.writer.write(batch)  # 6, 7
-            unsettled = verdict.poison.keys() | set(verdict.retry)
-            self._settle(batch, [at for at in batch.pending if at not in unsettled], verdict)  # 9
-            if verdict.poison:
-                await self._bury_items(batch, batch.poison(verdict.poison), list(verdict.poison))  # 8, 9
-            await self.writer.wait(batch, verdict.cause)
-        self._accept(batch)
+    async def _deliver(self, outlet: Outlet, batch: Batch) -> None:
+        with self.tracing.batch(self.metrics.service, outlet.name, batch) as span:
+            self._prepare(outlet, batch)
+            while self._keep_ours(outlet, batch):
+                verdict = await outlet.writer.write(batch)  # 6 write, 7 classify
+                span.wrote(batch, verdict)
+                self._settle(outlet, batch, verdict)
+                if verdict.poison:
+                    await self._bury_items(outlet, batch, verdict)
+                batch.let_go()
+                await outlet.writer.wait(batch, verdict.cause)
+        outlet.gate.leave(batch)
 
-    def _prepare(self, batch: Batch) -> None:
-        """Serialise once; retries reuse the bytes."""
+    def _prepare(self, outlet: Outlet, batch: Batch) -> None:
         began = self.clock()
-        prepared = prepare(self.sink, batch.frame)
-        batch.documents, batch.unwritable = prepared.documents, prepared.poison
+        outlet.prepare(batch)
         self.metrics.spent("prepare", self.clock() - began)
         self.metrics.gathered(len(batch), batch.frame.delivery.size_bytes())
 
-    def _keep_ours(self, batch: Batch) -> bool:
+    def _keep_ours(self, outlet: Outlet, batch: Batch) -> bool:
         """Give up what was revoked meanwhile; whether something is left to do."""
-        self._finish(batch.drop_revoked(), "revoked")
+        self._end(outlet, batch.drop_revoked(), "revoked")
         return bool(batch.pending)
 
-    def _settle(self, batch: Batch, delivered: list[int], verdict: Verdict) -> None:
-        if delivered:
-            self.limits.delivered(batch.producers(delivered))
-            self._finish(batch.settle(delivered), "delivered", verdict.duplicates, verdict.passed)
+    def _settle(self, outlet: Outlet, batch: Batch, verdict: Verdict) -> None:
+        """The collector is done with what it handled and with what it passed."""
+        others = verdict.poison.keys() | set(verdict.retry)
+        settled = [at for at in batch.pending if at not in others]
+        if not settled:
+            return
+        outlet.gate.delivered(batch.frame.producers(settled))
+        passed = set(verdict.passed)
+        handled = [at for at in settled if at not in passed] if passed else settled
+        self._end(outlet, batch.settle(handled), "handled", verdict.duplicates)
+        self._end(outlet, batch.settle(verdict.passed), "passed")
 
-    async def _bury_items(self, batch: Batch, poison: Poison, positions: list[int]) -> None:
-        if self._admit(batch, poison):
-            await self._publish(poison)
-            self._finish(batch.settle(positions), "dead_lettered")
+    def _end(self, outlet: Outlet, delivery: Delivery, how: End, duplicates: int = 0) -> None:
+        """The collector is done with these: some are finished by that, some now need the fallback."""
+        if not delivery:
+            return
+        outlet.in_hand -= len(delivery)
+        if how != "handled":
+            outlet.set_aside(delivery)
+        self.metrics.ended(outlet.name, how, len(delivery) - duplicates)
+        self.metrics.ended(outlet.name, "duplicate", duplicates)
+        concluded = self.outcomes.end(delivery, how, outlet.role)
+        for final, finished in concluded.finished.items():
+            self._finish(finished, final, 0 if self.outcomes.remembers else duplicates)  # 9 track
+        for frame in concluded.due:
+            if self.fallback is not None:
+                self._give(self.fallback, frame)  # 8 fall back
+        self._progress.set()
+
+    async def _bury_items(self, outlet: Outlet, batch: Batch, verdict: Verdict) -> None:
+        poison = batch.poison(verdict.poison)
+        poison.collector = outlet.name
+        if outlet.gate.admit(batch, poison):
+            await self.burial.publish(poison)  # 8 dead letter
+            self._end(outlet, batch.settle(list(verdict.poison)), "dead_lettered")
         else:
-            await asyncio.sleep(self.halt_seconds)  # then it is written again: the cause may be gone
+            batch.first_failed_at = poison.first_failed_at
+            await outlet.gate.wait()  # then it is written again: the cause may be gone
 
     def _give_up(self, poison: Poison) -> None:
         self._spawn(self._bury(poison))
@@ -188,13 +220,13 @@ class Pipeline:
         token = poison
         while poison:
             self._finish(poison.drop_revoked(), "revoked")
-            if self._admit(token, poison):
-                await self._publish(poison)  # 8
-                self._finish(poison.delivery, "dead_lettered")  # 9
+            if self.gate.admit(token, poison):
+                await self.burial.publish(poison)  # 8 dead letter
+                self._finish(poison.delivery, "dead_lettered")  # 9 track
                 break
-            await asyncio.sleep(self.halt_seconds)
+            await self.gate.wait()
             poison = await self._decode_again(poison)
-        self._accept(token)
+        self.gate.leave(token)
 
     async def _decode_again(self, poison: Poison) -> Poison:
         """What is still poison, now that schemas were looked up again."""
@@ -206,51 +238,19 @@ class Pipeline:
         decoded.poison.first_failed_at = poison.first_failed_at
         return decoded.poison
 
-    def _admit(self, holder: object, poison: Poison) -> bool:
-        """Whether the limits let these be dead letters; else the service is halted until the holder is done."""
-        try:
-            self.limits.admit(poison)
-        except Halt as halt:
-            self._refused.add(id(holder))
-            self.health.halt(LIMITS, halt)
-            return False
-        return True
-
-    def _accept(self, holder: object) -> None:
-        self._refused.discard(id(holder))
-        if not self._refused:
-            self.health.clear(LIMITS)
-
-    async def _publish(self, poison: Poison) -> None:
-        """Return when the log has these as dead letters; until it does, nothing passes."""
-        began, failures = self.clock(), 0
-        while True:
-            try:
-                await self.letters.publish(poison)
-            except EventLogError as error:
-                failures += 1
-                self.health.halt(DEAD_LETTERS, Halt(str(error), "make the dead-letter topics writable"))
-                await asyncio.sleep(self.backoff.seconds(failures))
-            else:
-                break
-        self.health.clear(DEAD_LETTERS)
-        self.metrics.buried([error.reason for error in poison.errors])
-        self.metrics.spent("dead_letter", self.clock() - began)
-
-    def _finish(self, delivery: Delivery, outcome: Outcome, duplicates: int = 0, passed: int = 0) -> None:
+    def _finish(self, delivery: Delivery, outcome: Outcome, duplicates: int = 0) -> None:
         """Track: these count for what may be committed (not where they were revoked: their lane is closed)."""
         for lane, records in delivery.by_lane():
             lane.finish([record.offset for record in records])
         self.backpressure.release(delivery)
-        self.metrics.finished(outcome, len(delivery) - duplicates - passed)
+        self.metrics.finished(outcome, len(delivery) - duplicates)
         self.metrics.finished("duplicate", duplicates)
-        self.metrics.finished("passed", passed)
         self._progress.set()
 
     async def _commit_regularly(self) -> None:
         while True:
             await asyncio.sleep(_COMMIT_SECONDS)
-            await self.committer.commit()  # 10
+            await self.committer.commit()  # 10 commit
 
     async def on_assigned(self, partitions: Iterable[Partition]) -> None:
         """These are ours: open a lane for each."""
@@ -275,18 +275,18 @@ class Pipeline:
     async def _drain(self, partitions: tuple[Partition, ...] | None, seconds: float) -> None:
         """Wait until what is in flight is finished, unless a halt makes that hopeless, and commit it."""
         deadline = self.clock() + seconds
-        for batch in self.batching.flush():
-            self._spawn(self._deliver(batch))
-        while self.tracker.unfinished(partitions) and self.clock() < deadline:
-            if not await self._progresses() and self.health.is_halted:
+        self._deliver_due(all_of_them=True)
+        while self.tracker.unfinished(partitions) and (left := deadline - self.clock()) > 0:
+            if not await self._progresses(min(left, _PROGRESS_SECONDS)) and self.health.is_halted:
                 break
+            self._deliver_due(all_of_them=True)  # what came to the fallback meanwhile
         await self.committer.commit(partitions)
 
-    async def _progresses(self) -> bool:
-        """Whether something finishes within a while."""
+    async def _progresses(self, seconds: float) -> bool:
+        """Whether something finishes within the time."""
         self._progress.clear()
         try:
-            async with asyncio.timeout(_PROGRESS_SECONDS):
+            async with asyncio.timeout(seconds):
                 return await self._progress.wait()
         except TimeoutError:
             return False

@@ -1,4 +1,7 @@
-"""All services of one process: started together, each on its own, stopped together."""
+"""All services of one process: started together, exchanged as the configuration says, stopped together.
+
+SIGTERM and SIGINT stop gracefully, a second one at once; SIGHUP has the configuration read at once.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,18 @@ from pathlib import Path
 
 import structlog
 
-from collectors.entries import AnyEntry
+from collectors.configuration.changes import Recipe, recipes_of
+from collectors.configuration.reloading import Reloading
+from collectors.fleet import Fleet
 from collectors.metrics import CollectorMetrics
+from collectors.plans import ServicePlan
+from collectors.retention.job import Retention
 from collectors.server import HealthServer
 from collectors.service import CLOSE_SECONDS, Service
 from collectors.settings import HostSettings, Settings
+from collectors.sinks.registry import SinkOpening
+from collectors.tracing import open_tracing
+from collectors.workers.place import WorkerPlace
 from sluice.eventlog.connect import open_publisher, open_source
 
 _LAG_SECONDS = 1.0
@@ -24,82 +34,144 @@ _log = structlog.get_logger(__name__)
 
 
 class Process:
-    """Runs the services of these entries until a signal; a second one stops at once."""
+    """Runs these services until a signal; a second one stops at once."""
 
     def __init__(
-        self, settings: Settings, host: HostSettings, entries: Sequence[AnyEntry], folder: Path = Path()
+        self,
+        settings: Settings,
+        host: HostSettings,
+        plans: Sequence[ServicePlan],
+        folder: Path = Path(),
+        reloading: Reloading | None = None,
+        worker: WorkerPlace | None = None,
     ) -> None:
-        """``folder`` is where relative paths of plugins begin."""
-        self._settings = settings
+        """``folder`` is where relative paths of plugins begin; ``reloading`` follows what the settings came from;
+        a ``worker`` is one of several processes."""
+        self._settings = self._retained = settings
+        self._host = host
         self._folder = folder
+        self._reloading = reloading
+        self._worker = worker
         self._metrics = CollectorMetrics()
-        self._services = [self._service(entry, host) for entry in entries]
-        self._server = HealthServer(settings.server, self._services, self._metrics)
+        self._tracing = open_tracing(settings.tracing)
+        self._fleet = Fleet(
+            self._service,
+            recipes_of(settings, plans),
+            stop_seconds=settings.shutdown_seconds,
+            forget=self._metrics.forget,
+        )
+        self._resettled = asyncio.Event()
+        state = None if reloading is None else reloading.state
+        socket = None if worker is None else worker.socket
+        self._server = HealthServer(settings.server, self._fleet.services, self._metrics, state, socket)
         self._stopping = asyncio.Event()
-        self._failed: list[str] = []
+        if reloading is not None:
+            reloading.state.note = self._metrics.reloaded
+            reloading.listener = self._take_settings
 
-    def _service(self, entry: AnyEntry, host: HostSettings) -> Service:
+    def _service(self, recipe: Recipe) -> Service:
+        host = self._host
         return Service(
-            entry,
+            recipe.plan,
             host,
             self._metrics,
             open_source=lambda subscription: open_source(host, host.data_dir, subscription),
             open_publisher=lambda service: open_publisher(host, host.data_dir, service),
             drain_seconds=max(1.0, self._settings.shutdown_seconds - 2 * CLOSE_SECONDS),
             folder=self._folder,
-            control=self._settings.control,
+            control=recipe.control,
+            tracing=self._tracing,
+            worker=0 if self._worker is None else self._worker.index,
         )
 
     async def run(self) -> int:
         """The exit code: 0 where every service ended well, 1 where one failed. Raises PortTakenError."""
         url = await self._server.start()
-        names = [service.name for service in self._services]
+        names = [service.name for service in self._fleet.services]
         _log.info("collectors serve", url=url, services=names)
         try:
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._run(service)) for service in self._services]
-                lagging = tasks.create_task(self._watch_loop())
-                stopping = tasks.create_task(self._stop_in_time(running))
-                self._listen(running)
-                await asyncio.wait(running)
-                lagging.cancel()
-                stopping.cancel()
+                beside = [
+                    tasks.create_task(self._watch_loop()),
+                    tasks.create_task(self._stop_in_time()),
+                    tasks.create_task(self._retain()),
+                    tasks.create_task(self._follow()),
+                ]
+                self._listen()
+                await self._fleet.run()
+                for task in beside:
+                    task.cancel()
         finally:
             await self._server.close()
-        _log.info("collectors stopped", failed=self._failed)
-        return 1 if self._failed else 0
+            await asyncio.to_thread(self._tracing.close)
+        _log.info("collectors stopped", failed=self._fleet.failed)
+        return 1 if self._fleet.failed else 0
 
-    async def _run(self, service: Service) -> None:
-        """One that fails for good is reported, and the others go on."""
-        try:
-            await service.run()
-        except Exception:  # noqa: BLE001 - whatever ended it, the others go on
-            _log.exception("service failed for good", service=service.name)
-            self._failed.append(service.name)
-            service.health.trouble("service", "failed for good; see the log")
-
-    def _listen(self, running: Sequence[asyncio.Task[None]]) -> None:
+    def _listen(self) -> None:
         """The first signal stops gracefully, the second at once."""
 
         def on_signal() -> None:
             if self._stopping.is_set():
                 _log.warning("collectors stop at once")
-                for task in running:
-                    task.cancel()
+                self._fleet.cancel()
             self._stopping.set()
 
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, on_signal)
+        if self._reloading is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._reloading.tell)
+        if self._worker is not None:
+            loop.add_reader(self._worker.parent, self._stop_without_parent)
 
-    async def _stop_in_time(self, running: Sequence[asyncio.Task[None]]) -> None:
+    def _stop_without_parent(self) -> None:
+        assert self._worker is not None  # noqa: S101 - it is whose pipe this is
+        asyncio.get_running_loop().remove_reader(self._worker.parent)
+        _log.warning("supervisor is gone")
+        self._stopping.set()
+
+    async def _follow(self) -> None:
+        """Whatever the configuration becomes."""
+        if self._reloading is not None:
+            await self._reloading.run(self._fleet, self._opening)
+
+    def _opening(self, settings: Settings) -> SinkOpening:
+        return SinkOpening(self._host, self._folder, settings.control)
+
+    async def _stop_in_time(self) -> None:
         await self._stopping.wait()
         _log.info("collectors stop", within_seconds=self._settings.shutdown_seconds)
-        for service in self._services:
-            service.stop()
+        self._fleet.stop()
         await asyncio.sleep(self._settings.shutdown_seconds)
-        for task in running:
-            task.cancel()
+        self._fleet.cancel()
+
+    def _take_settings(self, settings: Settings) -> None:
+        """What of them concerns no service."""
+        if (settings.retention, settings.data_collection_plugins) != (
+            self._retained.retention,
+            self._retained.data_collection_plugins,
+        ):
+            self._retained = settings
+            self._resettled.set()
+
+    async def _retain(self) -> None:
+        """Delete what is due, where anything is wanted: by one of several workers, and by the newest settings."""
+        while self._worker is None or self._worker.index == 0:
+            self._resettled.clear()
+            async with asyncio.TaskGroup() as tasks:
+                retaining = tasks.create_task(self._retain_by(self._retained))
+                await self._resettled.wait()
+                retaining.cancel()
+
+    async def _retain_by(self, settings: Settings) -> None:
+        if settings.retention is not None:
+            await Retention(settings, self._host, self._folder, note=self._note_retention).run()
+
+    def _note_retention(self, store: str, kind: str, events: int) -> None:
+        if events < 0:
+            self._metrics.retention_failures.add(1, store, kind)
+        else:
+            self._metrics.retention_deleted.add(events, store, kind)
 
     async def _watch_loop(self) -> None:
         """How late the loop is: it runs the heartbeats too."""

@@ -7,10 +7,16 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from collectors.entries import AnyEntry, Entry
+from collectors.entries import FALLBACK, AnyEntry, Entry
+from collectors.plans import ServicePlan, plans_of
+from collectors.retention.settings import RetentionSettings
 from collectors.sinks.settings import Duration
+from collectors.tracing import TracingSettings
 from sluice.eventlog.settings import LogSettings, Section
 from sluice.plugin_host.settings import PluginHostSettings
+
+CLEARED_SINKS = ("sink://database", "sink://elasticsearch", "sink://file")
+"""Those whose stores ``retention`` clears."""
 
 
 class ServerSettings(Section):
@@ -18,6 +24,8 @@ class ServerSettings(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    token: SecretStr = SecretStr("")
+    """Who shows it as a bearer token may pause and resume services; without one only who asks from this host may."""
 
 
 class ControlSettings(Section):
@@ -44,23 +52,54 @@ class Settings(Section):
     data_collection_plugins: tuple[Entry, ...] = ()
     server: ServerSettings = ServerSettings()
     control: ControlSettings = ControlSettings()
+    tracing: TracingSettings = TracingSettings()
+    retention: RetentionSettings | None = None
+    """What stores keep; nothing is deleted without it."""
     shutdown_seconds: Duration = 25.0
 
     @model_validator(mode="after")
-    def services_are_apart(self) -> Self:
-        """One entry for each service: a slow sink holds nobody back."""
-        seen: set[str] = set()
+    def names_are_apart(self) -> Self:
+        """By its name an entry is known in metrics and dead letters."""
+        seen = {FALLBACK}
         for entry in self.data_collection_plugins:
-            if entry.service_name in seen:
-                message = f"service {entry.service_name!r} has two entries, which is not in this version; name another"
+            if entry.name in seen:
+                taken = "is what fallbacks are called" if entry.name == FALLBACK else "names two entries"
+                message = f"data_collection_plugins: name {entry.name!r} {taken}; choose another"
                 raise ValueError(message)
-            seen.add(entry.service_name)
+            seen.add(entry.name)
+        plans_of(self.data_collection_plugins)
         return self
+
+    @model_validator(mode="after")
+    def stores_of_retention_are_entries(self) -> Self:
+        """By their names, and of the sinks whose stores can be cleared."""
+        paths = {entry.name: entry.path for entry in self.data_collection_plugins} | {FALLBACK: CLEARED_SINKS[0]}
+        for name in self.retention.stores if self.retention is not None else ():
+            if name not in paths:
+                message = f"retention.stores: no entry {name!r}; there are: {', '.join(paths)}"
+                raise ValueError(message)
+            if paths[name] not in CLEARED_SINKS:
+                message = f"retention.stores: {name!r} is {paths[name]}, which has means of its own; remove it"
+                raise ValueError(message)
+        return self
+
+    def services(self, names: tuple[str, ...] = ()) -> tuple[ServicePlan, ...]:
+        """These services, or all, of the entries that are enabled; ValueError names an unknown one."""
+        return plans_of(self.entries(names))
+
+    def notes(self) -> tuple[str, ...]:
+        """What is allowed and not the recommended form."""
+        return tuple(
+            f"service {plan.name!r} has several collectors ({', '.join(each.name for each in plan.entries)}); one a "
+            "service is the recommended form: the slowest of several holds back what the others may acknowledge"
+            for plan in self.services()
+            if len(plan.entries) > 1
+        )
 
     def entries(self, services: tuple[str, ...] = ()) -> tuple[AnyEntry, ...]:
         """The enabled entries of these services, of all where none is named; ValueError names an unknown one."""
         enabled = [entry for entry in self.data_collection_plugins if entry.enabled]
-        names = [entry.service_name for entry in enabled]
+        names = tuple(dict.fromkeys(entry.service_name for entry in enabled))
         for service in services:
             if service not in names:
                 message = f"no enabled service {service!r}; there are: {', '.join(names) or 'none'}"

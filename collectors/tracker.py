@@ -12,9 +12,11 @@ and a head that is stuck costs one entry however much is finished behind it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from sluice.eventlog.interface import Partition, PolledRecord
+
+_PRUNE_AT = 10_000
 
 
 class Lane:
@@ -25,7 +27,7 @@ class Lane:
     def __init__(self, partition: Partition) -> None:
         self.partition = partition
         self.live = True
-        self._unfinished: set[int] = set()
+        self._unfinished: dict[str, set[int]] = {}  # by topic: a journal holds several
         self._next: int | None = None
         self._committed: int | None = None
         self._marks: deque[tuple[int, int]] = deque()
@@ -34,22 +36,42 @@ class Lane:
         """These are ours to finish now; in the order of the log."""
         if not records:
             return
-        self._unfinished.update([record.offset for record in records])
+        for topic in {record.topic for record in records}:
+            offsets = [record.offset for record in records if record.topic == topic]
+            self._unfinished.setdefault(topic, set()).update(offsets)
         self._next = max(self._next or 0, records[-1].offset + 1)
         self._marks.append((records[0].offset, records[0].timestamp))
 
     def finish(self, offsets: Iterable[int]) -> None:
         """These are done, whatever their outcome; unknown ones are ignored."""
-        self._unfinished.difference_update(offsets)
+        finished = list(offsets)
+        for unfinished in self._unfinished.values():
+            unfinished.difference_update(finished)
 
     @property
     def unfinished(self) -> int:
         """How many records wait for their outcome."""
-        return len(self._unfinished)
+        return sum(map(len, self._unfinished.values()))
+
+    def unfinished_in(self, topic: str) -> Collection[int]:
+        """The offsets of a topic that wait for their outcome."""
+        return self._unfinished.get(topic, set())
+
+    def first_unfinished(self, topic: str, start: int, besides: Collection[int]) -> int | None:
+        """The first offset of a topic from ``start`` on that waits for its outcome and is not one of these."""
+        waiting = self._unfinished.get(topic, set()).difference(besides)
+        first = min(waiting, default=None)
+        if first is None or first >= start:
+            return first
+        return min((offset for offset in waiting if offset >= start), default=None)
+
+    def _head(self) -> int | None:
+        return min((min(offsets) for offsets in self._unfinished.values() if offsets), default=None)
 
     def next_offset(self) -> int | None:
         """What may be committed; ``None`` before anything was delivered. Never falls."""
-        head = min(self._unfinished) if self._unfinished else self._next
+        head = self._head()
+        head = self._next if head is None else head
         if head is None:
             return None
         return head if self._committed is None else max(head, self._committed)
@@ -65,13 +87,47 @@ class Lane:
 
     def oldest_at_ms(self) -> int | None:
         """A lower bound of the append time of the oldest unfinished record; ``None`` where there is none."""
-        if not self._unfinished:
+        head = self._head()
+        if head is None:
             self._marks.clear()
             return None
-        head = min(self._unfinished)
         while len(self._marks) > 1 and self._marks[1][0] <= head:
             self._marks.popleft()
         return self._marks[0][1]
+
+
+class CollectorLane(Lane):
+    """A lane as one collector of several sees it: what is not for it, or not any more, does not lie before the rest.
+
+    Sinks whose names are offsets write in the order of the log. Without this they would wait for records that only
+    another collector is not done with.
+    """
+
+    __slots__ = ("_aside", "_lane", "_prune_at")
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._aside: dict[str, set[int]] = {}
+        self._prune_at = _PRUNE_AT
+        self.partition = lane.partition
+
+    @property
+    def live(self) -> bool:  # type: ignore[override]
+        """As the lane's own."""
+        return self._lane.live
+
+    def set_aside(self, topic: str, offsets: Collection[int]) -> None:
+        """These never come to the collector, or never again."""
+        aside = self._aside.setdefault(topic, set())
+        aside.update(offsets)
+        if len(aside) >= self._prune_at:
+            aside.intersection_update(self._lane.unfinished_in(topic))
+            self._prune_at = 2 * max(len(aside), _PRUNE_AT)
+
+    def first_unfinished(self, topic: str, start: int, besides: Collection[int]) -> int | None:
+        """As the lane's own, of what is or may come to be for the collector."""
+        aside = self._aside.get(topic)
+        return self._lane.first_unfinished(topic, start, aside.union(besides) if aside else besides)
 
 
 class Tracker:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -13,9 +12,8 @@ from collectors.errors import Halt, Retryable
 from collectors.health import Health
 from collectors.intake import Intake
 from collectors.metrics import ServiceMetrics
-from collectors.sinks.interface import Sink
+from collectors.outlet import Outlet
 from collectors.tracker import Tracker
-from collectors.writer import SINK, Writer
 from sluice.eventlog.interface import EventLogError, Partition, PartitionLag, Source
 
 LOOK_SECONDS = 10.0
@@ -24,6 +22,8 @@ STALL_SECONDS = 60.0
 
 MAX_STALL_SECONDS = 3_600.0
 _LAG_TIMEOUT_SECONDS = 10.0
+_CHECK_SECONDS = 30.0
+"""Beyond every time limit that a sink has of its own by default: one that hangs holds up no look at the log."""
 _LOSS_SHARES = (0.2, 0.5)
 """Of the retention that is left when operators are told that records will be deleted unread."""
 
@@ -37,10 +37,9 @@ class Watch:
         self,
         *,
         source: Source,
-        sink: Sink[Any],
+        outlets: Sequence[Outlet],
         tracker: Tracker,
         intake: Intake,
-        writer: Writer,
         health: Health,
         metrics: ServiceMetrics,
         alerts: Alerts,
@@ -49,10 +48,9 @@ class Watch:
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
         self._source = source
-        self._sink = sink
+        self._outlets = outlets
         self._tracker = tracker
         self._intake = intake
-        self._writer = writer
         self._health = health
         self._metrics = metrics
         self._alerts = alerts
@@ -67,7 +65,9 @@ class Watch:
         """Return when the source is stalled: records wait there, we wait for them, and nothing comes."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            await self._check_sink()
+            async with asyncio.TaskGroup() as checks:
+                for outlet in self._outlets:
+                    checks.create_task(self._check_sink(outlet))
             lag = await self._lag()
             if lag is None:
                 continue
@@ -76,21 +76,28 @@ class Watch:
                 _log.error("records wait in the log and none come", seconds=self._stall_seconds)
                 return
 
-    async def _check_sink(self) -> None:
+    async def _check_sink(self, outlet: Outlet) -> None:
         """Ask the sink whether it is there, where no write has told for a while."""
-        told_at = self._writer.succeeded_at
-        if self._writer.concurrency.in_flight or (told_at is not None and self._clock() - told_at < LOOK_SECONDS):
+        writer, where = outlet.writer, outlet.writer.where
+        told_at = writer.succeeded_at
+        if writer.concurrency.in_flight or (told_at is not None and self._clock() - told_at < LOOK_SECONDS):
             return
-        if self._health.has(SINK) and self._tracker.unfinished():
+        if self._health.has(where) and outlet.in_hand:
             return  # what waits to be written will tell, and knows more than a check
         try:
-            await self._sink.check()
+            async with asyncio.timeout(_CHECK_SECONDS):
+                await outlet.sink.check()
         except Retryable as error:
-            self._health.trouble(SINK, str(error))
+            self._health.trouble(where, str(error))
         except Halt as halt:
-            self._health.halt(SINK, halt)
+            self._health.halt(where, halt)
+        except TimeoutError:
+            self._health.trouble(where, f"the sink did not answer a check within {_CHECK_SECONDS:g} s")
+        except Exception as error:  # noqa: BLE001 - one sink's fault must not end the watch over all others
+            _log.exception("sink broke its contract: it raised as it was checked")
+            self._health.trouble(where, f"the sink raised {type(error).__name__} as it was checked")
         else:
-            self._health.clear(SINK)
+            self._health.clear(where)
 
     async def _lag(self) -> Mapping[Partition, PartitionLag] | None:
         try:

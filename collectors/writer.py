@@ -11,6 +11,7 @@ import polars as pl
 import structlog
 
 from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
+from collectors.breaker import Breaker
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
 from collectors.errors import Halt, Retryable, Unprocessable
@@ -19,7 +20,7 @@ from collectors.metrics import ServiceMetrics
 from collectors.sinks.interface import Prepared, Sink, Verdict
 
 SINK = "sink"
-"""Where the sink's troubles are kept in ``Health``."""
+"""Where the sink's troubles are kept in ``Health``; where a service has several, its collector's name follows."""
 
 _log = structlog.get_logger(__name__)
 
@@ -50,8 +51,13 @@ class Writer:
         backoff: Backoff,
         halt_seconds: float,
         clock: Callable[[], float],
+        *,
+        breaker: Breaker,
+        where: str = SINK,
     ) -> None:
         self._sink = sink
+        self._breaker = breaker
+        self.where = where
         self._health = health
         self._metrics = metrics
         self._backoff = backoff
@@ -72,22 +78,34 @@ class Writer:
                 await self._wait_as_asked()
                 batch.attempts += 1
                 verdict = await self._attempt([batch.documents[at] for at in positions])
-                self._report(verdict.cause, started_in)
+                self._report(verdict, len(positions), started_in)
         poison = {at: batch.unwritable[at] for at in batch.pending if at in batch.unwritable}
         poison |= {positions[at]: error for at, error in verdict.poison.items()}
         retry = [positions[at] for at in verdict.retry]
-        return Verdict(verdict.duplicates, poison, retry, verdict.cause, verdict.passed)
+        return Verdict(verdict.duplicates, poison, retry, verdict.cause, [positions[at] for at in verdict.passed])
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """At once while nothing is halted; else one batch tries, and the others wait for what it finds."""
-        if self._health.is_halted_at(SINK):
+        """At once while nothing is halted or open; else one batch tries, and the others wait for what it finds."""
+        if self._is_shut:
             async with self._probe:
-                if self._health.is_halted_at(SINK):
-                    await asyncio.sleep(self._halt_seconds)
+                if self._is_shut:
+                    await asyncio.sleep(self._seconds_until_probe())
                     yield
                     return
         yield
+
+    @property
+    def _is_shut(self) -> bool:
+        return self._breaker.is_open or self._health.is_halted_at(self.where)
+
+    def _seconds_until_probe(self) -> float:
+        return self._halt_seconds if self._health.is_halted_at(self.where) else self._breaker.seconds_left
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a batch that came now would be written now, or be the one that tries whether it can be."""
+        return self.concurrency.has_room and not self._breaker.seconds_left and not self._probe.locked()
 
     async def _wait_as_asked(self) -> None:
         """Until the time that the sink's ``Retry-After`` named: it was said to one write and holds for all."""
@@ -106,20 +124,25 @@ class Writer:
         finally:
             self._metrics.wrote(self._clock() - began)
 
-    def _report(self, cause: Retryable | Halt | None, started_in: int) -> None:
+    def _report(self, verdict: Verdict, size: int, started_in: int) -> None:
+        cause = verdict.cause
         if cause is None:
             self.succeeded_at = self._clock()
             self.concurrency.succeeded()
-            self._health.clear(SINK)
+            self._health.clear(self.where)
         elif isinstance(cause, Halt):
-            self._health.halt(SINK, cause)
+            self._health.halt(self.where, cause)
         elif cause.throttled:
             self.concurrency.throttled(started_in)
             seconds = min(cause.retry_after_seconds or 0.0, MAX_RETRY_AFTER_SECONDS)
             self._not_before = max(self._not_before, self._clock() + seconds)
-            self._health.clear(SINK)  # it answers: slower is not broken
+            self._health.clear(self.where)  # it answers: slower is not broken
         else:
-            self._health.trouble(SINK, str(cause))
+            self._health.trouble(self.where, str(cause))
+        if isinstance(cause, Retryable) and not cause.throttled and len(verdict.retry) == size:
+            self._breaker.failed()
+        elif not isinstance(cause, Halt):
+            self._breaker.succeeded()
         if cause is not None:
             self._metrics.retried(cause)
 

@@ -33,14 +33,16 @@ def main() -> None:
 
     @app.command("validate")
     def validate(
-        files: Annotated[list[Path], typer.Argument(help="sluice.yaml, collectors.yaml …")],
+        files: Annotated[
+            list[str], typer.Argument(metavar="FILE|URL...", help="sluice.yaml, collectors.yaml, or who serves it.")
+        ],
         as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
     ) -> None:
         """Check settings files without starting anything; exits 1 where one is refused.
 
         Example: sluice validate sluice.yaml collectors.yaml
         """
-        results = [_validate(commands, path) for path in files]
+        results = [_validate(commands, place) for place in files]
         _show_validated(results, as_json=as_json)
         raise typer.Exit(0 if all(not result["problems"] for result in results) else 1)
 
@@ -68,13 +70,30 @@ def main() -> None:
     app()
 
 
-def _validate(commands: Commands, path: Path) -> dict[str, Any]:
+def _validate(commands: Commands, place: str) -> dict[str, Any]:
     try:
-        tree = _tree_of(commands, read_document(path))
-        tree.load(path)
+        tree, document, settings = _read_settings(commands, place)
     except SettingsError as error:
-        return {"file": str(path), "problems": error.problems}
-    return {"file": str(path), "kind": tree.name, "problems": []}
+        return {"file": place, "problems": error.problems}
+    examined = tree.examine(document, settings, Path() if _is_address(place) else Path(place).parent)
+    result = {"file": place, "kind": tree.name, "problems": list(examined.problems)}
+    notes = [*tree.notes(settings), *examined.notes]
+    return {**result, "notes": notes} if notes else result
+
+
+def _read_settings(commands: Commands, place: str) -> tuple[SettingsTree, dict[str, Any], Any]:
+    if not _is_address(place):
+        document = read_document(Path(place))
+        tree = _tree_of(commands, document)
+        return tree, document, tree.load(Path(place))
+    for tree in commands.settings:
+        if tree.read_address is not None:
+            return tree, *tree.read_address(place)
+    raise SettingsError(place, ["is no file, and nothing is installed that asks a service; name a file"])
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith(("http://", "https://"))
 
 
 def _tree_of(commands: Commands, document: dict[str, Any]) -> SettingsTree:
@@ -93,6 +112,8 @@ def _show_validated(results: list[dict[str, Any]], *, as_json: bool) -> None:
                 typer.echo(f"{result['file']}: {problem}", err=True)
         else:
             typer.echo(f"{result['file']}: valid ({result['kind']})")
+            for note in result.get("notes", ()):
+                typer.echo(f"{result['file']}: note: {note}")
 
 
 def _show_findings(findings: dict[str, list[Finding]], *, as_json: bool) -> None:

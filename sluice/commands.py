@@ -33,6 +33,20 @@ Check = Callable[[Path], Iterable[Finding]]
 
 
 @dataclass(frozen=True, slots=True)
+class Examined:
+    """What is to be said of valid settings."""
+
+    problems: tuple[str, ...] = ()
+    """What keeps them from being used on this host."""
+    notes: tuple[str, ...] = ()
+    """What is not the recommended form."""
+
+
+Examine = Callable[[dict[str, Any], Any, Path], Examined]
+"""Looks at a document, the settings that it makes, and the folder where relative paths begin."""
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsTree:
     """One kind of settings file."""
 
@@ -40,6 +54,12 @@ class SettingsTree:
     recognises: Callable[[dict[str, Any]], bool]
     load: Callable[[Path], Any]
     """Validates a file; raises ``SettingsError``."""
+    notes: Callable[[Any], Iterable[str]] = lambda _settings: ()
+    """What in valid settings is not the recommended form."""
+    examine: Examine = lambda _document, _settings, _folder: Examined()
+    read_address: Callable[[str], tuple[dict[str, Any], Any]] | None = None
+    """The document that a service serves at an address, and its settings; raises ``SettingsError``. Where there is such
+    a service."""
 
 
 @dataclass(slots=True)
@@ -51,10 +71,16 @@ class Commands:
     checks: dict[str, Check] = field(default_factory=dict)
 
     def add_settings(
-        self, name: str, recognises: Callable[[dict[str, Any]], bool], load: Callable[[Path], Any]
+        self,
+        name: str,
+        recognises: Callable[[dict[str, Any]], bool],
+        load: Callable[[Path], Any],
+        notes: Callable[[Any], Iterable[str]] = lambda _settings: (),
+        examine: Examine = lambda _document, _settings, _folder: Examined(),
+        read_address: Callable[[str], tuple[dict[str, Any], Any]] | None = None,
     ) -> None:
         """A settings file that ``sluice validate`` knows."""
-        self.settings.append(SettingsTree(name, recognises, load))
+        self.settings.append(SettingsTree(name, recognises, load, notes, examine, read_address))
 
     def add_check(self, name: str, check: Check) -> None:
         """Something that ``sluice doctor`` looks at."""

@@ -159,6 +159,10 @@ class Registry:
         self._metrics[metric.name] = metric
         return metric
 
+    def metrics(self) -> list[Metric]:
+        """All of them, in the order in which they were made."""
+        return list(self._metrics.values())
+
     def families(self) -> list[Family]:
         """Everything measured so far, as plain data that can be sent to another process."""
         return [

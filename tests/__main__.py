@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 QUICK = "not long and not chaos"
-ON_SERVERS = "(kafka or elasticsearch or postgres)"
+ON_SERVERS = "(kafka or elasticsearch or opensearch or postgres)"
 NOTHING_SELECTED = 5
 """pytest's status where no test was left, as when the arguments name tests of one part."""
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import structlog
 
-pytest_plugins = ["tests.servers", "tests.go_build"]
+pytest_plugins = [
+    "tests.servers",
+    "tests.strict_elasticsearch",
+    "tests.go_build",
+    "tests.sluice.eventlog.kafka.securing",
+    "tests.s3_server",
+]
 
 # Its own default shows every local of every frame: long to render where a snapshot is among them, and in the very
 # loop in which the test waits.

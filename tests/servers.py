@@ -1,9 +1,9 @@
 """One real Kafka, Elasticsearch and PostgreSQL for the whole run, and a closing table that says what ran on what.
 
-A test asks for ``kafka_server``, ``elasticsearch_server`` or ``postgres_url`` (or carries the marker ``kafka``,
-``elasticsearch`` or ``postgres`` when it asks by ``request.getfixturevalue``). The first such test starts everything
-that the selected tests need, in parallel and outside every test's timeout. ``KAFKA_BOOTSTRAP``, ``ES_URL`` and
-``POSTGRES_URL`` name servers of your own instead.
+A test asks for ``kafka_server``, ``elasticsearch_server``, ``opensearch_server`` or ``postgres_url`` (or carries the
+marker ``kafka``, ``elasticsearch``, ``opensearch`` or ``postgres`` when it asks by ``request.getfixturevalue``). The
+first such test starts everything that the selected tests need, in parallel and outside every test's timeout.
+``KAFKA_BOOTSTRAP``, ``ES_URL``, ``OPENSEARCH_URL`` and ``POSTGRES_URL`` name servers of your own instead.
 
 Where Java, Maven or PostgreSQL is missing these tests skip and say what to install; under ``CI=true`` they fail.
 Everything else that keeps a server away is an error everywhere.
@@ -29,6 +29,7 @@ from sluice.dev.servers import (
     ElasticsearchServer,
     KafkaServer,
     MissingPrerequisitesError,
+    OpenSearchServer,
     PostgresServer,
     Progress,
     Server,
@@ -38,6 +39,7 @@ from sluice.dev.servers import (
     missing_prerequisites,
     start_elasticsearch,
     start_kafka,
+    start_opensearch,
     start_postgres,
 )
 from sluice.dev.vendor import MockVendor
@@ -79,6 +81,10 @@ class YourElasticsearch(YourServer):
         return self.address
 
 
+class YourOpenSearch(YourElasticsearch):
+    """The cluster that ``OPENSEARCH_URL`` names."""
+
+
 class YourPostgres(YourServer):
     """The database that ``POSTGRES_URL`` names, whose user may create others."""
 
@@ -102,6 +108,7 @@ def _text(url: URL) -> str:
 
 Kafka = KafkaServer | YourKafka
 Elasticsearch = ElasticsearchServer | YourElasticsearch
+OpenSearch = OpenSearchServer | YourOpenSearch
 Postgres = PostgresServer | YourPostgres
 
 
@@ -121,6 +128,9 @@ KINDS = (
     Kind("kafka", "kafka_server", "KAFKA_BOOTSTRAP", missing_prerequisites, start_kafka, YourKafka),
     Kind(
         "elasticsearch", "elasticsearch_server", "ES_URL", missing_prerequisites, start_elasticsearch, YourElasticsearch
+    ),
+    Kind(
+        "opensearch", "opensearch_server", "OPENSEARCH_URL", missing_prerequisites, start_opensearch, YourOpenSearch
     ),
     Kind("postgres", "postgres_server", "POSTGRES_URL", missing_postgres, start_postgres, YourPostgres),
 )
@@ -275,6 +285,14 @@ def elasticsearch_server(pytestconfig: pytest.Config) -> Elasticsearch:
     """A real Elasticsearch, one for the whole run: use unique indices, and leave it running."""
     server = pytestconfig.stash[_SERVERS].get("elasticsearch")
     assert isinstance(server, ElasticsearchServer | YourElasticsearch)
+    return server
+
+
+@pytest.fixture(scope="session")
+def opensearch_server(pytestconfig: pytest.Config) -> OpenSearch:
+    """A real OpenSearch, one for the whole run, started where a selected test asks for it: use unique indices."""
+    server = pytestconfig.stash[_SERVERS].get("opensearch")
+    assert isinstance(server, OpenSearchServer | YourOpenSearch)
     return server
 
 

@@ -30,8 +30,8 @@ class Verdict:
     retry: list[int] = field(default_factory=list)
     cause: Retryable | Halt | None = None
     """Why ``retry`` is not empty; of several causes the one that asks for most."""
-    passed: int = 0
-    """Those that the sink saw and did not want; they count among the durable."""
+    passed: list[int] = field(default_factory=list)
+    """Those that the sink saw and did not want; with them it is done as with the durable. Only plugins pass."""
 
     def postpone(self, positions: Sequence[int], cause: Retryable | Halt) -> None:
         """These must be written again, because of this."""
@@ -42,7 +42,7 @@ class Verdict:
     def absorb(self, other: Verdict, offset: int) -> None:
         """Add what became of further documents, which begin at ``offset``."""
         self.duplicates += other.duplicates
-        self.passed += other.passed
+        self.passed += [offset + at for at in other.passed]
         self.poison.update({offset + at: error for at, error in other.poison.items()})
         if other.cause is not None:
             self.postpone([offset + at for at in other.retry], other.cause)
@@ -67,7 +67,7 @@ class Sink(Protocol[DocumentT]):
     """Writes documents that carry their event's id, so that a second write of one is known and changes nothing.
 
     All methods are called from one loop; ``write`` from several tasks at once. A document is *handled* when ``write``
-    has returned without naming it: it is then durable and its record may be acknowledged.
+    has returned without naming it: it is then durable, and of this sink's its record may be acknowledged.
     """
 
     async def start(self) -> None:
@@ -78,7 +78,8 @@ class Sink(Protocol[DocumentT]):
         ...
 
     def prepare(self, frame: Frame) -> Prepared[DocumentT]:
-        """Serialise a frame; called once for each batch, whatever the number of writes. Blocks the loop: be quick."""
+        """Serialise a frame; called once for each batch, whatever the number of writes, and where a service has several
+        collectors maybe before ``start`` succeeded. Blocks the loop: be quick."""
         ...
 
     async def write(self, documents: Sequence[DocumentT]) -> Verdict:

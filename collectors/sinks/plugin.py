@@ -1,7 +1,7 @@
 """A plugin as a sink: a ``DataCollector`` that is given events one by one, or a frame at a time.
 
-    None, or success and handled       delivered
-    success without handled            delivered, counted as passed: another entry stores it, where one does
+    None, or success and handled       handled
+    success without handled            passed: where no other of the service handles it, the fallback stores it
     no success, an exception,          written again: without end, or ``max_attempts`` times and then a dead letter
     no answer in time, a wrong answer
     the plugin is not ready            nothing is given to it; written again when it is
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from collectors.deliveries import copied
 from collectors.errors import Halt, Retryable, Unprocessable, without_values
 from collectors.plugin_services import CollectorServices
 from collectors.sinks.interface import Prepared, Verdict
@@ -46,6 +47,8 @@ _METHODS: dict[Kind, str] = {
     "analytics": "handle_analytics",
     "budget": "handle_budget_usage",
 }
+_FEW = 4
+"""One in so many events of a frame, or fewer."""
 _BETWEEN_TURNS = 50
 """Events between which the loop may do something else, for plugins that wait for nothing."""
 
@@ -121,6 +124,7 @@ class PluginSink:
             await self._give_frame(plugin, documents, verdict)
         else:
             await self._give_singly(plugin, documents, verdict)
+        _let_go([documents[at] for at in verdict.retry])
         return verdict
 
     def _ready(self) -> LoadedPlugin:
@@ -140,7 +144,7 @@ class PluginSink:
         for turn, at in enumerate(order, 1):
             item = items[at]
             item.attempts += 1
-            cause = await self._give(plugin, item, verdict)
+            cause = await self._give(plugin, item, at, verdict)
             failures = failures + 1 if cause else 0
             if cause is not None:
                 self._fail(item, at, cause, verdict)
@@ -157,16 +161,18 @@ class PluginSink:
         else:
             verdict.postpone((at,), cause)
 
-    async def _give(self, plugin: LoadedPlugin, item: Item, verdict: Verdict) -> Retryable | None:
+    async def _give(self, plugin: LoadedPlugin, item: Item, at: int, verdict: Verdict) -> Retryable | None:
         """Why the event must come again; ``None`` where it was taken."""
         if item.kind not in plugin.running.described.collects:
-            verdict.passed += 1
+            verdict.passed.append(at)
             return None
         event = event_of(item.kind, item.rows, item.at)
         method = _METHODS[item.kind]
         handle = getattr(plugin.running, method)
         try:
-            _judge(method, await self._within(partial(handle, plugin.context(facts_of(event)), event)), verdict)
+            answer = await self._within(partial(handle, plugin.context(facts_of(event)), event))
+            if not _is_handled(method, answer):
+                verdict.passed.append(at)
         except Retryable as cause:
             return Retryable(f"plugin {self._entry.name!r}: {cause}")
         except Exception as error:  # noqa: BLE001 - whatever a plugin raises brings the event again
@@ -197,7 +203,8 @@ class PluginSink:
             for at, outcome in sorted(outcomes.items()):
                 items[at].attempts += 1  # of a frame that failed as a whole nobody knows for which event
                 try:
-                    _judge("handle_batch", outcome, verdict)
+                    if not _is_handled("handle_batch", outcome):
+                        verdict.passed.append(at)
                 except Retryable as cause:
                     self._fail(items[at], at, Retryable(f"plugin {self._entry.name!r}: {cause}"), verdict)
 
@@ -208,10 +215,10 @@ class PluginSink:
         await self._services.close()
 
 
-def _judge(method: str, answer: object, verdict: Verdict) -> None:
-    """Count what was taken; raises Retryable for what was not."""
+def _is_handled(method: str, answer: object) -> bool:
+    """Whether what was taken was wanted too; raises Retryable for what was not taken."""
     if answer is None:
-        return
+        return True
     if not isinstance(answer, DataCollectionResponse):
         message = f"{method} answered {type(answer).__name__}, not DataCollectionResponse or None"
         raise Retryable(message)
@@ -221,7 +228,7 @@ def _judge(method: str, answer: object, verdict: Verdict) -> None:
         raise Retryable(message)
     if not answer.success:
         raise Retryable(f"{method} did not succeed: {without_values(str(answer.message)) or 'no reason given'}")
-    verdict.passed += not answer.handled
+    return answer.handled
 
 
 def _outcomes(answer: object, size: int) -> dict[int, object]:
@@ -248,6 +255,19 @@ def _frame_of(items: Sequence[Item]) -> pl.DataFrame:
         pieces[-1][1].append(item.at)
     frames = [rows if places == list(range(rows.height)) else rows[places] for rows, places in pieces]
     return frames[0] if len(frames) == 1 else pl.concat(frames)
+
+
+def _let_go(items: Sequence[Item]) -> None:
+    """Of a frame of which few events come again only those are held on to."""
+    by_frame: dict[int, list[Item]] = {}
+    for item in items:
+        by_frame.setdefault(id(item.rows), []).append(item)
+    for held in by_frame.values():
+        rows = held[0].rows
+        if len(held) * _FEW <= rows.height:
+            rows = copied(rows[[item.at for item in held]])
+            for at, item in enumerate(held):
+                item.rows, item.at = rows, at
 
 
 def open_sink(entry: PluginEntry, opening: SinkOpening) -> PluginSink:

@@ -24,6 +24,8 @@ class SinkOpening:
     folder: Path
     """The one of ``collectors.yaml``: where relative paths begin."""
     control: ControlSettings
+    service: str = ""
+    """Whose sink it is: a fallback is called alike in every service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,26 @@ class SinkKind:
 
     def missing(self) -> tuple[str, ...]:
         """What is not installed."""
-        return tuple(name for name in self.needs if find_spec(name) is None)
+        return tuple(name for name in self.needs if not _is_installed(name))
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:  # not even the package around it
+        return False
 
 
 SINKS: dict[str, SinkKind] = {
-    "sink://elasticsearch": SinkKind("collectors.sinks.elasticsearch:open_sink", ("elasticsearch",)),
-    "sink://database": SinkKind("collectors.sinks.database:open_sink", ("sqlalchemy", "aiosqlite")),
+    "sink://elasticsearch": SinkKind("collectors.sinks.elasticsearch.sink:open_sink", ("elasticsearch",)),
+    "sink://database": SinkKind("collectors.sinks.database.sink:open_sink", ("sqlalchemy", "aiosqlite")),
+    "sink://webhook": SinkKind("collectors.sinks.webhook.sink:open_sink", ("httpx",)),
+    "sink://otlp": SinkKind("collectors.sinks.otlp.sink:open_sink", ("httpx", "opentelemetry.proto"), "otlp"),
+    "sink://clickhouse": SinkKind("collectors.sinks.clickhouse.sink:open_sink", ("httpx",)),
+    "sink://kafka": SinkKind("collectors.sinks.kafka.sink:open_sink", ("aiokafka",), "kafka"),
+    "sink://file": SinkKind("collectors.sinks.file.sink:open_sink", ("polars",)),
+    "sink://s3": SinkKind("collectors.sinks.s3.sink:open_sink", ("botocore", "polars"), "s3"),
+    "sink://stdout": SinkKind("collectors.sinks.stdout:open_sink", ("polars",)),
 }
 """By ``path``. To add one: its settings and its sink in a module of their own, its entry in ``collectors/entries.py``,
 its row here, its section in the README, and its place in ``tests/contracts/test_sinks.py``."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-from itertools import permutations
-from typing import Annotated, Any, Self
-from urllib.parse import SplitResult, urlsplit
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, field_serializer, model_validator
 
-from schemas.events import Kind
 from sluice.eventlog.settings import Section
-from sluice.eventstore.names import INDEX_NAMES, daily_pattern
 
-_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h)?")
-_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>ms|s|m|h|d)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>b|kb|mb|gb|kib|mib|gib)?", re.IGNORECASE)
 _BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
@@ -39,92 +36,72 @@ def _bytes(value: Any) -> Any:
     return int(match["number"]) * _BYTES[(match["unit"] or "b").lower()]
 
 
-def _has_good_port(parts: SplitResult) -> bool:
-    """Or none, which is the default one."""
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
+Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
+FormatName = Literal["jsonl", "csv", "parquet"]
+"""What files and objects are made of."""
+Compression = Literal["none", "gzip", "zstd"]
+
+
+class DatabaseSettings(Section):
+    """``sink://database``: the events database, SQLite or PostgreSQL."""
+
+    url: Annotated[str, Field(repr=False)] = "sqlite+aiosqlite:///.sluice/events.db"
+    """As SQLAlchemy takes it; what is shown of it has no password."""
+    password: SecretStr = SecretStr("")
+    """Of PostgreSQL's user, where the ``url`` has none."""
+    timeout: Duration = 10.0
+    """PostgreSQL's, to connect and for a statement."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def url_is_of_a_known_database(cls, data: Any) -> Any:
+        """Checked as a part of the whole, so that an error does not show it."""
+        if isinstance(data, dict) and "url" in data:
+            return {**data, "url": _database_url(data["url"])}
+        return data
+
+    @model_validator(mode="after")
+    def password_is_said_once(self) -> Self:
+        """And only where a database asks for one."""
+        if self.password.get_secret_value() and self.url.startswith("sqlite"):
+            message = "password: SQLite has none; remove it, or give the url of a PostgreSQL"
+            raise ValueError(message)
+        return self
+
+    @field_serializer("url")
+    def url_without_password(self, url: str) -> str:
+        """What is written out is for eyes."""
+        parts = urlsplit(url)
+        if parts.password is None:
+            return url
+        return parts._replace(netloc=f"{parts.username}:***@{parts.netloc.rpartition('@')[2]}").geturl()
+
+
+def _database_url(value: Any) -> str:
+    """In SQLAlchemy's form, with the driver that we use."""
+    text = value if isinstance(value, str) else ""
+    for prefix in ("sqlite:///", "sqlite+aiosqlite:///"):
+        if text.startswith(prefix) and text != prefix:
+            return "sqlite+aiosqlite:///" + text.removeprefix(prefix)
+    scheme, _, rest = text.partition("://")
+    if scheme in {"postgresql", "postgres", "postgresql+asyncpg"} and _names_a_database(text):
+        # libpq's name of the option and asyncpg's
+        return "postgresql+asyncpg://" + re.sub(r"(?<=[?&])sslmode=", "ssl=", rest)
+    message = "url: must be sqlite:///<path> or postgresql://<user>@<host>:<port>/<database>"
+    raise ValueError(message)
+
+
+def _names_a_database(url: str) -> bool:
     try:
-        return parts.port != 0
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0 and len(parts.path) > 1
     except ValueError:
         return False
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-Size = Annotated[int, BeforeValidator(_bytes), Field(gt=0)]
-IndexName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,199}$")]
+class StdoutSettings(Section):
+    """``sink://stdout``."""
 
-
-class IndexSettings(Section):
-    """The read alias of each event, and the stem of its daily indices."""
-
-    proxy_logs: IndexName = INDEX_NAMES["proxy_log"]
-    analytics: IndexName = INDEX_NAMES["analytics"]
-    budget: IndexName = INDEX_NAMES["budget"]
-
-    @model_validator(mode="after")
-    def stems_are_apart(self) -> Self:
-        """No pattern of one event's indices matches another's: the server refuses such templates."""
-        for (key, stem), (other_key, other) in permutations(self, 2):
-            if f"{other}-".startswith(f"{stem}-"):
-                message = (
-                    f"{other_key}: {other!r} is in reach of {key}: {stem!r}, whose indices are {daily_pattern(stem)}; "
-                    "give each event a name that does not begin with another's and a dash"
-                )
-                raise ValueError(message)
-        return self
-
-    def names(self) -> dict[Kind, str]:
-        """By kind of event."""
-        return {"proxy_log": self.proxy_logs, "analytics": self.analytics, "budget": self.budget}
-
-
-class ElasticsearchSettings(Section):
-    """``sink://elasticsearch``."""
-
-    elasticsearch_url: str = "http://localhost:9200"
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    indices: IndexSettings = IndexSettings()
-    batch_size: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """The reference's name of ``batch.max_records``; ``batch`` wins where both are given."""
-    flush_interval: Duration | None = None
-    """The reference's name of ``batch.max_age_seconds``; ``batch`` wins where both are given."""
-    use_index_templates: bool = True
-    timeout: Duration = 10.0
-    max_bulk_bytes: Size = 10_000_000
-    """A request is never larger; what a batch has beyond it goes out in further requests."""
-    compress: bool = False
-    """gzip level 1: pays where the network, not the processor, is the bound."""
-    oldest_days: Annotated[int, Field(ge=1, le=3650)] = 400
-    newest_days: Annotated[int, Field(ge=1, le=30)] = 1
-    """Events from outside this range are dead letters: one wrong clock must not make a thousand indices."""
-
-    @field_validator("elasticsearch_url")
-    @classmethod
-    def url_is_http(cls, value: str) -> str:
-        """An absolute http(s) URL without credentials, query or fragment."""
-        parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-            message = "must be an absolute http:// or https:// URL, e.g. http://localhost:9200"
-            raise ValueError(message)
-        if parts.username or parts.password:
-            message = "must not hold credentials; use username and password"
-            raise ValueError(message)
-        if not _has_good_port(parts):
-            message = "must have a port from 1 to 65535, e.g. http://localhost:9200"
-            raise ValueError(message)
-        return value.rstrip("/")
-
-
-class DatabaseSettings(Section):
-    """``sink://database``: the events database. This version writes SQLite."""
-
-    url: Annotated[str, Field(validate_default=True)] = "sqlite:///.sluice/events.db"
-
-    @field_validator("url")
-    @classmethod
-    def url_is_sqlite(cls, value: str) -> str:
-        """A path of SQLite's, in SQLAlchemy's form."""
-        for prefix in ("sqlite:///", "sqlite+aiosqlite:///"):
-            if value.startswith(prefix) and value != prefix:
-                return "sqlite+aiosqlite:///" + value.removeprefix(prefix)
-        message = "must be sqlite:///<path>; other databases are not in this version"
-        raise ValueError(message)
+    format: Literal["json", "text"] = "json"
+    """A document in a line, or what tells most of it for eyes."""

@@ -39,7 +39,7 @@ def mock_vendor(
     log: Annotated[Path | None, typer.Option(help="Append what was served to this file, a JSON object a line.")] = None,
     values: Annotated[list[str] | None, typer.Option("--set", help="A default, key=value; may be repeated.")] = None,
 ) -> None:
-    """Run a scripted vendor that speaks OpenAI's dialect.
+    """Run a scripted vendor that speaks every vendor's format, by the path of a request.
 
     A request's own x-mock header (`x-mock: status=429;delay_ms=50`) has the same keys and wins.
 

@@ -16,12 +16,13 @@ from urllib.parse import quote
 import orjson
 from sqlalchemy import Select, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from schemas.events import Kind
 from sluice.eventstore import queries
+from sluice.eventstore.database_errors import known_errors
 from sluice.eventstore.figures import Group, Grouping
 from sluice.eventstore.queries import TIME_LIMIT_SECONDS, Document, EventPage, EventStoreError
 from sluice.eventstore.reading import ReadingStore
@@ -75,7 +76,7 @@ class DatabaseStore(ReadingStore):
         try:
             async with self._connect() as connection:
                 return [(await connection.execute(statement)).all() for statement in statements]
-        except (SQLAlchemyError, OSError) as error:
+        except known_errors() as error:
             if _is_unwritten(error):
                 return []
             raise self._error(error) from error
@@ -90,7 +91,7 @@ class DatabaseStore(ReadingStore):
                 await connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
-    def _error(self, error: SQLAlchemyError | OSError) -> EventStoreError:
+    def _error(self, error: Exception) -> EventStoreError:
         reason = _reason(error)
         if isinstance(error, TimeoutError) or "interrupted" in reason:
             return self._late()
@@ -172,13 +173,13 @@ def _document(kind: Kind, row: Any) -> Document:
     return document
 
 
-def _is_unwritten(error: SQLAlchemyError | OSError) -> bool:
+def _is_unwritten(error: Exception) -> bool:
     """A missing table means that nothing was ever written; anything else is an error."""
     said = error.orig if isinstance(error, DBAPIError) else error
     return "no such table" in str(said) or getattr(said, "sqlstate", "") == _UNDEFINED_TABLE
 
 
-def _reason(error: SQLAlchemyError | OSError) -> str:
+def _reason(error: Exception) -> str:
     """What the driver said: without the statement, its values and the URL."""
     said = error.orig if isinstance(error, DBAPIError) else error
     return f"{type(said).__name__}: {said}"

@@ -112,16 +112,19 @@ def gateway_figures(folder: Path, bootstrap: str, rounds: int, seconds: float) -
 
 
 def collector_figures(folder: Path, bootstrap: str, rounds: int, events: int) -> dict[str, Any]:
-    """Into nothing, and into a real Elasticsearch."""
+    """Analytics events and proxy logs into nothing, and analytics events into a real Elasticsearch."""
     server, url = start_null_bulk(folder)
     try:
         null = [measure_collector(folder, bootstrap, url, events, null=True) for _ in range(rounds)]
+        logs = [
+            measure_collector(folder, bootstrap, url, events // 2, null=True, kind="proxy_log") for _ in range(rounds)
+        ]
     finally:
         server.stop()
     with start_elasticsearch(print) as elasticsearch:
         pin_tree(elasticsearch.pid, OTHER_CORE)
         real = [measure_collector(folder, bootstrap, elasticsearch.url, events // 4, null=False) for _ in range(rounds)]
-    return {"null_bulk": median_of(null), "elasticsearch": median_of(real)}
+    return {"null_bulk": median_of(null), "null_bulk, proxy logs": median_of(logs), "elasticsearch": median_of(real)}
 
 
 def processor() -> str:

@@ -1,4 +1,7 @@
-"""The collector under measurement: Avro analytics events from a real Kafka into a server that takes every bulk."""
+"""The collector under measurement: Avro events from a real Kafka into a server that takes every bulk.
+
+Analytics events as they are; proxy logs of 2 KB with selection and redaction of headers on.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ import yaml
 from aiokafka import AIOKafkaProducer
 
 from schemas.cloudevents import cloudevent_headers
-from schemas.codec import encode_exchange, published_schemas
-from schemas.events import AnalyticsFields, Common, Micros
+from schemas.codec import EncodedEvent, encode_exchange, published_schemas
+from schemas.events import AnalyticsFields, Common, Kind, Micros, ProxyLogFields
 from schemas.ids import new_exchange_id
 from schemas.topics import Topics
 from sluice.clock import now_micros
@@ -89,8 +92,69 @@ def analytics_fields() -> AnalyticsFields:
     }
 
 
-async def fill(bootstrap: str, namespace: str, events: int) -> None:
-    """Publish so many analytics events, over all partitions."""
+def proxy_log_fields() -> ProxyLogFields:
+    """What the proxy log adds for a plain answer; with the common fields 2 KB of Avro."""
+    return {
+        "method": "POST",
+        "path": "/v1/chat/completions",
+        "model_name": "gpt-4o-mini",
+        "is_stream": False,
+        "response_code": 200,
+        "upstream_status": 200,
+        "request_headers": [
+            "host: gateway.example.com",
+            "content-type: application/json",
+            "authorization: Bearer sk-proj-Zm9yIHRoZSBiZW5jaG1hcmsgYWxvbmU",
+            "user-agent: openai-python/1.55.0",
+            "accept: application/json",
+        ],
+        "response_headers": ["content-type: application/json", "x-request-id: req_1f2e3d", "server: cloudflare"],
+        "request_body": _body("request", 740),
+        "request_body_bytes": 740,
+        "request_body_truncated": False,
+        "request_content_type": "application/json",
+        "response_body": _body("response", 690),
+        "response_body_bytes": 690,
+        "response_body_truncated": False,
+        "response_content_type": "application/json",
+        "chunk_count": 0,
+        "error_kind": "",
+        "error_message": "",
+        "remote_addr": "10.1.2.3",
+        "total_micros": 812_345,
+        "upstream_micros": 811_900,
+        "first_byte_micros": 640_200,
+        "plugins": [{"plugin": "headers", "hook": "pre_auth", "micros": 12, "decision": "allow"}],
+        "partial": False,
+    }
+
+
+def _body(name: str, size: int) -> bytes:
+    head = b'{"model":"gpt-4o-mini","%s":"' % name.encode()
+    return (head + b"words of a sentence " * (size // 20))[: size - 2] + b'"}'
+
+
+def encoded(kind: Kind) -> EncodedEvent:
+    """One event of now."""
+    common = common_fields(now_micros())
+    if kind == "proxy_log":
+        return encode_exchange(common, proxy_log_fields())[0]
+    return encode_exchange(common, None, analytics_fields())[0]
+
+
+ENTRIES: dict[Kind, dict[str, Any]] = {
+    "analytics": {},
+    "proxy_log": {
+        "include": {"vendors": ["open*", "anthropic"], "apps": [7]},
+        "exclude": {"outcomes": ["blocked*"]},
+        "redact": {"rules": ["credential"], "bodies": "full"},
+    },
+}
+"""What the measured entry has beside its sink."""
+
+
+async def fill(bootstrap: str, namespace: str, events: int, kind: Kind = "analytics") -> None:
+    """Publish so many events of a kind, over all partitions."""
     topics = Topics(namespace, PARTITIONS)
     log = LogSettings(kafka=KafkaSettings(bootstrap_servers=bootstrap, single_broker=True, namespace=namespace))
     await ensure_topics(log, topics)
@@ -101,11 +165,11 @@ async def fill(bootstrap: str, namespace: str, events: int) -> None:
     try:
         for fingerprint, text in published_schemas():
             await producer.send_and_wait(topics.schema.name, text, key=fingerprint)
-        topic, sent, fields = topics.event("analytics").name, 0, analytics_fields()
+        topic, sent = topics.event(kind).name, 0
         while sent < events:
             batch = producer.create_batch()
             while sent < events:
-                event = encode_exchange(common_fields(now_micros()), None, fields)[0]
+                event = encoded(kind)
                 headers = cloudevent_headers(topic, event.event_id, "gateway-1", event.occurred_at)
                 key = event.exchange_id.encode()
                 if batch.append(key=key, value=event.value(sent), timestamp=None, headers=headers) is None:
@@ -125,16 +189,19 @@ def start_null_bulk(folder: Path) -> tuple[Process, str]:
     return process, url
 
 
-def measure_collector(folder: Path, bootstrap: str, url: str, events: int, *, null: bool) -> dict[str, float]:
+def measure_collector(
+    folder: Path, bootstrap: str, url: str, events: int, *, null: bool, kind: Kind = "analytics"
+) -> dict[str, float]:
     """One run over a topic of its own: events a second and CPU an event, from the first bulk to the last."""
     namespace = f"bench-{secrets.token_hex(4)}"
-    asyncio.run(fill(bootstrap, namespace, events))
+    asyncio.run(fill(bootstrap, namespace, events, kind))
     host, entries = folder / f"{namespace}.yaml", folder / f"{namespace}-collectors.yaml"
     kafka = {"bootstrap_servers": bootstrap, "single_broker": True, "namespace": namespace}
     host.write_text(yaml.safe_dump({"data_dir": str(folder / namespace), "kafka": kafka}))
-    stem = f"{namespace}-analytics"
-    config: dict[str, Any] = {"elasticsearch_url": url, "indices": {"analytics": stem}}
-    entry = {"name": "bench", "path": "sink://elasticsearch", "hook_types": ["analytics"], "config": config}
+    stem = f"{namespace}-events"
+    key = "proxy_logs" if kind == "proxy_log" else kind
+    config: dict[str, Any] = {"elasticsearch_url": url, "indices": {key: stem}}
+    entry = {"name": "bench", "path": "sink://elasticsearch", "hook_types": [kind], "config": config, **ENTRIES[kind]}
     entries.write_text(yaml.safe_dump({"data_collection_plugins": [entry], "server": {"port": free_port()}}))
     command = [sys.executable, "-m", "sluice", "collect", "--config", host, "--collectors", entries]
     before = _documents(url, stem, null=null)

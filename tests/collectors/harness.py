@@ -10,6 +10,7 @@ from typing import Any
 from collectors import service as service_module
 from collectors.entries import DatabaseEntry
 from collectors.metrics import CollectorMetrics
+from collectors.plans import plan_of
 from collectors.service import Service
 from collectors.settings import HostSettings
 from tests.collectors.events import NOW_MICROS
@@ -32,7 +33,7 @@ class Harness:
         loop = asyncio.get_running_loop()
         self.metrics = CollectorMetrics()
         self.service = Service(
-            entry,
+            plan_of([entry]),
             HostSettings(),
             self.metrics,
             open_source=lambda _subscription: self._open_source(),

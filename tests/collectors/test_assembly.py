@@ -7,11 +7,14 @@ import json
 from typing import Any
 
 from collectors.alerts import Alerts
-from collectors.assembly import Life, assemble
+from collectors.assembly import Life, OpenEntry, assemble
 from collectors.entries import DatabaseEntry
 from collectors.metrics import CollectorMetrics
+from collectors.outcomes import Role
+from collectors.plans import plan_of
 from collectors.service import Service
 from collectors.settings import HostSettings
+from collectors.writer import SINK
 from schemas.avro_schema import schema_fingerprint, schema_json
 from schemas.codec import HEADER_BYTES, MAGIC
 from tests.collectors.events import NOW_MICROS, event_id_of, make_record, numbered, partition_of, record_of
@@ -30,7 +33,7 @@ class Bench:
         self.catalogue = CollectorMetrics()
         entry = DatabaseEntry.model_validate({"name": "test", "path": "sink://database", **settings})
         self.service = Service(
-            entry,
+            plan_of([entry]),
             HostSettings.model_validate(host or {}),
             self.catalogue,
             open_source=lambda _subscription: FakeSource(self.log),
@@ -44,7 +47,8 @@ class Bench:
     def new_life(self) -> tuple[FakeSource, Life]:
         source = FakeSource(self.log)
         alerts = Alerts(self.log, self.service.topics.alert.name, self.service.name)
-        return source, assemble(self.service, source, self.sink, self.log, alerts)
+        opened = [OpenEntry(self.service.plan.first, Role.REPLACES, self.sink, SINK)]
+        return source, assemble(self.service, source, opened, self.log, alerts)
 
     async def carry(self) -> None:
         """Run the pipeline until everything is acknowledged, and then to its end."""
@@ -156,3 +160,12 @@ async def test_what_the_wait_learns_the_decoder_can_read() -> None:
     bench.log.schemas.append(json.dumps(schema).encode())
     await bench.carry()
     assert list(bench.sink.durable) == [event_id_of(record)]
+
+
+@virtual_time
+async def test_a_new_life_s_breaker_is_closed_and_said_to_be() -> None:
+    """Whatever the life before left it at: only the new one's writes open it."""
+    bench = Bench()
+    bench.catalogue.breaker_open.set(1, "test", "test")
+    bench.new_life()
+    assert bench.catalogue.breaker_open.value("test", "test") == 0

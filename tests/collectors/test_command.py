@@ -14,10 +14,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from collectors import command, process
-from collectors.entries import AnyEntry
+from collectors.plans import ServicePlan
 from collectors.server import PortTakenError
 from collectors.settings import HostSettings, Settings
 from collectors.sinks import registry
+from collectors.workers import running
+from collectors.workers.place import WorkerPlace
 from sluice.commands import Commands
 from sluice.settings import SettingsError
 
@@ -44,10 +46,10 @@ class Bench:
 
         class NotedProcess:
             def __init__(
-                self, settings: Settings, host: HostSettings, entries: Sequence[AnyEntry], folder: Path
+                self, settings: Settings, host: HostSettings, plans: Sequence[ServicePlan], folder: Path, *_: Any
             ) -> None:
                 bench.folders.append(folder)
-                started.append((settings, host, [entry.service_name for entry in entries]))
+                started.append((settings, host, [plan.name for plan in plans]))
 
             async def run(self) -> int:
                 if isinstance(bench.ends_with, Exception):
@@ -173,6 +175,37 @@ def test_its_settings_file_is_recognised(bench: Bench) -> None:
         tree.load(bench.folder / "sluice.yaml")
 
 
+def test_several_collectors_in_a_service_are_noted(bench: Bench) -> None:
+    """By ``sluice validate``: allowed, and not the recommended form; one a service is said nothing of."""
+    [tree] = bench.commands.settings
+    path = bench.folder / "collectors.yaml"
+    assert list(tree.notes(tree.load(path))) == []
+    path.write_text(TWO.replace('"}', '", service: both}', 2))
+    [note] = tree.notes(tree.load(path))
+    assert "service 'both' has several collectors (search, archive)" in note
+    assert "one a service is the recommended form" in note
+
+
+def test_a_fallback_s_extra_is_asked_for_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an event may come to need it; a sink that takes everything needs none."""
+    missing = replace(registry.SINKS["sink://database"], needs=("not_there_at_all",))
+    monkeypatch.setitem(registry.SINKS, "sink://database", missing)
+    path = bench.folder / "collectors.yaml"
+    path.write_text("data_collection_plugins: [{name: one, path: plugin.py}]")
+    assert "fallback: sink://database needs what is not installed" in bench.collect().stderr
+    path.write_text("data_collection_plugins: [{name: one, path: plugin.py, fallback: none}]")
+    assert bench.collect().exit_code == 0
+    path.write_text("data_collection_plugins: [{name: one, path: 'sink://elasticsearch'}]")
+    assert bench.collect().exit_code == 0
+
+
+def test_settings_are_read_without_what_collectors_need() -> None:
+    """``sluice validate collectors.yaml`` where only the base is installed."""
+    code = "import sys, collectors.settings; print([m for m in ('polars', 'sqlalchemy') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]"
+
+
 @pytest.mark.parametrize("missing", ["polars", "elasticsearch", "sqlalchemy", "aiosqlite"])
 def test_without_its_extra_only_settings_are_registered(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     """The first module that is missing is named, and no half of a command is left in its place."""
@@ -210,3 +243,52 @@ def test_plugins_without_their_extra_are_one_line(bench: Bench, monkeypatch: pyt
     assert result.exit_code == 2
     assert "not_there_at_all" in result.stderr
     assert "sluice-gateway[plugins]" in result.stderr
+
+
+def test_the_environment_says_where_the_configuration_is(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the reference's does; the option wins, and its folder is where relative paths begin."""
+    for name in ("one", "two"):
+        (bench.folder / name).mkdir()
+        text = f"data_collection_plugins: [{{name: {name}, path: 'sink://database'}}]"
+        (bench.folder / name / "c.yaml").write_text(text)
+    monkeypatch.setenv("PLUGINS_CONFIG_PATH", "one/c.yaml")
+    monkeypatch.setenv("PLUGINS_CONFIG_SERVICE_URL", "http://127.0.0.1:9")
+    assert bench.collect().exit_code == 0
+    assert bench.collect("--collectors", "two/c.yaml").exit_code == 0
+    assert [names for _, _, names in bench.started] == [["one"], ["two"]]
+    assert bench.folders == [Path("one"), Path("two")]
+
+
+def test_a_service_that_is_away_is_one_line(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing was kept of it: 2, its address, and why."""
+    monkeypatch.setenv("PLUGINS_CONFIG_SERVICE_URL", "http://127.0.0.1:9")
+    result = bench.collect()
+    assert result.exit_code == 2
+    assert "http://127.0.0.1:9/plugins/data-collection: cannot be reached" in result.stderr
+    assert bench.started == []
+
+
+def test_workers_need_kafka(bench: Bench) -> None:
+    """Of journals one process reads all: 2, with what to do instead, before anything starts."""
+    result = bench.collect("--workers", "2")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("sluice.yaml: kafka.bootstrap_servers: is empty")
+    assert bench.started == []
+
+
+def test_several_workers_are_supervised(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the very options that were given; a bad configuration is refused before the first."""
+    (bench.folder / "sluice.yaml").write_text("kafka: {bootstrap_servers: 'h:1'}\n")
+    given: list[tuple[int, list[str]]] = []
+
+    async def run_workers(_settings: Settings, count: int, command: Any) -> int:
+        given.append((count, command(WorkerPlace(0, Path("s"), 9))[5:]))
+        return 1
+
+    monkeypatch.setattr(running, "run_workers", run_workers)
+    assert bench.collect("--workers", "3", "search", "--collectors", "collectors.yaml").exit_code == 1
+    options = ["--config=sluice.yaml", "--collectors=collectors.yaml", "--worker=0", "--socket=s", "--parent=9"]
+    assert given == [(3, [*options, "--", "search"])]
+    (bench.folder / "collectors.yaml").write_text("data_collection_plugins: [")
+    assert bench.collect("--workers", "3").exit_code == 2
+    assert (len(given), bench.started) == (1, [])

@@ -11,7 +11,7 @@ from collectors.deliveries import Poison
 from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable
 from collectors.tracker import Lane
-from sluice.eventlog.interface import Record, StoredRecord
+from sluice.eventlog.interface import Partition, Record, StoredRecord
 from tests.collectors.events import NOW_MICROS, make_record, partition_of
 from tests.collectors.fakes import FakeLog, FakeSink
 from tests.collectors.virtual_time import virtual_time
@@ -57,6 +57,14 @@ def test_letter_keeps_the_record_and_says_why() -> None:
         "dlq.schema": (record.value or b"")[2:10].hex().encode(),
         "dlq.version": b"1.2.3",
     }
+
+
+def test_a_letter_from_a_journal_names_it() -> None:
+    """Its record knows neither the journal nor a partition, and offsets are counted in each journal apart."""
+    poison = Poison()
+    poison.add(make_record(offset=42), Lane(Partition("gw-1/0", 0)), Unprocessable("bad"))
+    headers = dict(letters_of(poison)[0].headers)
+    assert (headers["dlq.journal"], headers["dlq.offset"]) == (b"gw-1/0", b"42")
 
 
 def test_reasons_are_capped_and_hold_no_values() -> None:
@@ -208,3 +216,13 @@ def test_producers_are_bounded() -> None:
     limits = Limits()
     limits.limits.delivered({f"gw-{number}": 1 for number in range(5_000)})
     assert len(limits.limits._tallies) <= 1_001
+
+
+def test_alerts_of_producers_beyond_the_bound_are_bounded_too() -> None:
+    """A flood of made-up names raises one alert, not one each, and is not well because of itself."""
+    limits = Limits(max_consecutive=1)
+    limits.limits.delivered({f"gw-{number}": 1 for number in range(1_000)})
+    for number in range(50):
+        limits.limits.admit(poison_of(make_record(), Unprocessable("bad"), f"made-up-{number}"))
+    assert len(limits.alerts) == 1
+    assert len(limits.limits._alerted_at) == 1

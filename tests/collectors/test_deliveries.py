@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from collectors.deliveries import Batch, Delivery, Frame, Poison, joined
+from collectors.deliveries import Batch, Delivery, Frame, Poison, copied, joined
 from collectors.errors import Unprocessable
 from collectors.tracker import Lane
 from schemas.codec import SchemaBook
+from schemas.events import KINDS, Kind
 from sluice.eventlog.interface import StoredRecord
 from tests.collectors.events import make_record, numbered, partition_of
 from tests.collectors.frames import frame_of_records
+from tests.collectors.memory import resident_bytes
 
+BOOK = SchemaBook()
 SIZES = st.lists(st.none() | st.integers(0, 50), max_size=40)
 
 
@@ -198,7 +203,65 @@ def test_poison_of_a_batch_names_its_makers(attempts: int, told: int) -> None:
 
 def test_producers_are_counted_among_the_named_rows() -> None:
     """All rows, some, and none."""
-    batch = Batch(frame([lane()] * 4, ["a", "b", "a", "c"]))
-    assert batch.producers([0, 1, 2, 3]) == {"a": 2, "b": 1, "c": 1}
-    assert batch.producers([2, 0]) == {"a": 2}
-    assert batch.producers([]) == {}
+    made = frame([lane()] * 4, ["a", "b", "a", "c"])
+    assert made.producers([0, 1, 2, 3]) == {"a": 2, "b": 1, "c": 1}
+    assert made.producers([2, 0]) == {"a": 2}
+    assert made.producers([]) == {}
+
+
+LARGE: dict[str, Any] = {"request_body": b"x" * 60_000, "request_headers": ["a: " + "y" * 10_000] * 2}
+"""Of an event whose frame is easily seen in memory."""
+
+
+def large_frame(count: int = 40) -> Frame:
+    """Some 3 MB."""
+    return frame_of_records(BOOK, numbered(make_record("proxy_log", **LARGE) for _ in range(count)))
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_a_few_rows_hold_on_to_nothing_else(is_batch: bool) -> None:
+    """Of many frames a few rows each are kept: whoever is stuck with them has them in memory, and not the frames."""
+
+    def cut() -> object:
+        made = large_frame()
+        return _left_of(made) if is_batch else made.pick([3, 7])
+
+    kept, before = [cut()], resident_bytes()
+    kept += [cut() for _ in range(60)]
+    assert resident_bytes() - before < 90 << 20  # of 180 MB and more
+
+
+def _left_of(made: Frame) -> Batch:
+    """A batch in which all but two went through."""
+    batch = Batch(made, [b"document %d" % at for at in range(len(made.delivery))])
+    batch.settle(list(range(2, len(batch))))
+    batch.let_go()
+    return batch
+
+
+@given(count=st.integers(1, 30), data=st.data())
+@settings(max_examples=50, deadline=None)
+def test_letting_go_changes_nothing_of_what_is_left(count: int, data: st.DataObject) -> None:
+    """Records, documents and reasons of what is pending are the same, whatever was settled when."""
+    batch = Batch(frame([lane()] * count), [f"document {at}" for at in range(count)])
+    reasons = data.draw(st.sets(st.integers(0, count - 1)))
+    batch.unwritable = {at: Unprocessable(f"reason {at}") for at in reasons}
+    first = {record.offset: f"document {at}" for at, record in enumerate(batch.frame.delivery.records)}
+    left = set(first)
+    while left:
+        settled = data.draw(st.sets(st.sampled_from(batch.pending), min_size=1))
+        left -= {record.offset for record in batch.settle(sorted(settled)).records}
+        batch.let_go()
+        held = {batch.frame.delivery.records[at].offset: batch.documents[at] for at in batch.pending}
+        assert held == {offset: first[offset] for offset in left}
+        named = {batch.frame.delivery.records[at].offset for at in batch.pending if at in batch.unwritable}
+        assert named == left & reasons
+        assert len(batch) <= max(4 * len(batch.pending), 4) or not left or len(batch) == count
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_is_the_same_to_the_last_type(kind: Kind) -> None:
+    """Lists, nulls, times, bodies."""
+    made = frame_of_records(BOOK, numbered(make_record(kind) for _ in range(6)))
+    assert_frame_equal(copied(made.rows), made.rows)
+    assert_frame_equal(made.pick([4]).rows, made.rows[[4]])

@@ -130,6 +130,13 @@ def test_cost_stands_beside_the_exact_integer(nanos: int | None, cost: float | N
     assert found["cost"] == cost
 
 
+def test_cost_is_the_nearest_float() -> None:
+    """Of many rows too: who reads 0.123456789 must not be shown 0.12345678900000001."""
+    amounts = [123_456_789, *range(1, 10**10, 98_765_431)]
+    rows = rows_of("analytics", *({"cost_nanos": amount} for amount in amounts))
+    assert [each["cost"] for _, each in parsed("analytics", rows)] == [amount / 1e9 for amount in amounts]
+
+
 @pytest.mark.parametrize("nanos", [2**53 + 1, 2**63 - 1, -(2**63)])
 def test_large_integers_are_not_floats(nanos: int) -> None:
     """Integers beyond what a float holds are written digit by digit."""

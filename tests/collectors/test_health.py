@@ -42,6 +42,33 @@ def test_a_service_is_ready_while_it_runs_and_nothing_is_wrong() -> None:
     assert health.causes == {}
 
 
+def test_of_several_sinks_one_that_is_halted_does_not_stop_the_intake() -> None:
+    """All of them do, and so does whatever is no sink; the service is halted with the first, and says so."""
+    bench = Bench()
+    health = bench.health
+    health.parts = (frozenset({"sink a"}), frozenset({"sink b"}))
+    seen = []
+    for where in ("sink a", "sink b"):
+        health.halt(where, FORBIDDEN)
+        seen.append((health.is_halted, health.stops_intake))
+    health.clear("sink a")
+    health.halt("offsets", FORBIDDEN)
+    seen.append((health.is_halted, health.stops_intake))
+    health.clear("offsets")
+    health.trouble("sink a", "503")
+    seen.append((health.is_halted, health.stops_intake))
+    assert seen == [(True, False), (True, True), (True, True), (True, False)]
+    assert len(bench.alerts) == 3
+
+
+def test_of_one_sink_a_halt_stops_the_intake() -> None:
+    """There is nobody else to go on."""
+    health = Health("test", lambda: 0.0)
+    assert not health.stops_intake
+    health.halt("sink", FORBIDDEN)
+    assert health.stops_intake
+
+
 def test_a_trouble_does_not_stop_the_intake() -> None:
     """Only a halt does, and which place is halted can be asked."""
     health = Bench().health
@@ -179,3 +206,40 @@ class AnyOrder(RuleBasedStateMachine):
 
 AnyOrder.TestCase.settings = settings(deadline=None, max_examples=40, stateful_step_count=25)
 TestAnyOrder = AnyOrder.TestCase
+
+
+def test_a_pause_stops_the_intake_and_nothing_else() -> None:
+    """It is a cause, it is no halt and no alert, it hides no trouble and ends none; twice is once, and is logged so."""
+    bench = Bench()
+    bench.health.trouble("sink", "503")
+    with structlog.testing.capture_logs() as lines:
+        for act in (
+            bench.health.pause,
+            bench.health.pause,
+            bench.health.resume,
+            bench.health.resume,
+            bench.health.pause,
+        ):
+            act()
+    assert [line["event"] for line in lines] == ["service paused", "service resumed", "service paused"]
+    assert (bench.health.stops_intake, bench.health.is_halted, bench.health.is_ready) == (True, False, False)
+    assert list(bench.health.causes) == ["paused", "sink"]
+    assert bench.alerts == []
+    bench.health.resume()
+    assert (bench.health.stops_intake, bench.health.causes) == (False, {"sink": "503"})
+
+
+def test_the_last_trouble_is_remembered() -> None:
+    """Where, why and how long ago, also when it is over; a newer one takes its place, and so does news of the same."""
+    bench = Bench()
+    before = bench.health.last_trouble
+    assert before is None
+    bench.health.trouble("sink", "503")
+    bench.health.clear("sink")
+    bench.now += 7
+    assert bench.health.last_trouble == ("sink", "503", 7.0)
+    bench.health.halt("offsets", FORBIDDEN)
+    assert bench.health.last_trouble == ("offsets", "403; grant it", 0.0)
+    bench.health.trouble("sink", "502")
+    bench.health.trouble("sink", "504")
+    assert bench.health.last_trouble == ("sink", "504", 0.0)

@@ -20,6 +20,10 @@ def service() -> tuple[CollectorMetrics, ServiceMetrics]:
     return catalogue, catalogue.of("a")
 
 
+OF_THE_PROCESS = tuple(f"sluice_collector_{name}" for name in ("loop_lag", "retention", "reloads", "configuration"))
+"""What is of no one service."""
+
+
 def metrics_of(catalogue: CollectorMetrics) -> list[Counter | Gauge | Histogram]:
     """Every metric that is an attribute of the catalogue."""
     return [each for each in vars(catalogue).values() if isinstance(each, Counter | Gauge | Histogram)]
@@ -34,7 +38,7 @@ def test_every_metric_is_kept_named_and_explained() -> None:
         assert re.fullmatch(r"sluice_collector_[a-z_]+", metric.name)
         assert metric.meaning.endswith(".")
         assert metric.name.endswith("_total") == isinstance(metric, Counter)
-        assert metric.labels[:1] == (() if metric.name.endswith("loop_lag_seconds") else ("service",))
+        assert (metric.labels[:1] == ("service",)) != metric.name.startswith(OF_THE_PROCESS)
 
 
 def test_buckets_only_rise() -> None:
@@ -62,6 +66,24 @@ def test_nothing_finished_makes_no_series() -> None:
     one.decoded(0.5, 0)
     assert catalogue.records.series() == []
     assert catalogue.column_failures.series() == []
+
+
+def test_collectors_are_counted_apart() -> None:
+    """What each of a service did, and whether its sink is left alone; nothing done makes no series."""
+    catalogue = CollectorMetrics()
+    metrics = catalogue.of("s")
+    metrics.ended("a", "handled", 3)
+    metrics.ended("b", "passed", 2)
+    metrics.ended("b", "handled", 0)
+    metrics.broke_off("b", is_open=True)
+    metrics.broke_off("a", is_open=False)
+    lines = [line for line in catalogue.registry.render().splitlines() if line.startswith("sluice_collector_")]
+    assert [line for line in lines if "collector=" in line] == [
+        'sluice_collector_outcomes_total{service="s",collector="a",outcome="handled"} 3',
+        'sluice_collector_outcomes_total{service="s",collector="b",outcome="passed"} 2',
+        'sluice_collector_breaker_open{service="s",collector="b"} 1',
+        'sluice_collector_breaker_open{service="s",collector="a"} 0',
+    ]
 
 
 def test_dead_letters_count_by_reason() -> None:
@@ -175,3 +197,28 @@ def test_no_loss_ahead_is_no_line() -> None:
     assert (catalogue.lag_seconds.value("a"), catalogue.seconds_to_loss.value("a")) == (0.0, None)
     one.lagging({FIRST: 7}, 12.5, -3.0)
     assert catalogue.seconds_to_loss.value("a") == -3.0
+
+
+def test_of_a_service_that_is_no_more_no_gauge_is_left() -> None:
+    """It would be alarmed by for ever; what was counted stays, and so does what others have."""
+    catalogue = CollectorMetrics()
+    for name in ("gone", "here"):
+        catalogue.of(name).stands(is_ready=False, is_halted=True)
+        catalogue.of(name).lagging({Partition("t", 1): 5}, 1.0, 2.0)
+        catalogue.of(name).finished("delivered", 3)
+    catalogue.configuration_stale.set(1)
+    catalogue.forget("gone")
+    text = catalogue.registry.render()
+    assert [line for line in text.splitlines() if 'service="gone"' in line] == [
+        'sluice_collector_records_total{service="gone",outcome="delivered"} 3'
+    ]
+    assert 'sluice_collector_lag_records{service="here",topic="t",partition="1"} 5' in text
+    assert "sluice_collector_configuration_stale 1" in text
+
+
+def test_reloads_are_counted_by_what_came_of_them() -> None:
+    """Each is one."""
+    catalogue = CollectorMetrics()
+    for result in ("applied", "refused", "applied"):
+        catalogue.reloaded(result)
+    assert (catalogue.reloads.value("applied"), catalogue.reloads.value("refused")) == (2, 1)

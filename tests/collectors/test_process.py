@@ -18,10 +18,13 @@ import pytest
 import structlog
 
 from collectors import process as process_module
+from collectors.configuration.file import FileOrigin
+from collectors.configuration.opening import begin
 from collectors.process import Process
 from collectors.server import PortTakenError
 from collectors.service import Service, ServiceFailedError
 from collectors.settings import HostSettings, Settings
+from collectors.workers.place import WorkerPlace
 from tests.collectors.fakes import until
 
 DEADLINE_SECONDS = 20.0
@@ -39,7 +42,7 @@ def settings_in(folder: Path, *names: str, **more: Any) -> Settings:
 def process_in(folder: Path, *names: str, **more: Any) -> Process:
     """A process of these services over the journals of a folder."""
     settings = settings_in(folder, *names, **more)
-    return Process(settings, HostSettings(data_dir=folder / "data"), settings.entries())
+    return Process(settings, HostSettings(data_dir=folder / "data"), settings.services())
 
 
 @dataclass
@@ -231,13 +234,110 @@ async def test_the_loop_s_lateness_is_measured(tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(("shutdown", "drain"), [(25.0, 19.0), (7.0, 1.0), (0.1, 1.0)])
 def test_draining_leaves_time_for_closing(tmp_path: Path, shutdown: float, drain: float) -> None:
     """What is left of the shutdown's time after leaving the group and closing; never less than a second."""
-    [service] = process_in(tmp_path, "a", shutdown_seconds=shutdown)._services
+    [service] = process_in(tmp_path, "a", shutdown_seconds=shutdown)._fleet.services
     assert service.drain_seconds == drain
 
 
 def test_services_are_named_by_their_entries(tmp_path: Path) -> None:
     """In their order, one for each entry, each with its own health and all with one catalogue."""
-    services = process_in(tmp_path, "b", "a", "c")._services
+    services = process_in(tmp_path, "b", "a", "c")._fleet.services
     assert [service.name for service in services] == ["b", "a", "c"]
     assert len({id(service.health) for service in services}) == 3
     assert len({id(service.metrics.all) for service in services}) == 1
+
+
+FOLLOWED = """
+data_collection_plugins: [{name: %s, path: 'sink://database', config: {url: 'sqlite:///%s/%s.db'}}]
+server: {port: 0}
+"""
+
+
+async def following(folder: Path, name: str, worker: WorkerPlace | None = None) -> Process:
+    """A process that follows a file."""
+    path = folder / "collectors.yaml"
+    path.write_text(FOLLOWED % (name, folder, name))
+    reloading = await begin(FileOrigin(path), (), HostSettings())
+    begun = reloading.running
+    host = HostSettings(data_dir=folder / "data")
+    return Process(begun.settings, host, begun.plans, folder, reloading, worker)
+
+
+async def test_a_hangup_has_the_configuration_read(tmp_path: Path) -> None:
+    """At once: the pages are of the new services, and say what stands in the way of a configuration."""
+    async with running(await following(tmp_path, "a")) as run:
+        url = run.line("collectors serve")["url"]
+        await become_ready(url)
+        (tmp_path / "collectors.yaml").write_text(FOLLOWED % ("b", tmp_path, "b"))
+        os.kill(os.getpid(), signal.SIGHUP)
+        await run.says("configuration applied")
+        await become_ready(url)
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{url}/services") as response:
+                document = await response.json()
+            assert [each["service"] for each in document["services"]] == ["b"]
+            assert document["configuration"]["state"] == "current"
+            (tmp_path / "collectors.yaml").write_text("data_collection_plugins: [{nam: b}]")
+            os.kill(os.getpid(), signal.SIGHUP)
+            await run.says("configuration refused, what runs goes on")
+            async with session.get(f"{url}/health") as response:
+                assert response.status == 200
+                assert (await response.json())["configuration"]["state"] == "refused"
+            async with session.get(f"{url}/metrics") as response:
+                assert "sluice_collector_configuration_stale 1" in await response.text()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await run.end() == 0
+
+
+async def test_a_worker_ends_with_its_supervisor(tmp_path: Path) -> None:
+    """It serves at its socket alone, and drains when the pipe says that nobody is there any more."""
+    read_end, write_end = os.pipe()
+    place = WorkerPlace(1, tmp_path / "1.sock", read_end)
+    async with running(await following(tmp_path, "a", place)) as run:
+        assert run.line("collectors serve")["url"] == f"unix:{tmp_path}/1.sock"
+        async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(place.socket))) as session:
+            async with session.get("http://worker/families") as response:
+                assert any(family[0] == "sluice_collector_ready" for family in await response.json())
+            async with session.post("http://worker/services/a/pause", json={}) as response:
+                assert response.status == 200
+        os.close(write_end)
+        assert await run.end() == 0
+    assert run.line("supervisor is gone")
+    os.close(read_end)
+
+
+async def test_retention_follows_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept is what the newest one says, of the stores that it has; other changes do not begin it anew."""
+    begun: list[tuple[bool, list[str]]] = []
+
+    class NotedRetention:
+        def __init__(self, settings: Settings, *_: Any, **__: Any) -> None:
+            assert settings.retention is not None
+            begun.append((settings.retention.expired_kv, [entry.name for entry in settings.data_collection_plugins]))
+
+        async def run(self) -> None:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(process_module, "Retention", NotedRetention)
+    path = tmp_path / "collectors.yaml"
+    process = await following(tmp_path, "a")
+    async with running(process) as run:
+        for text in (
+            FOLLOWED % ("a", tmp_path, "a") + "\nretention: {}",
+            FOLLOWED % ("a", tmp_path, "a") + "\nretention: {}\nshutdown_seconds: 9",
+            FOLLOWED % ("b", tmp_path, "b") + "\nretention: {}",
+            FOLLOWED % ("b", tmp_path, "b") + "\nretention: {expired_kv: false}",
+            FOLLOWED % ("b", tmp_path, "b"),
+        ):
+            path.write_text(text)
+            count = len([line for line in run.lines if line["event"] == "configuration applied"])
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(
+                lambda count=count: (
+                    len([each for each in run.lines if each["event"] == "configuration applied"]) > count
+                ),  # type: ignore[misc]
+                DEADLINE_SECONDS,
+            )
+            await asyncio.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await run.end()
+    assert begun == [(True, ["a"]), (True, ["b"]), (False, ["b"])]

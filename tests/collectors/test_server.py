@@ -12,14 +12,17 @@ import aiohttp
 import pytest
 
 from collectors.alerts import Alerts
-from collectors.assembly import assemble
+from collectors.assembly import OpenEntry, assemble
 from collectors.entries import DatabaseEntry
 from collectors.errors import Halt
 from collectors.health import LIVE_SECONDS
 from collectors.metrics import CollectorMetrics
+from collectors.outcomes import Role
+from collectors.plans import plan_of
 from collectors.server import PROGRESS_SECONDS, HealthServer, PortTakenError
 from collectors.service import Service
 from collectors.settings import HostSettings, ServerSettings
+from collectors.writer import SINK
 from sluice.eventlog.interface import StoredRecord
 from tests.collectors.events import NOW_MICROS, partition_of
 from tests.collectors.fakes import FakeLog, FakeSink, FakeSource
@@ -56,7 +59,7 @@ def services_on(clock: Clock, metrics: CollectorMetrics, *names: str) -> list[Se
     for name in names:
         entry = DatabaseEntry.model_validate({"name": name, "path": "sink://database"})
         service = Service(
-            entry,
+            plan_of([entry]),
             HostSettings(),
             metrics,
             open_source=lambda _subscription: FakeSource(log),
@@ -85,7 +88,8 @@ def give_life(service: Service, age_seconds: float) -> None:
     """Let it have one unfinished record of that age."""
     sink = FakeSink()
     log = FakeLog(sink)
-    life = assemble(service, FakeSource(log), sink, log, Alerts(log, "t", service.name))
+    opened = [OpenEntry(service.plan.first, Role.REPLACES, sink, SINK)]
+    life = assemble(service, FakeSource(log), opened, log, Alerts(log, "t", service.name))
     life.tracker.assign([partition_of()])
     lane = life.tracker.lane(partition_of())
     assert lane is not None
@@ -103,6 +107,7 @@ async def test_all_is_well(bench: Bench) -> None:
             "live": True,
             "ready": True,
             "halted": False,
+            "paused": False,
             "progressing": True,
             "oldest_unfinished_seconds": 0.0,
             "causes": {},
@@ -158,7 +163,7 @@ async def test_metrics_are_of_this_moment(bench: Bench) -> None:
     [("GET", "/", 404), ("GET", "/health/../etc/passwd", 404), ("POST", "/health", 405), ("HEAD", "/ready", 200)],
 )
 async def test_there_is_nothing_else(bench: Bench, method: str, path: str, status: int) -> None:
-    """Three pages to read; nothing can be sent, and no file is served."""
+    """Pages to read; nothing but a pause can be sent, and no file is served."""
     async with bench.session.request(method, bench.url + path) as response:
         assert response.status == status
 
@@ -173,6 +178,54 @@ async def test_garbage_does_not_stop_the_server(bench: Bench, garbage: bytes) ->
         await reader.read(65_536)
     writer.close()
     assert (await bench.json("/ready"))[0] == 200
+
+
+async def test_each_service_has_its_own_pages(bench: Bench) -> None:
+    """Its health, its readiness and its metrics, whatever the others suffer from; one that is not there is named."""
+    bench.services[1].health.halt("sink", Halt("403", "grant it"))
+    assert (await bench.json("/services/a/ready"))[0] == 200
+    assert (await bench.json("/services/b/ready"))[0] == 503
+    assert (await bench.json("/services/b/health"))[0] == 200
+    async with bench.session.get(bench.url + "/services/b/metrics") as response:
+        text = await response.text()
+    assert 'sluice_collector_halted{service="b"} 1' in text
+    assert 'service="a"' not in text
+    assert "sluice_collector_loop_lag_seconds" not in text, "that is the process's"
+    status, body = await bench.json("/services/c/ready")
+    assert (status, body["error"]) == (404, "no service 'c' in this process; there are: a, b")
+
+
+async def test_services_are_described(bench: Bench) -> None:
+    """One document each, alone or in a list: who it is, where it stands, what came of its records."""
+    bench.metrics.of("a").finished("delivered", 5)
+    status, body = await bench.json("/services")
+    assert (status, [each["service"] for each in body["services"]]) == (200, ["a", "b"])
+    status, alone = await bench.json("/services/a")
+    assert (alone["group"], alone["outcomes"], alone["state"]) == ("sluice.a", {"delivered": 5}, "running")
+
+
+async def test_a_service_is_paused_and_resumed(bench: Bench) -> None:
+    """By POST with JSON from this host; it shows on its pages, in its metrics, and touches no other."""
+    headers = {"content-type": "application/json"}
+    for action, is_paused in (("pause", True), ("pause", True), ("resume", False), ("resume", False)):
+        async with bench.session.post(f"{bench.url}/services/a/{action}", headers=headers) as response:
+            assert (response.status, (await response.json())["paused"]) == (200, is_paused)
+        assert [each.health.is_paused for each in bench.services] == [is_paused, False]
+        status, body = await bench.json("/services/a/ready")
+        assert (status, "paused" in body["services"]["a"]["causes"]) == (503 if is_paused else 200, is_paused)
+        async with bench.session.get(bench.url + "/metrics") as response:
+            assert f'sluice_collector_paused{{service="a"}} {int(is_paused)}' in await response.text()
+    async with bench.session.post(f"{bench.url}/services/c/pause", headers=headers) as response:
+        assert response.status == 404
+    async with bench.session.get(f"{bench.url}/services/a/pause") as response:
+        assert response.status == 405
+
+
+async def test_who_may_not_pause_changes_nothing(bench: Bench) -> None:
+    """Whatever is refused has had no effect, and says why."""
+    async with bench.session.post(f"{bench.url}/services/a/pause", data={"form": "1"}) as response:
+        assert (response.status, "content-type" in (await response.json())["error"]) == (415, True)
+    assert not bench.services[0].health.is_paused
 
 
 async def test_a_process_without_services_is_well() -> None:

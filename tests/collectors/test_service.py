@@ -8,12 +8,13 @@ from collections.abc import Sequence
 import pytest
 
 from collectors.errors import Halt, Retryable
-from collectors.service import ServiceFailedError
+from collectors.service import CLOSE_SECONDS, ServiceFailedError
 from collectors.sinks.interface import Verdict
 from sluice.eventlog.interface import EventLogError, Partition, PartitionLag
 from tests.collectors.events import NOW_MICROS, make_record, partition_of
 from tests.collectors.fakes import FakeSource, until
 from tests.collectors.harness import Harness
+from tests.collectors.several import Bench as Several
 from tests.collectors.virtual_time import virtual_time
 
 FIRST, SECOND = partition_of(), partition_of(number=1)
@@ -219,3 +220,31 @@ async def test_a_life_that_breaks_is_not_hidden(monkeypatch: pytest.MonkeyPatch)
         await harness.service.run()
     assert isinstance(caught.value.exceptions[0], ZeroDivisionError)
     assert harness.sink.closed
+
+
+@virtual_time
+async def test_a_sink_whose_start_breaks_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of its own, too, may pass; it does not end the service."""
+    harness = Harness(monkeypatch)
+    harness.sink.start_errors.extend([ValueError("a fault of its own")] * 3)
+    harness.log.append(FIRST, [make_record()])
+    async with harness.running() as service:
+        await until(lambda: service.health.has("sink"))
+        await until(lambda: harness.log.is_done)
+        assert not service.health.has("sink")
+
+
+@virtual_time
+async def test_sinks_that_hang_when_they_are_closed_hang_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has its bound, and all have it at once: several end no later than one."""
+    bench = Several(monkeypatch, {name: {} for name in "abcde"})
+    for sink in bench.sinks.values():
+        monkeypatch.setattr(sink, "close", asyncio.Event().wait)
+    loop = asyncio.get_running_loop()
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.service.run())
+        await until(lambda: bench.sources)
+        began = loop.time()
+        bench.service.stop()
+        await asyncio.wait({running})
+    assert loop.time() - began < 2 * CLOSE_SECONDS

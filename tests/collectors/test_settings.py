@@ -53,6 +53,9 @@ def entry(more: str) -> str:
     return f"data_collection_plugins:\n  - name: es\n    path: sink://elasticsearch\n{more}"
 
 
+OTHER = "  - {name: x, path: p.py, service: s, fallback: 'sink://database'}\n"
+
+
 def test_the_seeds_configuration_loads(tmp_path: Path) -> None:
     """With values as text, as its host passes them, and its own names for batch and age."""
     [found] = load(tmp_path, SEED, ES_PASSWORD="pw").entries()
@@ -83,16 +86,34 @@ def test_our_batch_wins_over_the_seeds(tmp_path: Path) -> None:
         (entry("    config: {timeout: soon}\n"), ["timeout", "soon", "30s"]),
         (entry("    hook_types: []\n"), ["hook_types"]),
         (entry("    hook_types: [prompts]\n"), ["hook_types", "prompts", "proxy_log"]),
-        (entry("    redact: {}\n"), ["redact is not in this version"]),
-        (entry("    replace_database: false\n"), ["replace_database", "sink://database"]),
+        (entry("    config: {indices: {analitics: a}}\n"), ["config.indices.analitics", "did you mean analytics?"]),
+        (entry("    breaker: {open_second: 1}\n"), ["breaker.open_second", "did you mean open_seconds?"]),
+        (entry("    breaker: {max_failures: -1}\n"), ["breaker.max_failures", "-1"]),
+        (entry("    include: {app: [7]}\n"), ["include.app", "did you mean apps?"]),
+        (entry("    include: {}\n"), ["include: names nothing", "apps, llms, vendors, outcomes"]),
+        (entry("    exclude: {llms: [1.5]}\n"), ["exclude.llms[0]", "1.5", "id of an LLM"]),
+        (entry("    exclude: {apps: [seven]}\n"), ["exclude.apps[0]", "seven"]),
+        (entry("    sample: 0\n"), ["sample", "0"]),
+        (entry("    sample: 1.5\n"), ["sample", "1.5"]),
+        (entry("    redact: {bodies: non}\n"), ["redact.bodies", "non"]),
+        (entry("    fallback: p.py\n"), ["fallback", "p.py", "sink://database"]),
+        (entry("    fallback: null\n"), ["fallback", "or none"]),
+        (entry("    fallback: {config: {}}\n"), ["fallback", "path"]),
+        (entry("    fallback: {path: 'sink://database', config: {urll: x}}\n"), ["fallback.config.urll", "mean url?"]),
+        (entry("    fallback: {path: 'sink://database', confg: {}}\n"), ["fallback.confg", "did you mean config?"]),
+        (entry("    fallback: {path: 'sink://database', sample: 1}\n"), ["sample has no meaning for a fallback"]),
+        (entry("    servise: x\n"), ["servise", "did you mean service?"]),
+        (entry("  - name: x\n    path: sink://database\n    config: {urll: y}\n"), ["[1].config.urll", "mean url?"]),
+        (entry("  - name: x\n    path: p.py\n    max_atempts: 3\n"), ["[1].max_atempts", "mean max_attempts?"]),
         (entry("    batch: {max_records: 0}\n"), ["batch.max_records", "0"]),
-        (entry("  - name: es\n    path: sink://database\n"), ["service 'es' has two entries"]),
+        (entry("  - name: es\n    path: sink://database\n"), ["name 'es' names two entries"]),
+        ("data_collection_plugins: [{name: fallback, path: p.py}]", ["name 'fallback' is what fallbacks are called"]),
+        (entry("    service: s\n    fallback: none\n" + OTHER), ["service 's': fallback:", "'es'", "'x'"]),
         ("data_collection_plugins: [{name: x, path: ./plugin}]", ["path", "sink://elasticsearch", "python://"]),
-        ("data_collection_plugins: [{name: x, path: p.py, replace_database: false}]", ["replace_database: false"]),
         ("data_collection_plugins: [{name: x, path: p.py, timeout_ms: 0}]", ["timeout_ms", "0"]),
         ("data_collection_plugins: [{name: x, path: p.py, checksum: abc}]", ["checksum", "'abc'"]),
         ("data_collection_plugins: [{name: x, path: 'grpc://h:1', token: secret}]", ["token"]),
-        ("data_collection_plugins: [{name: x, path: p.py, token: 'env:T'}]", ["plugin: token: only a grpc://"]),
+        ("data_collection_plugins: [{name: x, path: p.py, token: 'env:T'}]", ["[0]: token: only a grpc://"]),
         ("data_collection_plugins: [{name: x, path: p.py, max_attempts: -1}]", ["max_attempts", "-1"]),
         ("data_collection_plugins: [{name: .x, path: p.py}]", ["name"]),
         ("data_collection_plugins: [{name: x, path: p.py, on_stream: skip}]", ["on_stream"]),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from collectors.tracker import Lane, Tracker
+from collectors.tracker import CollectorLane, Lane, Tracker
 from sluice.eventlog.interface import Partition, StoredRecord
 from tests.collectors.events import partition_of
 
@@ -16,8 +16,13 @@ FIRST = partition_of()
 
 
 def record(offset: int) -> StoredRecord:
-    """A record at an offset, appended at that many milliseconds."""
-    return StoredRecord("t", 0, offset, offset, None, b"")
+    """A record at an offset, appended at that many milliseconds, of one of two topics, as in a journal."""
+    return StoredRecord(topic_of(offset), 0, offset, offset, None, b"")
+
+
+def topic_of(offset: int) -> str:
+    """Every third is another's."""
+    return "t" if offset % 3 else "u"
 
 
 @dataclass
@@ -117,6 +122,17 @@ class Interleavings(RuleBasedStateMachine):
             assert oldest is None or oldest <= min(unfinished)
 
     @invariant()
+    def a_topic_waits_for_its_own_alone(self) -> None:
+        for model in self.models.values():
+            for topic in ("t", "u"):
+                waiting = [at for at, done in model.delivered.items() if not done and topic_of(at) == topic]
+                for start in (0, 15):
+                    besides = waiting[:1]
+                    expected = min((at for at in waiting if at >= start and at not in besides), default=None)
+                    assert model.lane.first_unfinished(topic, start, besides) == expected
+            assert model.lane.first_unfinished("none", 0, ()) is None
+
+    @invariant()
     def closed_lanes_are_dead(self) -> None:
         assert not any(model.lane.live for model in self.closed)
         assert all(model.lane.live for model in self.models.values())
@@ -147,3 +163,38 @@ def test_nothing_delivered_means_nothing_to_commit() -> None:
     tracker = Tracker()
     tracker.assign([FIRST])
     assert tracker.due() == {}
+
+
+@given(
+    offsets=st.sets(st.integers(0, 40)), finished=st.sets(st.integers(0, 40)), aside=st.sets(st.integers(0, 40)),
+    besides=st.sets(st.integers(0, 40)), start=st.integers(0, 40), prune_at=st.integers(1, 10),
+)  # fmt: skip
+def test_a_collector_s_lane_leaves_out_what_is_set_aside(
+    offsets: set[int], finished: set[int], aside: set[int], besides: set[int], start: int, prune_at: int
+) -> None:
+    """What is first unfinished for it is what waits and is not set aside, whatever was forgotten on the way."""
+    lane = Lane(partition_of())
+    view = CollectorLane(lane)
+    view._prune_at = prune_at
+    lane.deliver([StoredRecord("t", 0, offset, 0, None, b"") for offset in sorted(offsets)])
+    half = set(list(aside)[::2])
+    view.set_aside("t", half)
+    lane.finish(finished)
+    view.set_aside("t", aside - half)
+    waiting = offsets - finished - aside - besides
+    assert view.first_unfinished("t", start, besides) == min((at for at in waiting if at >= start), default=None)
+    assert view.first_unfinished("other", 0, ()) is None
+    lane.live = False
+    assert not view.live
+
+
+def test_what_is_set_aside_is_forgotten_when_it_is_finished() -> None:
+    """A collector that wants little keeps no account of what the others finished."""
+    lane = Lane(partition_of())
+    view = CollectorLane(lane)
+    for start in range(0, 200_000, 1_000):
+        offsets = range(start, start + 1_000)
+        lane.deliver([StoredRecord("t", 0, offset, 0, None, b"") for offset in offsets])
+        view.set_aside("t", offsets)
+        lane.finish(offsets)
+    assert len(view._aside["t"]) <= 20_000

@@ -12,9 +12,10 @@ import pytest
 from collectors.alerts import Alerts
 from collectors.backoff import Backoff
 from collectors.backpressure import Backpressure
+from collectors.breaker import Breaker
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch
-from collectors.entries import FlowSettings, RetrySettings
+from collectors.entries import BreakerSettings, FlowSettings, RetrySettings
 from collectors.errors import Halt, Retryable
 from collectors.health import Health
 from collectors.intake import Intake
@@ -28,6 +29,7 @@ from sluice.eventlog.interface import EventLogError, Partition, PartitionLag, St
 from tests.collectors.events import NOW_MICROS, make_record, partition_of
 from tests.collectors.fakes import FakeLog, FakeSink, FakeSource
 from tests.collectors.frames import frame_of_records
+from tests.collectors.outlets import make_outlet
 from tests.collectors.virtual_time import virtual_time
 
 NOW_MS = NOW_MICROS // 1_000
@@ -72,14 +74,15 @@ class Bench:
         self.health, metrics = Health("test", clock), self.catalogue.of("test")
         backoff, flow = Backoff(RetrySettings()), Backpressure(FlowSettings())
         self.intake = Intake(self.source, self.tracker, flow, self.health, metrics, backoff, 30.0, clock)
-        self.writer = Writer(self.sink, Concurrency(4), self.health, metrics, backoff, 30.0, clock)
+        breaker = Breaker(BreakerSettings(), clock)
+        self.writer = Writer(self.sink, Concurrency(4), self.health, metrics, backoff, 30.0, clock, breaker=breaker)
+        self.outlet = make_outlet(self.sink, self.writer)
         self.alerts = Alerts(self.log, "sluice.alert.v1", "test", lambda: NOW_MICROS)
         self.watch = Watch(
             source=self.source,
-            sink=self.sink,
+            outlets=[self.outlet],
             tracker=self.tracker,
             intake=self.intake,
-            writer=self.writer,
             health=self.health,
             metrics=metrics,
             alerts=self.alerts,
@@ -279,11 +282,11 @@ async def test_a_sink_that_just_wrote_is_not_asked() -> None:
 async def test_a_check_does_not_end_a_trouble_that_writes_found() -> None:
     """A server may answer a check and refuse every write: while one waits to be tried again it alone tells."""
     bench = Bench()
-    lane = bench.unfinished()
+    bench.outlet.in_hand = 1
     bench.health.halt(SINK, Halt("403", "grant it"))
     await bench.look({})
     assert (bench.sink.checks, bench.health.is_halted_at(SINK)) == (0, True)
-    lane.finish([0])
+    bench.outlet.in_hand = 0
     await bench.look({})
     assert (bench.sink.checks, bench.health.has(SINK)) == (1, False)
 
@@ -300,3 +303,23 @@ async def test_a_log_that_cannot_tell_its_lag_does_not_end_the_looks() -> None:
         bench.source.answers = {FIRST: PartitionLag(1, NOW_MS - 1_000)}
         await asyncio.sleep(LOOK_SECONDS)
         assert bench.catalogue.lag_seconds.value("test") == 1.0
+
+
+@pytest.mark.parametrize("fault", [ValueError("a fault of its own"), None])
+@virtual_time
+async def test_a_sink_that_breaks_or_hangs_when_asked_ends_no_look(fault: Exception | None) -> None:
+    """It is in trouble, and the log is looked at all the same: seconds to loss must not depend on a sink."""
+    bench = Bench()
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    if fault is None:
+        bench.sink.check = hang  # type: ignore[method-assign]
+    else:
+        bench.sink.check_errors.extend([fault] * 100)
+    bench.source.answers = {FIRST: behind(2 * HOUR_MS, DAY_MS)}
+    async with bench.running():
+        await asyncio.sleep(60)
+        assert bench.health.has(SINK)
+    assert await bench.told() == [str(2 * HOUR_MS // 1_000)]

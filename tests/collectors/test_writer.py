@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
+from collectors.breaker import Breaker
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
-from collectors.entries import RetrySettings
+from collectors.entries import BreakerSettings, RetrySettings
 from collectors.errors import Halt, Retryable, Unprocessable
 from collectors.health import Health
 from collectors.metrics import CollectorMetrics
@@ -74,12 +75,21 @@ class Bench:
         self.sink.script = script
 
 
-def bench(*, writes: int = 8) -> Bench:
+def bench(*, writes: int = 8, **breaker: float) -> Bench:
     """On the running loop's clock, without jitter."""
     clock, sink, metrics = asyncio.get_running_loop().time, FakeSink(), CollectorMetrics()
     health = Health("test", clock)
     backoff = Backoff(RetrySettings(base_seconds=1.0, max_seconds=8.0), lambda: 1.0)
-    writer = Writer(sink, Concurrency(writes), health, metrics.of("test"), backoff, HALT_SECONDS, clock)
+    writer = Writer(
+        sink,
+        Concurrency(writes),
+        health,
+        metrics.of("test"),
+        backoff,
+        HALT_SECONDS,
+        clock,
+        breaker=Breaker(BreakerSettings.model_validate(breaker), clock),
+    )
     return Bench(sink, writer, health, metrics)
 
 
@@ -300,3 +310,78 @@ async def test_the_wait_before_another_attempt() -> None:
         began = loop.time()
         await run.writer.wait(batch, cause)
         assert loop.time() - began == pytest.approx(seconds)
+
+
+@virtual_time
+async def test_a_sink_that_keeps_failing_is_tried_by_one_batch_at_a_time() -> None:
+    """After so many failures in a row, each ``open_seconds`` one; the first that goes through lets all go at once."""
+    run = bench(max_failures=3, open_seconds=5.0)
+    loop = asyncio.get_running_loop()
+    began, tried_at = loop.time(), list[float]()
+
+    async def fail_often(documents: Sequence[str]) -> Verdict:
+        tried_at.append(loop.time() - began)
+        return postponed(len(documents), Retryable("503")) if len(tried_at) <= 5 else Verdict()
+
+    run.sink.script = fail_often
+    for _ in range(3):
+        await run.writer.write(run.batch(1))
+    assert not run.writer.has_room
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(6):
+            tasks.create_task(run.writer.write(run.batch(1)))
+    assert tried_at == [0.0] * 3 + [5.0, 10.0] + [15.0] * 4
+    assert run.writer.has_room
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Verdict(),
+        Verdict(poison=dict.fromkeys(range(4), Unprocessable("bad"))),
+        Verdict(retry=[0, 1, 2], cause=Retryable("of one only")),
+        postponed(4, Retryable("429", throttled=True)),
+    ],
+)
+@virtual_time
+async def test_a_sink_that_answers_does_not_fail(answer: Verdict) -> None:
+    """One event that never succeeds, poison, or a sink that asks for less: none of it leaves the sink alone."""
+    run = bench(max_failures=2, open_seconds=60.0)
+    run.answers(*(each for _ in range(5) for each in (postponed(4, Retryable("503")), answer)))
+    for _ in range(10):
+        await run.writer.write(run.batch(4))
+    assert run.writer.has_room
+
+
+@virtual_time
+async def test_a_halt_is_no_failure_of_the_breaker_s() -> None:
+    """It has its own turn: halted, a sink is tried each ``halt_seconds``, and then at once."""
+    run = bench(max_failures=1, open_seconds=600.0)
+    run.answers(postponed(1, Halt("403", "grant it")))
+    await run.writer.write(run.batch(1))
+    loop, began = asyncio.get_running_loop(), asyncio.get_running_loop().time()
+    await run.writer.write(run.batch(1))
+    assert loop.time() - began == HALT_SECONDS
+
+
+@virtual_time
+async def test_who_passed_stands_at_its_place_in_the_batch() -> None:
+    """As with poison and retries: positions are those of the batch, also when part of it is settled."""
+    run = bench()
+    batch = run.batch(4)
+    batch.settle([0, 2])
+    run.answers(Verdict(passed=[1]))
+    assert (await run.writer.write(batch)).passed == [3]
+
+
+@virtual_time
+async def test_there_is_no_room_while_another_tries() -> None:
+    """Of a halted sink: what comes meanwhile is gathered; where nobody tries the next one may."""
+    made = bench()
+    made.health.halt(SINK, Halt("401", "give a password"))
+    assert made.writer.has_room
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(made.writer.write(made.batch()))
+        await asyncio.sleep(HALT_SECONDS / 2)
+        found = [made.writer.has_room]
+    assert [*found, made.writer.has_room] == [False, True]

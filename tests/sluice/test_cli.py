@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.metadata import version
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -119,6 +121,24 @@ def test_validate_knows_which_kind_of_file_it_reads(
     assert kinds == ["collectors", "gateway"]
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_validate_notes_what_is_not_the_recommended_form(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], as_json: bool
+) -> None:
+    """Beside the verdict, which stays valid: status 0."""
+    path = tmp_path / "c.yaml"
+    (tmp_path / "p.py").touch()
+    entries = "[{name: a, path: p.py, service: s}, {name: b, path: p.py, service: s}]"
+    path.write_text(f"data_collection_plugins: {entries}\n")
+    assert run(monkeypatch, "validate", *(["--json"] if as_json else []), str(path)) == 0
+    said = capsys.readouterr().out
+    if as_json:
+        [result] = json.loads(said)
+        assert (result["problems"], len(result["notes"])) == ([], 1)
+        said = f"{path}: note: {result['notes'][0]}"
+    assert f"{path}: note: service 's' has several collectors (a, b)" in said
+
+
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", "{}\x07", "name: a\nname: b"])
 def test_validate_survives_garbage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
@@ -153,4 +173,66 @@ def test_doctor_tells_scripts_in_json(monkeypatch: pytest.MonkeyPatch, capsys: p
     assert json.loads(capsys.readouterr().out) == [
         {"area": "gateway", "ok": False, "what": "what", "remedy": "remedy"},
         {"area": "other", "ok": True, "what": "fine", "remedy": ""},
+    ]
+
+
+def serve(server: HTTPServer, requests: int) -> None:
+    """So many, and no more."""
+    for _ in range(requests):
+        server.handle_request()
+
+
+def test_validate_asks_a_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its address, with the token of the environment; what it serves is held to the same as a file."""
+    asked: list[tuple[str, str | None]] = []
+    answers = [b"data_collection_plugins: [{name: a, path: 'sink://database'}]", b'{"data_collection_plugin": []}']
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers["authorization"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(answers[len(asked) - 1])
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    monkeypatch.setenv("PLUGINS_CONFIG_SERVICE_TOKEN", "hush")
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=serve, args=(server, len(answers)))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        assert run(monkeypatch, "validate", url) == 0
+        assert f"{url}: valid (collectors)" in capsys.readouterr().out
+        assert run(monkeypatch, "validate", "--json", url) == 1
+        thread.join()
+    [result] = json.loads(capsys.readouterr().out)
+    assert result == {
+        "file": url, "problems": ["data_collection_plugin: unknown key; did you mean data_collection_plugins?"],
+    }  # fmt: skip
+    assert asked == [("/plugins/data-collection", "Bearer hush")] * 2
+
+
+def test_validate_says_that_a_service_is_away(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a file that is not there: status 1, and where it was looked for."""
+    assert run(monkeypatch, "validate", "http://127.0.0.1:9") == 1
+    assert "http://127.0.0.1:9: cannot be reached" in capsys.readouterr().err
+
+
+def test_validate_says_what_this_host_lacks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files that are named and not there are problems; secrets in clear are notes."""
+    path = tmp_path / "c.yaml"
+    entry = "{name: w, path: 'sink://webhook', config: {url: 'https://h', ca_file: /no.pem, bearer_token: clear}}"
+    path.write_text(f"data_collection_plugins: [{entry}]\n")
+    assert run(monkeypatch, "validate", "--json", str(path)) == 1
+    [result] = json.loads(capsys.readouterr().out)
+    assert result["problems"] == ["w: config.ca_file: there is no file /no.pem; name an existing one"]
+    assert result["notes"] == [
+        "data_collection_plugins[0].config.bearer_token: a secret stands in clear; write ${VARIABLE} or ${file:/path}"
     ]

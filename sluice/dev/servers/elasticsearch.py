@@ -100,7 +100,18 @@ MakeServer = Callable[[ServerProcess, RunFolder, int], ServerT]
 
 
 def start_elasticsearch(
-    progress: Progress = silent,
+    progress: Progress = silent, *, port: int | None = None, data_dir: Path | None = None, cache_dir: Path | None = None
+) -> ElasticsearchServer:
+    """Fetch Elasticsearch if need be, start it and return when it is ready.
+
+    ``data_dir`` keeps data between runs (a temporary folder otherwise).
+    """
+    return start_node(ElasticsearchServer, progress, port=port, data_dir=data_dir, cache_dir=cache_dir)
+
+
+def start_node(
+    server_of: MakeServer[ServerT],
+    progress: Progress,
     *,
     port: int | None = None,
     data_dir: Path | None = None,
@@ -108,13 +119,9 @@ def start_elasticsearch(
     settings: Mapping[str, str] | None = None,
     files: Mapping[str, str] | None = None,
     heap: str = _HEAP,
-    server_of: MakeServer[ServerT] = ElasticsearchServer,  # type: ignore[assignment]  # the default of the variable
 ) -> ServerT:
-    """Fetch Elasticsearch if need be, start it and return when it is ready.
-
-    ``data_dir`` keeps data between runs (a temporary folder otherwise); ``settings`` go over the ones of
-    ``elasticsearch.yml``; ``files`` lie beside it.
-    """
+    """The same as whatever ``server_of`` makes: ``settings`` go over the ones of ``elasticsearch.yml``, ``files`` lie
+    beside it."""
     fetcher = Fetcher(cache_dir or default_cache_folder(), _NAME, _ABOUT_BYTES, progress)
     home = fetcher.unpacked(f"elasticsearch-{VERSION}", _ARTIFACT)
     port = port or free_port()

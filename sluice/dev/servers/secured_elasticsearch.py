@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sluice.dev.servers.elasticsearch import ElasticsearchServer, start_elasticsearch
+from sluice.dev.servers.elasticsearch import ElasticsearchServer, start_node
 from sluice.dev.servers.folders import RunFolder
 from sluice.dev.servers.ports import LOOPBACK
 from sluice.dev.servers.process import ServerProcess
@@ -94,13 +94,13 @@ def start_secured_elasticsearch(
         "users_roles": "".join(f"{role}:{','.join(members)}\n" for role, members in names.items()),
         "roles.yml": security.role_definitions,
     }
-    return start_elasticsearch(
+    return start_node(
+        lambda process, folder, port: SecuredElasticsearch(process, folder, port, password),
         progress,
         cache_dir=cache_dir,
         settings=_SETTINGS,
         files=files,
         heap="256m",
-        server_of=lambda process, folder, port: SecuredElasticsearch(process, folder, port, password),
     )
 
 

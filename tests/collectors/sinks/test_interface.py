@@ -25,11 +25,13 @@ CAUSES: st.SearchStrategy[Retryable | Halt] = st.sampled_from([TRANSIENT, THROTT
 def parts(draw: st.DrawFn) -> tuple[int, Verdict]:
     """A part of a write: how many documents it had, and what became of them."""
     size = draw(st.integers(0, 6))
-    verdict = Verdict(duplicates=draw(st.integers(0, size)), passed=draw(st.integers(0, size)))
+    verdict = Verdict(duplicates=draw(st.integers(0, size)))
     for at in range(size):
-        what = draw(st.sampled_from(["durable", "poison", "retry"]))
+        what = draw(st.sampled_from(["durable", "passed", "poison", "retry"]))
         if what == "poison":
             verdict.poison[at] = Unprocessable(f"bad-{at}")
+        elif what == "passed":
+            verdict.passed.append(at)
         elif what == "retry":
             verdict.postpone([at], draw(CAUSES))
     return size, verdict
@@ -72,15 +74,17 @@ def test_parts_of_a_write_become_one_verdict(written: list[tuple[int, Verdict]])
     whole, offset = Verdict(), 0
     poison: dict[int, str] = {}
     retry: list[int] = []
+    passed: list[int] = []
     for size, part in written:
         whole.absorb(part, offset)
         poison |= {offset + at: error.reason for at, error in part.poison.items()}
         retry += [offset + at for at in part.retry]
+        passed += [offset + at for at in part.passed]
         offset += size
     assert {at: error.reason for at, error in whole.poison.items()} == poison
     assert whole.retry == retry
     assert whole.duplicates == sum(part.duplicates for _, part in written)
-    assert whole.passed == sum(part.passed for _, part in written)
+    assert whole.passed == passed
     assert (whole.cause is None) == (not retry)
     assert not set(whole.poison) & set(whole.retry)
 
@@ -112,7 +116,7 @@ async def test_what_a_sink_did_not_want_is_acknowledged_and_counted_apart(monkey
     """Seen, none of its own: it advances like what was delivered, also where the rest of its write comes again."""
     harness = Harness(monkeypatch, batch={"max_records": 10})
     harness.log.append(partition_of(number=0), [make_record(sequence=number) for number in range(10)])
-    answers = [Verdict(retry=[0, 1], cause=Retryable("later"), passed=3), Verdict(passed=1)]
+    answers = [Verdict(retry=[0, 1], cause=Retryable("later"), passed=[3, 7, 9]), Verdict(passed=[1])]
 
     async def script(_documents: Sequence[str]) -> Verdict:
         return answers.pop(0)

@@ -87,11 +87,11 @@ class Collecting:
 
     def __init__(self, folder: Path, plugin_host: dict[str, Any] | None = None, **entry: Any) -> None:
         given = {"name": "mine", "retry": {"base_seconds": 0.01, "max_seconds": 0.05}, **entry}
-        [self.entry] = Settings.model_validate({"data_collection_plugins": [given]}).entries()
+        [plan] = Settings.model_validate({"data_collection_plugins": [given]}).services()
         self.metrics = CollectorMetrics()
         host = HostSettings.model_validate({"data_dir": folder / "data", "plugin_host": plugin_host or {}})
         self.service = Service(
-            self.entry,
+            plan,
             host,
             self.metrics,
             open_source=lambda subscription: open_source(host, host.data_dir, subscription),
@@ -208,6 +208,6 @@ async def test_a_go_collector_that_dies_is_started_again(tmp_path: Path, go_plug
 def _pid_of(collecting: Collecting) -> int:
     """Of the plugin's process."""
     life: Any = collecting.service._life
-    [loaded] = life.pipeline.sink._host.plugins
+    [loaded] = life.pipeline.outlets[0].sink.within._host.plugins
     pid: int = loaded.running.described.pid
     return pid

@@ -9,8 +9,8 @@ import pytest
 
 from collectors.entries import SINK_PATHS, DatabaseEntry, ElasticsearchEntry
 from collectors.settings import ControlSettings, HostSettings
-from collectors.sinks.database import DatabaseSink
-from collectors.sinks.elasticsearch import ElasticsearchSink
+from collectors.sinks.database.sink import DatabaseSink
+from collectors.sinks.elasticsearch.sink import ElasticsearchSink
 from collectors.sinks.registry import PLUGIN, SINKS, SinkKind, SinkOpening, kind_of, open_sink
 from schemas.events import KINDS
 
@@ -27,6 +27,7 @@ def test_what_is_not_installed_is_named() -> None:
     """By module, so that the extra that brings it can be told."""
     kind = SinkKind("x:y", needs=("json", "not_there_at_all"))
     assert kind.missing() == ("not_there_at_all",)
+    assert SinkKind("x:y", needs=("not_there.at_all", "json.decoder")).missing() == ("not_there.at_all",)
 
 
 def elasticsearch(**settings: Any) -> ElasticsearchEntry:

@@ -9,15 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from collectors.sinks.settings import DatabaseSettings, Duration, ElasticsearchSettings, IndexSettings, Size
-from schemas.events import KINDS
-from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
+from collectors.sinks.settings import DatabaseSettings, Duration, Size
 
 DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 SIZE: TypeAdapter[int] = TypeAdapter(Size)
 
 
-def refusal(model: type[ElasticsearchSettings | DatabaseSettings | IndexSettings], **config: Any) -> str:
+def refusal(model: type[DatabaseSettings], **config: Any) -> str:
     """What is said about a config that is refused."""
     with pytest.raises(ValidationError) as caught:
         model.model_validate(config)
@@ -106,125 +104,6 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         assert found > 0
 
 
-@pytest.mark.parametrize(
-    ("url", "kept"),
-    [
-        ("http://localhost:9200", "http://localhost:9200"),
-        ("https://es.example.com/", "https://es.example.com"),
-        ("https://es.example.com/prefix//", "https://es.example.com/prefix"),
-        ("http://[::1]:9200", "http://[::1]:9200"),
-    ],
-)
-def test_urls_that_are_kept(url: str, kept: str) -> None:
-    """Absolute, with a path before it where a proxy has one, without the slash at the end."""
-    assert ElasticsearchSettings(elasticsearch_url=url).elasticsearch_url == kept
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "",
-        "localhost:9200",
-        "//localhost",
-        "ftp://x",
-        "http://",
-        "http:///x",
-        "http://x?a=1",
-        "http://x#f",
-        "http://[::1",
-    ],
-)
-def test_urls_that_are_refused(url: str) -> None:
-    """What the client could not reach is refused before anything starts, with an example of what it could."""
-    assert "elasticsearch_url" in refusal(ElasticsearchSettings, elasticsearch_url=url)
-
-
-@pytest.mark.parametrize("url", ["http://user@x", "http://user:hunter2@x", "http://:hunter2@x"])
-def test_credentials_do_not_belong_into_a_url(url: str) -> None:
-    """URLs are logged; the keys for credentials are not."""
-    assert "use username and password" in refusal(ElasticsearchSettings, elasticsearch_url=url)
-
-
-@pytest.mark.parametrize("url", ["http://localhost:99999", "http://localhost:port", "http://localhost:0"])
-def test_a_port_that_is_none(url: str) -> None:
-    """Refused with the settings, not in a service that then fails for good."""
-    said = refusal(ElasticsearchSettings, elasticsearch_url=url)
-    assert "elasticsearch_url" in said
-    assert "must have a port from 1 to 65535" in said
-
-
-@pytest.mark.parametrize("url", ["http://localhost", "http://localhost:", "http://localhost:1", "http://[::1]:65535"])
-async def test_a_url_that_is_accepted_can_be_opened(url: str) -> None:
-    """Without a port, or with any from the first to the last."""
-    await ElasticsearchHttp(ElasticsearchSettings(elasticsearch_url=url).elasticsearch_url).close()
-
-
-def test_secrets_do_not_show() -> None:
-    """Printed settings hide the password."""
-    config = ElasticsearchSettings.model_validate({"username": "elastic", "password": "hunter2"})
-    assert "hunter2" not in repr(config) + str(config) + config.model_dump_json()
-
-
-def test_defaults_are_the_reference_s_names() -> None:
-    """A config of nothing works, and each event has an index of its own."""
-    config = ElasticsearchSettings()
-    assert set(config.indices.names()) == set(KINDS)
-    assert len(set(config.indices.names().values())) == len(KINDS)
-    assert (config.batch_size, config.flush_interval) == (None, None)
-    with pytest.raises(ValidationError):
-        config.timeout = 3.0
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", "Logs", "_logs", "-logs", ".logs", "lo gs", "logs*", "lögs", "logs/x", "logs\n", "l" * 201, "a,b", "a#b"],
-)
-def test_index_names_that_elasticsearch_refuses(name: str) -> None:
-    """Lower case, no signs that mean something in a path or a pattern, and room for the day behind it."""
-    assert "analytics" in refusal(IndexSettings, analytics=name)
-
-
-@pytest.mark.parametrize(
-    ("proxy_logs", "budget"), [("logs", "logs"), ("logs", "logs-budget"), ("logs-a-b", "logs-a"), ("microgateway", "b")]
-)
-def test_events_do_not_share_indices(proxy_logs: str, budget: str) -> None:
-    """One name for two events, or one in reach of another's pattern: both keys are named, and what to do."""
-    said = refusal(IndexSettings, proxy_logs=proxy_logs, budget=budget)
-    assert "proxy_logs: " in said
-    assert "give each event a name" in said
-
-
-def test_names_that_only_look_alike() -> None:
-    """A pattern ends in a dash: a name that goes on otherwise is out of its reach."""
-    names = IndexSettings(proxy_logs="logs", analytics="logs2", budget="logs.b").names()
-    assert list(names.values()) == ["logs", "logs2", "logs.b"]
-
-
-def test_index_names_up_to_the_bound() -> None:
-    """Letters, digits, dots, dashes; 200 characters."""
-    for name in ("a", "0", "team.logs-v1_x", "l" * 200):
-        assert IndexSettings(budget=name).names()["budget"] == name
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("batch_size", 0),
-        ("batch_size", 100_001),
-        ("batch_size", "many"),
-        ("oldest_days", 0),
-        ("newest_days", 31),
-        ("max_bulk_bytes", 0),
-        ("timeout", "0s"),
-        ("compress", "maybe"),
-        ("unknown", 1),
-    ],
-)
-def test_values_out_of_their_bounds(key: str, value: Any) -> None:
-    """Each key's own bound, and a key that would be ignored is refused."""
-    assert key in refusal(ElasticsearchSettings, **{key: value})
-
-
 @pytest.mark.parametrize("url", ["sqlite:///.sluice/events.db", "sqlite+aiosqlite:////var/events.db"])
 def test_database_urls(url: str) -> None:
     """SQLAlchemy's form with or without the driver, relative or absolute; the default is read the same way."""
@@ -232,9 +111,35 @@ def test_database_urls(url: str) -> None:
     assert DatabaseSettings().url == "sqlite+aiosqlite:///.sluice/events.db"
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
+def test_postgres_urls(scheme: str) -> None:
+    """Whatever other tools call it; libpq's name of the one option that everybody needs is known too."""
+    found = DatabaseSettings(url=f"{scheme}://u:p@h:5433/events?sslmode=verify-full&x=1").url
+    assert found == "postgresql+asyncpg://u:p@h:5433/events?ssl=verify-full&x=1"
+
+
 @pytest.mark.parametrize(
-    "url", ["", "sqlite://", "sqlite:///", "sqlite:events.db", "postgresql://u:p@h/db", "/x.db", 7]
-)
+    "url",
+    [
+        "", "sqlite://", "sqlite:///", "sqlite:events.db", "/x.db", 7, None, "mysql://u@h/db", "postgresql:///db",
+        "postgresql://h", "postgresql://h/", "postgresql://h:99999/db", "postgresql://h:0/db",
+    ],
+)  # fmt: skip
 def test_databases_that_are_not_in_this_version(url: Any) -> None:
-    """Refused with the form that is."""
-    assert "url" in refusal(DatabaseSettings, url=url)
+    """Refused with the forms that are."""
+    assert "url: must be sqlite:///<path> or postgresql://" in refusal(DatabaseSettings, url=url)
+
+
+def test_a_database_s_password_is_not_shown() -> None:
+    """Neither in print, nor in what is written out, nor in an error; the sink has it."""
+    url = "postgresql://sluice:hunter2@db.example.com/events"
+    config = DatabaseSettings.model_validate({"url": url, "password": "hunter3"})
+    assert "hunter" not in repr(config) + str(config) + config.model_dump_json()
+    assert config.model_dump()["url"] == "postgresql+asyncpg://sluice:***@db.example.com/events"
+    assert "hunter2" in config.url
+    assert "hunter2" not in refusal(DatabaseSettings, url="postgresql://sluice:hunter2@/events").partition("input")[0]
+
+
+def test_a_password_that_nobody_asks_for() -> None:
+    """SQLite has none: one that would be ignored is refused."""
+    assert "password: SQLite has none" in refusal(DatabaseSettings, url="sqlite:///x.db", password="hunter2")

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sluice.eventstore.elasticsearch_http import NDJSON_TYPE, Answer, ElasticsearchHttp, ElasticsearchUnreachableError
+from sluice.eventstore.elasticsearch_http import (
+    NDJSON_TYPE,
+    Answer,
+    ElasticsearchHttp,
+    ElasticsearchUnreachableError,
+    Flavour,
+    api_key_authorization,
+)
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}"
 
@@ -234,4 +241,85 @@ async def test_it_goes_on_after_a_failure(server: Server) -> None:
             await client.request("GET", "x")
     server.raw, server.hangs_up = OK, False
     assert (await client.request("GET", "x")).status == 200
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("flavour", "json_type", "lines_type"),
+    [
+        (None, "application/json", "application/x-ndjson"),
+        ("opensearch", "application/json", "application/x-ndjson"),
+        ("elasticsearch8", "application/vnd.elasticsearch+json; compatible-with=8",
+         "application/vnd.elasticsearch+x-ndjson; compatible-with=8"),
+        ("elasticsearch9", "application/vnd.elasticsearch+json; compatible-with=9",
+         "application/vnd.elasticsearch+x-ndjson; compatible-with=9"),
+    ],
+)  # fmt: skip
+async def test_each_server_is_spoken_to_in_its_media_types(
+    server: Server, flavour: Flavour | None, json_type: str, lines_type: str
+) -> None:
+    """Of what is sent and of what is wanted back; other headers stay as they are."""
+    client = server.client(flavour=flavour)
+    await client.request("POST", "_bulk", b"{}\n", {"content-type": NDJSON_TYPE, "content-encoding": "gzip"})
+    headers = server.requests[0].headers
+    assert (headers["accept"], headers["content-type"]) == (json_type, lines_type)
+    assert headers["content-encoding"] == "gzip"
+    await client.close()
+
+
+@pytest.mark.parametrize(("key", "sent"), [("id:se:cret", "aWQ6c2U6Y3JldA=="), ("aWQ6c2VjcmV0", "aWQ6c2VjcmV0")])
+async def test_an_api_key_in_either_form(server: Server, key: str, sent: str) -> None:
+    """As id and key it is encoded; as Elasticsearch shows it encoded it is sent."""
+    client = server.client(authorization=api_key_authorization(key))
+    await client.request("GET", "x")
+    assert server.requests[0].headers["authorization"] == f"ApiKey {sent}"
+    await client.close()
+
+
+async def two_servers() -> tuple[list[Server], list[asyncio.Server]]:
+    """Two nodes."""
+    made = [Server(), Server()]
+    listening = [await asyncio.start_server(each.serve, "127.0.0.1", 0) for each in made]
+    for each, listener in zip(made, listening, strict=True):
+        each.port = listener.sockets[0].getsockname()[1]
+    return made, listening
+
+
+async def test_nodes_take_turns_and_a_dead_one_is_left_out() -> None:
+    """Every request is answered while one of them lives, and the dead one is asked again once it is back."""
+    (first, second), (listener, other) = await two_servers()
+    client = ElasticsearchHttp([f"http://127.0.0.1:{each.port}" for each in (first, second)], timeout_seconds=5)
+    for number in range(10):
+        await client.request("GET", str(number))
+    assert (len(first.requests), len(second.requests)) == (5, 5)
+    listener.close()
+    first.hangs_up = True
+    answers = [await client.request("GET", str(number)) for number in range(10)]
+    assert {found.status for found in answers} == {200}
+    assert len(second.requests) >= 13
+    first.hangs_up = False
+    listener = await asyncio.start_server(first.serve, "127.0.0.1", first.port)
+    before = len(first.requests)
+    async with asyncio.timeout(20):
+        while len(first.requests) == before:
+            await client.request("GET", "again")
+            await asyncio.sleep(0.02)
+    other.close()
+    listener.close()
+    await client.close()
+
+
+async def test_all_nodes_dead_is_one_error() -> None:
+    """And none of them is forgotten: the first that is back answers."""
+    (first, second), listeners = await two_servers()
+    client = ElasticsearchHttp([f"http://127.0.0.1:{each.port}" for each in (first, second)], timeout_seconds=5)
+    for listener in listeners:
+        listener.close()
+        await listener.wait_closed()
+    for _ in range(3):
+        with pytest.raises(ElasticsearchUnreachableError):
+            await client.request("GET", "x")
+    back = await asyncio.start_server(second.serve, "127.0.0.1", second.port)
+    assert (await client.request("GET", "x")).status == 200
+    back.close()
     await client.close()

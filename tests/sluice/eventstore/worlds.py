@@ -15,10 +15,11 @@ from sqlalchemy import insert, make_url, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from collectors.documents import table_rows
-from collectors.sinks.database import DatabaseSink
-from collectors.sinks.elasticsearch import ElasticsearchSink
+from collectors.sinks.database.sink import DatabaseSink
+from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
+from collectors.sinks.elasticsearch.sink import ElasticsearchSink
 from collectors.sinks.interface import Verdict
-from collectors.sinks.settings import DatabaseSettings, ElasticsearchSettings
+from collectors.sinks.settings import DatabaseSettings
 from schemas.codec import EncodedEvent, SchemaBook
 from schemas.events import KINDS, Kind
 from sluice.eventstore.database_queries import DatabaseStore

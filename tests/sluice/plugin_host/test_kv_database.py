@@ -63,10 +63,11 @@ def test_purging_deletes_what_has_expired_and_nothing_else(database: KvDatabase)
     for number in range(PURGE_ROWS + 5):
         database.write(Entry(1, b"%d" % number, b"", 20), 10, 1 << 20)
     database.write(Entry(1, b"kept", b"v", NEVER), 10, 1 << 20)
+    assert database.count_expired(20) == PURGE_ROWS + 5, "as many as go, in all"
     assert database.purge(20) == PURGE_ROWS
     assert database.purge(20) == 5
     assert database.purge(20) == 0
-    assert database.purge(NEVER) == 0
+    assert database.purge(NEVER) == database.count_expired(NEVER) == 0
     assert database.used_bytes(1) == len(b"keptv")
 
 

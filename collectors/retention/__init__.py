@@ -1,0 +1,1 @@
+"""Deletes from stores what is older, or more, than their operator wants to keep."""

@@ -1,0 +1,1 @@
+"""``sink://clickhouse``: rows over ClickHouse's HTTP interface."""

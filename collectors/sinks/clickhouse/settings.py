@@ -1,0 +1,89 @@
+"""The ``config`` of ``sink://clickhouse``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from collectors.sinks.http.settings import HttpSettings, check_url
+from collectors.sinks.settings import Size
+from schemas.events import Kind
+from sluice.eventlog.settings import Section
+
+USER_HEADER = "x-clickhouse-user"
+PASSWORD_HEADER = "x-clickhouse-key"  # noqa: S105 - a header's name
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+
+
+class TableSettings(Section):
+    """The table of each event."""
+
+    proxy_logs: Identifier = "proxy_logs"
+    analytics: Identifier = "analytics"
+    budget: Identifier = "budget_usage"
+
+    @model_validator(mode="after")
+    def tables_are_apart(self) -> Self:
+        """Each event has columns of its own."""
+        names = list(self.names().values())
+        if len(set(names)) < len(names):
+            message = f"each event needs a table of its own, and these are {', '.join(names)}"
+            raise ValueError(message)
+        return self
+
+    def names(self) -> dict[Kind, str]:
+        """By kind of event."""
+        return {"proxy_log": self.proxy_logs, "analytics": self.analytics, "budget": self.budget}
+
+
+class ClickHouseSettings(HttpSettings):
+    """``sink://clickhouse``."""
+
+    own_headers: ClassVar[Collection[str]] = (USER_HEADER, PASSWORD_HEADER)
+
+    url: str = "http://localhost:8123"
+    username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,256}$")] = ""
+    password: SecretStr = SecretStr("")
+    database: Identifier = "default"
+    tables: TableSettings = TableSettings()
+    create_tables: bool = True
+    """Make the tables and the columns that are missing; else their absence halts the service."""
+    max_block_rows: Annotated[int, Field(ge=1, le=100_000)] = 50_000
+    max_block_bytes: Size = 10_000_000
+    """A block is one INSERT, applied whole or not at all."""
+    oldest_days: Annotated[int, Field(ge=1, le=3650)] = 400
+    newest_days: Annotated[int, Field(ge=1, le=30)] = 1
+    """Events from outside this range are dead letters: one wrong clock must not make a thousand partitions."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def url_can_be_asked(cls, data: Any) -> Any:
+        """Checked as a part of the whole, so that an error does not show it."""
+        if isinstance(data, dict) and "url" in data:
+            check_url("url", data["url"], "http://localhost:8123")
+        return data
+
+    @model_validator(mode="after")
+    def password_has_a_user(self) -> Self:
+        """And can stand in a header."""
+        password = self.password.get_secret_value()
+        if password and not self.username:
+            message = "password: needs a username; give the one it belongs to"
+            raise ValueError(message)
+        if not (password.isascii() and password.isprintable()):
+            message = "password: must be one line of ASCII text"
+            raise ValueError(message)
+        if self.username and self.bearer_token.get_secret_value():
+            message = "username and bearer_token are both given; remove one"
+            raise ValueError(message)
+        return self
+
+    def sent_headers(self) -> dict[str, str]:
+        """What every request carries."""
+        sent = super().sent_headers()
+        if self.username:
+            sent |= {USER_HEADER: self.username, PASSWORD_HEADER: self.password.get_secret_value()}
+        return sent

@@ -1,0 +1,1 @@
+"""``sink://elasticsearch``: documents in Elasticsearch or OpenSearch, each once."""

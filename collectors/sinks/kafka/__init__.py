@@ -1,0 +1,1 @@
+"""``sink://kafka``: records to another topic, or another cluster."""

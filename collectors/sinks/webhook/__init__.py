@@ -1,0 +1,1 @@
+"""``sink://webhook``: batches of documents, posted to a server of yours."""

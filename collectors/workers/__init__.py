@@ -1,0 +1,1 @@
+"""Several processes of the same services, which share their partitions, behind one port."""

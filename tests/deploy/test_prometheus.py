@@ -1,0 +1,67 @@
+"""The alert rules: well formed, about metrics that there are, each with something to do about it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from collectors.metrics import Outcome
+from tests.deploy.promql import problems_of, spoken_of
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DOCUMENT: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "sluice.rules.yaml").read_text())
+RULES: list[dict[str, Any]] = [rule for group in DOCUMENT["groups"] for rule in group["rules"]]
+DURATION = re.compile(r"\d+[smhd]")
+NAMES = [rule["alert"] for rule in RULES]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_a_rule_has_the_shape_that_prometheus_reads(rule: dict[str, Any]) -> None:
+    """No key that it does not know, durations with a unit, a severity, a summary and a description."""
+    assert {"alert", "expr", "labels", "annotations"} <= set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+    assert re.fullmatch(r"Sluice[A-Za-z]+", rule["alert"])
+    assert "for" not in rule or DURATION.fullmatch(rule["for"])
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(rule["annotations"]) == {"summary", "description", "runbook"}
+    assert all(isinstance(text, str) and text for text in rule["annotations"].values())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_a_rule_speaks_of_what_is_served(rule: dict[str, Any]) -> None:
+    """Metrics of the catalogues, with labels that they have; outcomes that there are; labels in texts too."""
+    assert problems_of(rule["expr"]) == []
+    assert {value for name, value in spoken_of(rule["expr"]).values if name == "outcome"} <= set(get_args(Outcome))
+    texts = " ".join(rule["annotations"].values())
+    for label in re.findall(r"\$labels\.(\w+)", texts):
+        known = spoken_of(rule["expr"])
+        by_list = "sum by" in rule["expr"]
+        assert label in known.listed or not by_list
+        assert problems_of(f"sum by ({label}) ({known.selectors[0][0]})") == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=NAMES)
+def test_a_rule_has_a_section_of_what_to_do(rule: dict[str, Any]) -> None:
+    """An anchor in a README that exists, with text below it; no section is of a rule that there is not."""
+    file, _, anchor = rule["annotations"]["runbook"].partition("#")
+    text = (DEPLOY.parent / file).read_text()
+    sections = dict(re.findall(r"^### (\S+)\n(.+?)(?=\n###|\Z)", text, re.MULTILINE | re.DOTALL))
+    assert anchor == rule["alert"].lower()
+    assert len(sections[rule["alert"]].strip()) > 40
+    assert set(sections) == set(NAMES)
+
+
+def test_loss_comes_first_and_everything_that_must_be_watched_is() -> None:
+    """Names once; the share of the retention that is left before all else."""
+    assert len(NAMES) == len(set(NAMES))
+    assert all("sluice_collector_seconds_to_loss" in rule["expr"] for rule in RULES[:3])
+    watched = {name for rule in RULES for name, _ in spoken_of(rule["expr"]).selectors}
+    assert {
+        "sluice_collector_halted", "sluice_collector_lag_seconds", "sluice_collector_ready",
+        "sluice_collector_records_total", "sluice_journal_left_bytes", "sluice_collector_oldest_unfinished_seconds",
+    } <= watched  # fmt: skip
+    assert set(DOCUMENT) == {"groups"}
+    assert all(set(group) == {"name", "rules"} for group in DOCUMENT["groups"])
