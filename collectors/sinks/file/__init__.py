@@ -1,0 +1,1 @@
+"""``sink://file``: files whose names say which records they hold."""

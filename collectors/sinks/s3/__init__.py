@@ -1,0 +1,1 @@
+"""``sink://s3``: objects whose names say which records they hold."""
