@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, field_serializer, model_validator
 
@@ -34,6 +34,14 @@ def _bytes(value: Any) -> Any:
         message = "must be a number of bytes or a size such as 512KiB or 5MB"
         raise ValueError(message)
     return int(match["number"]) * _BYTES[(match["unit"] or "b").lower()]
+
+
+def has_good_port(parts: SplitResult) -> bool:
+    """Whether a URL names no port, which is the default one, or one that can be."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from itertools import permutations
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
-from collectors.sinks.settings import Duration, Size
+from collectors.sinks.settings import Duration, Size, has_good_port
 from schemas.events import Kind
 from sluice.eventlog.settings import Section
 from sluice.eventstore.elasticsearch_http import Flavour, api_key_authorization, basic_authorization
@@ -77,14 +77,6 @@ class IndexSettings(Section):
         return {kind: _period(pattern) for kind, pattern in self._patterns().items()}
 
 
-def _has_good_port(parts: SplitResult) -> bool:
-    """Or none, which is the default one."""
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
-
-
 def _check_url(value: str) -> str:
     """An absolute http(s) URL without credentials, query or fragment."""
     parts = urlsplit(value)
@@ -94,7 +86,7 @@ def _check_url(value: str) -> str:
     if parts.username or parts.password:
         message = "must not hold credentials; use username and password"
         raise ValueError(message)
-    if not _has_good_port(parts):
+    if not has_good_port(parts):
         message = "must have a port from 1 to 65535, e.g. http://localhost:9200"
         raise ValueError(message)
     return value.rstrip("/")

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Literal, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
-from collectors.sinks.settings import Compression, Duration, Size
+from collectors.sinks.settings import Compression, Duration, Size, has_good_port
 from sluice.eventlog.settings import Section
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
-
-
-def _has_good_port(parts: SplitResult) -> bool:
-    """Or none, which is the default one."""
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
 
 
 class S3Settings(Section):
@@ -71,7 +63,7 @@ class S3Settings(Section):
     def endpoint_is_http(cls, value: str) -> str:
         """An absolute http(s) URL without credentials."""
         parts = urlsplit(value)
-        if value and not _has_good_port(parts):
+        if value and not has_good_port(parts):
             message = "must have a port from 1 to 65535, e.g. http://localhost:9000"
             raise ValueError(message)
         if value and (parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username):
