@@ -129,9 +129,7 @@ KINDS = (
     Kind(
         "elasticsearch", "elasticsearch_server", "ES_URL", missing_prerequisites, start_elasticsearch, YourElasticsearch
     ),
-    Kind(
-        "opensearch", "opensearch_server", "OPENSEARCH_URL", missing_prerequisites, start_opensearch, YourOpenSearch
-    ),
+    Kind("opensearch", "opensearch_server", "OPENSEARCH_URL", missing_prerequisites, start_opensearch, YourOpenSearch),
     Kind("postgres", "postgres_server", "POSTGRES_URL", missing_postgres, start_postgres, YourPostgres),
 )
 
