@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
 
 from sluice.clock import micros_of, now_micros
+from sluice.money.nanos import parse_nanos
 from sluice.money.prices import Price, PriceTable
 from sluice.sdk.errors import NotFound, ServiceUnavailable
 from sluice.sdk.records import App, BudgetStatus, CredentialCheck, LicenseInfo, Llm, ModelPrice
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
 _CALLS_LLMS = frozenset(("api", "*"))
 _NO_CREDENTIAL = frozenset((400, 401, 403, 413, 422))
 _NOTHING_IS_SENT = "a collector sends nothing to control; send from the gateway"
+
+_TOKENS_PER_PRICE = 1_000_000
+_FURTHER_CLASSES = ("cache_write_1h", "audio_prompt", "audio_response", "image_prompt", "image_response")
+_CLASSES = {
+    "prompt": "cpit",
+    "response": "cpt",
+    **{kind: f"{kind}_pt" for kind in ("cache_read", "cache_write", *_FURTHER_CLASSES)},
+}
+"""What our prices call a class of tokens → what the API calls the price of one."""
 
 T = TypeVar("T")
 
@@ -195,9 +206,25 @@ def price_of(view: Mapping[str, Any]) -> ModelPrice:
     return _checked(
         ModelPrice,
         **_same(view, "id", "key", "vendor", "model_name", "currency"),
-        **_times(view, "created_at", "updated_at"),
+        **_times(view, "valid_from", "created_at", "updated_at"),
         **_nanos(view),
+        **{f"{kind}_nanos": _of_tokens(view[f"{kind}_pt"]) for kind in _FURTHER_CLASSES},
+        request_nanos=parse_nanos(view["request_price"]),
+        tool_request_nanos=parse_nanos(view["tool_request_price"]),
+        tiers=tuple(_tier(tier) for tier in view["tiers"]),
+        **_same(view, "batch_percent", "aliases"),
     )
+
+
+def _of_tokens(price: str | None) -> int | None:
+    """From the price of one token, as decimal text, to nanos a million."""
+    return None if price is None else parse_nanos(Decimal(price) * _TOKENS_PER_PRICE)
+
+
+def _tier(view: Mapping[str, Any]) -> dict[str, int]:
+    prices = {f"{kind}_nanos": _of_tokens(view[shown]) for kind, shown in _CLASSES.items()}
+    given = {name: price for name, price in prices.items() if price is not None}
+    return {"above_prompt_tokens": view["above_prompt_tokens"], **given}
 
 
 def _nanos(view: Mapping[str, Any]) -> dict[str, Any]:

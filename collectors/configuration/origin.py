@@ -95,7 +95,8 @@ def open_origin(option: str, data_dir: Path, variables: Mapping[str, str] | None
     variables = environment() if variables is None else variables
     choice = choose(option, variables)
     origin = service_at(choice.place, data_dir, variables) if choice.is_service else FileOrigin(Path(choice.place))
-    _log.info("configuration", source=origin.where, because=choice.because, instead_of=choice.instead_of or None)
+    if choice.instead_of or choice.because in {PATH, SERVICE_URL}:  # else the command line says it
+        _log.info("configuration", source=origin.where, because=choice.because, instead_of=choice.instead_of or None)
     is_clear = origin.where.startswith("http://") and not origin.where.startswith(_LOOPBACK)
     if is_clear and variables.get(SERVICE_TOKEN):
         _log.warning("configuration token travels in clear", source=origin.where, remedy="use https")

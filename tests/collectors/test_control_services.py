@@ -132,7 +132,19 @@ async def test_budgets_are_those_of_the_ledger(told: Told) -> None:
 async def test_prices_are_those_that_hold(told: Told) -> None:
     """The same row that an exchange is charged by."""
     await told.price("gpt-4o")
-    newer = await told.price("gpt-4o", cpt=7e-7, valid_from="2025-01-01T00:00:00Z")
+    tiers = [{"above_prompt_tokens": 200_000, "cpt": "0.0000014", "cache_write_1h_pt": "0.000009"}]
+    newer = await told.price(
+        "gpt-4o",
+        cpt=7e-7,
+        valid_from="2025-01-01T00:00:00Z",
+        cache_write_1h_pt="0.000006",
+        image_response_pt="0.00003",
+        request_price="0.01",
+        tool_request_price="0.025",
+        tiers=tiers,
+        batch_percent=40,
+        aliases=["gpt4o"],
+    )
     await told.price("gpt-4o", cpt=9e-7, valid_from="2125-01-01T00:00:00Z")
     pattern = await told.price("gpt-*")
     assert await told.services.get_model_price("gpt-4o", "openai") == price_of(newer)
