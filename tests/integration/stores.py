@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from schemas.topics import Topics
 from tests.integration.accounts import Documents
 
 TABLES: dict[Kind, str] = {"proxy_log": "proxy_logs", "analytics": "analytics", "budget": "budget_usage"}
+_SHARD_SECONDS = 20.0
 _PAGE = 5_000
 _JSON_COLUMNS = ("labels", "plugins", "attempts", "charges", "request_headers", "response_headers")
 
@@ -53,8 +55,7 @@ async def _hits(client: httpx.AsyncClient, indices: str) -> list[dict[str, Any]]
     found: list[dict[str, Any]] = []
     query: dict[str, Any] = {"size": _PAGE, "sort": ["event_id", "_index"], "query": {"match_all": {}}}
     while True:
-        answer = await client.post(f"/{indices}/_search", json=query)
-        answer.raise_for_status()
+        answer = await _searched(client, f"/{indices}/_search", query)
         hits = answer.json()["hits"]["hits"]
         for hit in hits:
             assert hit["_id"] == hit["_source"]["event_id"], f"{hit['_id']} holds {hit['_source']['event_id']}"
@@ -62,6 +63,16 @@ async def _hits(client: httpx.AsyncClient, indices: str) -> list[dict[str, Any]]
         if len(hits) < _PAGE:
             return found
         query["search_after"] = hits[-1]["sort"]
+
+
+async def _searched(client: httpx.AsyncClient, path: str, query: dict[str, Any]) -> httpx.Response:
+    """The answer, once the shards of an index that was only just made have started: until then it is 503."""
+    async with asyncio.timeout(_SHARD_SECONDS):
+        while True:
+            answer = await client.post(path, json=query)
+            if answer.status_code != 503:
+                return answer.raise_for_status()
+            await asyncio.sleep(0.1)
 
 
 async def read_kafka(bootstrap: str, topics: Topics) -> Documents:
