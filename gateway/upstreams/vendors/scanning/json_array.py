@@ -22,6 +22,7 @@ _SPACES = b" \t\r\n"
 _SEPARATORS = _SPACES + b","
 _MAX_JOINED_BYTES = 64 << 10
 """Of the beginning of an element that is copied to stand before the next chunk."""
+_decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 _decode_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -58,10 +59,10 @@ class JsonArrayScanner(FrameScanner):
         if not count or (count > 1 and (self.looks_left or self.may_matter(plain))):
             return self._cut(chunk)
         self._depth, self._is_inside, self._walked = 1, False, 0
-        rest[:] = together
         if count > 1:
             self.sse_frames += count
         elif self._judge(plain) == "hold":
+            rest[:] = together
             return self._hold(0)
         rest.clear()
         tail = together[size:]
@@ -134,6 +135,15 @@ def elements_of(chunk: bytes) -> list[bytes]:
         return []
 
 
+def _is_object(text: bytes) -> bool:
+    """Whether it is one whole object, which nearly every piece is."""
+    try:
+        _decode_one(text)
+    except UNREADABLE:
+        return False
+    return text[:1] == b"{"
+
+
 def _plain_elements(chunk: bytes) -> tuple[int, int]:
     """How many bytes of whole objects it begins with, with what may stand between them, and how many objects. Nothing
     where that cannot be told at a glance: by a brace at its end, or one at the beginning of a line, as Google has them.
@@ -143,5 +153,7 @@ def _plain_elements(chunk: bytes) -> tuple[int, int]:
         size = chunk.rfind(b"\n}") + len(b"\n}")
         if size < len(b"\n}"):
             size = len(chunk[: max(chunk.rfind(b"\n{"), 0)].rstrip(_SEPARATORS))
+    if _is_object(chunk[:size].lstrip(_SEPARATORS)):
+        return size, 1
     elements = elements_of(chunk[:size])
     return (size, len(elements)) if all(element[:1] == b"{" for element in elements) else (0, 0)
