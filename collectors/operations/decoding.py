@@ -183,8 +183,12 @@ def _proxy_log(event: Mapping[str, Any]) -> str:
 
 def _analytics(event: Mapping[str, Any]) -> str:
     cost = "-" if event["cost_nanos"] is None else f"{event['cost_nanos'] / 1e9:.9f} {event['currency']}"
-    tokens = f"{event['prompt_tokens']}+{event['response_tokens']} tokens"
-    return f"{_who(event)} {event['model_name'] or '-'} {tokens} {cost} ({event['cost_status']})"
+    tokens = f"{_or_dash(event['prompt_tokens'])}+{_or_dash(event['response_tokens'])} tokens"
+    return f"{_who(event)} {event['model_name'] or '-'} {tokens} {cost} ({event['cost_status'] or 'not priced'})"
+
+
+def _or_dash(count: int | None) -> str:
+    return "-" if count is None else str(count)
 
 
 def _budget(event: Mapping[str, Any]) -> str:

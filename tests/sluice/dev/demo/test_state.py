@@ -49,7 +49,7 @@ def test_both_services_accept_their_files(tmp_path: Path, real: bool) -> None:
     assert entry.path == ("sink://elasticsearch" if real else "sink://database")
     events = settings.control.events
     place = events.elasticsearch_url or events.database_url.removeprefix("sqlite://")
-    assert place in str(entry.config.model_dump()), "the console reads what the sink writes"
+    assert place in str(entry.model_dump()), "the console reads what the sink writes"
 
 
 def test_a_usual_port_that_is_taken_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
