@@ -332,10 +332,11 @@ class KafkaSource:
         for partition in consumer.assignment().intersection(partitions):
             name = Partition(*partition)
             committed = committed_offsets[partition]
+            # records may have come while we asked: what is behind them is not moved back
+            self._next.setdefault(name, starts[partition] if committed is None else committed)
             if committed is None:
-                self._next[name] = starts[partition]
                 continue
-            self._committed[name] = self._next[name] = committed
+            self._committed[name] = committed
             self._see_lost(name, committed, starts[partition])
 
     async def _tell(self, what: str, partitions: list[TopicPartition]) -> None:

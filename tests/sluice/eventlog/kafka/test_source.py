@@ -100,6 +100,21 @@ async def test_a_group_reads_from_the_beginning_and_goes_on_where_it_committed(
     await again.close()
 
 
+async def test_records_that_come_before_the_offsets_are_known_are_lag(kafka_server: Kafka, unique_name: str) -> None:
+    """Of a partition whose committed offset is looked up while its first records come nothing counts as a transaction's
+    mark: what was polled and not committed is behind, and is not read again."""
+    settings = settings_for(kafka_server, unique_name)
+    await publish(settings, 20)
+    source, listener = source_of(settings)
+    await source.start(listener)
+    found = await poll_all(source, 20)
+    await source._check([TopicPartition(*partition) for partition in listener.ours])  # the one that came late
+    assert sum(lag.records for lag in (await source.lag()).values()) == 20
+    assert await source.commit(next_offsets(found))
+    assert sum(lag.records for lag in (await source.lag()).values()) == 0
+    await source.close()
+
+
 async def test_a_second_member_takes_over_what_was_committed_at_the_revoke(
     kafka_server: Kafka, unique_name: str
 ) -> None:
