@@ -243,23 +243,25 @@ async def test_no_process_outlives_its_worker(tmp_path: Path, unique_name: str, 
     stack = Stack(tmp_path, unique_name, workers=2, settings=settings)
     try:
         await stack.gateway.start()
+        # the gateway is ready with its first worker
+        await until(lambda: len(processes(stack, go_plugins.unified.name)) == 2, SECONDS, "a plugin of each worker")
         name, killed = min(stack.gateway.workers().items())
         before = processes(stack, go_plugins.unified.name)
         gone = processes(stack, go_plugins.unified.name, below=killed)
         assert (len(before), len(gone)) == (2, 1)
         os.kill(killed, signal.SIGKILL)
-        await until(lambda: not is_alive(gone[0]), SECONDS, "the plugin of a killed worker gone")
+        await until(lambda: not is_alive(gone[0]), 5, "the plugin of a killed worker gone")
 
         def has_another() -> bool:
             worker = stack.gateway.workers().get(name, killed)
             return worker != killed and len(processes(stack, go_plugins.unified.name, below=worker)) == 1
 
-        await until(has_another, 3 * SECONDS, "a worker and a plugin in their place")
+        await until(has_another, SECONDS, "a worker and a plugin in their place")
         left = processes(stack, go_plugins.unified.name)
         assert len(left) == 2
         assert set(before) & set(left) == set(before) - set(gone)
         await stack.gateway.kill()
-        await until(lambda: not any(map(is_alive, left)), SECONDS, "the plugins of a killed gateway gone")
+        await until(lambda: not any(map(is_alive, left)), 5, "the plugins of a killed gateway gone")
     finally:
         await stack.gateway.close()
 
