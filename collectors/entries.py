@@ -311,28 +311,18 @@ SinkEntry = (
 FallbackEntry = Annotated[SinkEntry, Field(discriminator="path")]
 AnyEntry = SinkEntry | PluginEntry
 
-SINK_PATHS = (
-    "sink://elasticsearch",
-    "sink://database",
-    "sink://webhook",
-    "sink://otlp",
-    "sink://clickhouse",
-    "sink://kafka",
-    "sink://file",
-    "sink://s3",
-    "sink://stdout",
-)
+SINK_PATHS: tuple[str, ...] = tuple(get_args(each.model_fields["path"].annotation)[0] for each in get_args(SinkEntry))
 """What ``path`` may be, beside the schemes of plugins; each has its row in ``collectors/sinks/registry.py`` too."""
 
 
-_PLUGIN = "plugin://"  # in the form of a scheme: what reports problems knows it from a key by that
+_SINK, _PLUGIN = "sink://", "plugin://"  # in the form of schemes: what reports problems knows them from keys by that
 
 
 def _tag_of(entry: Any) -> str | None:
     path = entry.get("path") if isinstance(entry, dict) else getattr(entry, "path", None)
     if isinstance(path, str) and is_command(path):
         return _PLUGIN
-    return path if path in SINK_PATHS else None
+    return _SINK if path in SINK_PATHS else None
 
 
 _OTHER_NAMES = {
@@ -370,16 +360,7 @@ def _refuse_strange_path(entry: Any) -> Any:
 
 
 Entry = Annotated[
-    Annotated[ElasticsearchEntry, Tag("sink://elasticsearch")]
-    | Annotated[DatabaseEntry, Tag("sink://database")]
-    | Annotated[WebhookEntry, Tag("sink://webhook")]
-    | Annotated[OtlpEntry, Tag("sink://otlp")]
-    | Annotated[ClickHouseEntry, Tag("sink://clickhouse")]
-    | Annotated[KafkaEntry, Tag("sink://kafka")]
-    | Annotated[FileEntry, Tag("sink://file")]
-    | Annotated[S3Entry, Tag("sink://s3")]
-    | Annotated[StdoutEntry, Tag("sink://stdout")]
-    | Annotated[PluginEntry, Tag(_PLUGIN)],
+    Annotated[FallbackEntry, Tag(_SINK)] | Annotated[PluginEntry, Tag(_PLUGIN)],
     Discriminator(
         _tag_of,
         custom_error_type="path",

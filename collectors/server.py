@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ PROGRESS_SECONDS = 120.0
 
 _SHUTDOWN_SECONDS = 1.0  # what a page that is being read has left when the process stops
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class PortTakenError(Exception):
@@ -60,16 +62,8 @@ class HealthServer:
     async def start(self) -> str:
         """Listen; returns the URL. Raises PortTakenError with the remedy."""
         app = web.Application()
-        app.router.add_get("/health", self._health)
-        app.router.add_get("/ready", self._ready)
-        app.router.add_get("/metrics", self._render)
-        app.router.add_get("/services", self._list)
-        app.router.add_get("/services/{name}", self._show)
-        app.router.add_get("/services/{name}/health", self._health)
-        app.router.add_get("/services/{name}/ready", self._ready)
-        app.router.add_get("/services/{name}/metrics", self._render)
-        app.router.add_post("/services/{name}/pause", self._pause)
-        app.router.add_post("/services/{name}/resume", self._resume)
+        add_pages(app, self._health, self._ready, self._render)
+        add_services(app, self._list, self._show, pause=self._pause, resume=self._resume)
         if self._socket is None:
             self._runner, url = await listen(app, self._settings)
         else:
@@ -158,6 +152,22 @@ class HealthServer:
         else:
             service.health.resume()
         return page(200, self._standing(service))
+
+
+def add_pages(app: web.Application, health: Handler, ready: Handler, metrics: Handler) -> None:
+    """The pages of a process, and the same of one service."""
+    for base in ("", "/services/{name}"):
+        app.router.add_get(f"{base}/health", health)
+        app.router.add_get(f"{base}/ready", ready)
+        app.router.add_get(f"{base}/metrics", metrics)
+
+
+def add_services(app: web.Application, services: Handler, service: Handler, *, pause: Handler, resume: Handler) -> None:
+    """How services stand, and what operators change."""
+    app.router.add_get("/services", services)
+    app.router.add_get("/services/{name}", service)
+    app.router.add_post("/services/{name}/pause", pause)
+    app.router.add_post("/services/{name}/resume", resume)
 
 
 async def listen(app: web.Application, settings: ServerSettings) -> tuple[web.AppRunner, str]:

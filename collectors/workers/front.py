@@ -13,7 +13,7 @@ import orjson
 from aiohttp import web
 
 from collectors.guarding import refusal
-from collectors.server import METRICS_TYPE, listen, page
+from collectors.server import METRICS_TYPE, add_pages, add_services, listen, page
 from collectors.settings import ServerSettings
 from collectors.standing import families_of
 from collectors.workers.asking import Page, ask_all
@@ -33,16 +33,8 @@ class Front:
     async def start(self) -> str:
         """Listen; returns the URL. Raises PortTakenError with the remedy."""
         app = web.Application()
-        app.router.add_get("/health", self._well)
-        app.router.add_get("/ready", self._well)
-        app.router.add_get("/metrics", self._metrics)
-        app.router.add_get("/services", self._list)
-        app.router.add_get("/services/{name}", self._show)
-        app.router.add_get("/services/{name}/health", self._well)
-        app.router.add_get("/services/{name}/ready", self._well)
-        app.router.add_get("/services/{name}/metrics", self._metrics)
-        app.router.add_post("/services/{name}/pause", self._change)
-        app.router.add_post("/services/{name}/resume", self._change)
+        add_pages(app, self._well, self._well, self._metrics)
+        add_services(app, self._list, self._show, pause=self._change, resume=self._change)
         self._runner, url = await listen(app, self._settings)
         return url
 

@@ -209,6 +209,17 @@ def verbosity_is_usual(body: Taking) -> None:
     body.only("verbosity", "medium")
 
 
+def take_what_is_usual(body: Taking) -> None:
+    """Take what vendors without choices, penalties, biases and log probabilities do anyway, and refuse what else."""
+    body.only("n", 1)
+    body.only("frequency_penalty", 0, 0.0)
+    body.only("presence_penalty", 0, 0.0)
+    body.only("logit_bias", {})
+    body.only("logprobs", False)
+    body.only("top_logprobs", 0)
+    verbosity_is_usual(body)
+
+
 def texts_to_embed(body: Taking) -> list[str]:
     """``input``, in texts; lists of OpenAI's token numbers mean nothing to others."""
     value = body.take("input")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -37,13 +37,10 @@ class JournalSettings(Section):
     """Embedded only: a group further behind is detached, with an alert, and no longer holds space."""
 
 
-class KafkaSettings(Section):
-    """Where Kafka is; empty means the embedded journal is the event log."""
+class KafkaConnection(Section):
+    """How a Kafka is reached."""
 
     bootstrap_servers: str = ""
-    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice"
-    single_broker: bool = False
-    partitions: Annotated[int, Field(ge=1, le=1000)] = 12
     client_id: str = "sluice"
     username: str = ""
     password: SecretStr = SecretStr("")
@@ -58,6 +55,28 @@ class KafkaSettings(Section):
     check_hostname: bool = True
     """Whether the broker's certificate must name the host that was asked for; never off where others share the net."""
     request_timeout_seconds: Seconds = 10.0
+
+    @model_validator(mode="after")
+    def hold_together(self) -> Self:
+        """What one setting needs of another; raises ValueError naming both."""
+        if self.security_protocol.startswith("SASL") and not self.username:
+            message = f"kafka.username is empty, and kafka.security_protocol is {self.security_protocol}: name the user"
+            raise ValueError(message)
+        if self.client_key_file and not self.client_certificate_file:
+            message = "kafka.client_key_file is set without kafka.client_certificate_file: name the certificate too"
+            raise ValueError(message)
+        if self.client_certificate_file and not self.security_protocol.endswith("SSL"):
+            message = "kafka.client_certificate_file needs TLS: set kafka.security_protocol to SSL or SASL_SSL"
+            raise ValueError(message)
+        return self
+
+
+class KafkaSettings(KafkaConnection):
+    """Where Kafka is; empty means the embedded journal is the event log."""
+
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")] = "sluice"
+    single_broker: bool = False
+    partitions: Annotated[int, Field(ge=1, le=1000)] = 12
     on_offset_lost: Literal["halt", "continue"] = "halt"
     """A committed offset that the topic no longer has is lost data: collectors halt, unless told to go on."""
     group_instance_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,200}$")] = ""
@@ -71,17 +90,8 @@ class KafkaSettings(Section):
     max_poll_interval_seconds: Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)] = 300.0
 
     @model_validator(mode="after")
-    def hold_together(self) -> KafkaSettings:
+    def heartbeats_fit_the_session(self) -> Self:
         """What one setting needs of another; raises ValueError naming both."""
-        if self.security_protocol.startswith("SASL") and not self.username:
-            message = f"kafka.username is empty, and kafka.security_protocol is {self.security_protocol}: name the user"
-            raise ValueError(message)
-        if self.client_key_file and not self.client_certificate_file:
-            message = "kafka.client_key_file is set without kafka.client_certificate_file: name the certificate too"
-            raise ValueError(message)
-        if self.client_certificate_file and not self.security_protocol.endswith("SSL"):
-            message = "kafka.client_certificate_file needs TLS: set kafka.security_protocol to SSL or SASL_SSL"
-            raise ValueError(message)
         if self.heartbeat_interval_seconds > self.session_timeout_seconds / 3:
             message = (
                 f"kafka.heartbeat_interval_seconds {self.heartbeat_interval_seconds:g} must be at most a third of "

@@ -224,7 +224,7 @@ def _watch(process: Process, documents: Any, events: int, started: float) -> dic
             done = count - first[1]
             seconds, cpu = time.monotonic() - first[0], process.cpu_seconds() - first[2]
             return {"events_per_second": done / seconds, "cpu_us": cpu / done * 1e6}
-        time.sleep(0.02)
+        time.sleep(0.02)  # between two looks at what another process has written
     raise RuntimeError(f"only {documents()} of {events} events arrived in {WAIT_SECONDS:g} s")
 
 

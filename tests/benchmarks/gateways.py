@@ -145,6 +145,6 @@ def listens(port: int) -> bool:
 
 def metric(base: str, name: str) -> float | None:
     """The value of a gauge, once the worker has looked again (each second)."""
-    time.sleep(0.2)
+    time.sleep(0.2)  # asked again and again by who waits for a value
     lines = httpx.get(f"{base}/metrics", timeout=5).text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), None)

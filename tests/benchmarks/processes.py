@@ -48,7 +48,7 @@ class Process:
         while not condition():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"not ready: {self._log.read_text()[-2000:]}")
-            time.sleep(0.05)
+            time.sleep(0.05)  # between two looks at another process
 
     def stop(self) -> None:
         """SIGTERM, then SIGKILL after ten seconds."""

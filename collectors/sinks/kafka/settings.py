@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from collectors.sinks.settings import Size
 from schemas.events import Kind
-from sluice.eventlog.settings import KafkaSettings, Seconds, Section
+from sluice.eventlog.settings import KafkaConnection, KafkaSettings, Section
 
 KIND_MARK = "{kind}"
 
@@ -17,27 +17,10 @@ _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
 _NAMES: dict[Kind, str] = {"proxy_log": "proxy-log", "analytics": "analytics", "budget": "budget"}
 
 
-class ClusterSettings(Section):
+class ClusterSettings(KafkaConnection):
     """Another cluster; every key means what it means under ``kafka`` in ``sluice.yaml``."""
 
     bootstrap_servers: Annotated[str, Field(min_length=1)]
-    client_id: str = "sluice"
-    username: str = ""
-    password: SecretStr = SecretStr("")
-    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
-    ca_file: str = ""
-    client_certificate_file: str = ""
-    client_key_file: str = ""
-    client_key_password: SecretStr = SecretStr("")
-    check_hostname: bool = True
-    request_timeout_seconds: Seconds = 10.0
-
-    @model_validator(mode="after")
-    def hold_together(self) -> Self:
-        """As they must there."""
-        self.connection()
-        return self
 
     def connection(self) -> KafkaSettings:
         """As the event log's own code takes them."""

@@ -17,8 +17,8 @@ from gateway.bridge.parameters import (
     maximum_of,
     stops_of,
     take_envelope,
+    take_what_is_usual,
     tools_of,
-    verbosity_is_usual,
 )
 from gateway.bridge.taking import Taking
 from gateway.upstreams.client import Headers
@@ -54,19 +54,9 @@ def request_of(wanted: Wanted, body: dict[str, Any]) -> Translated:
         made["service_tier"] = _TIERS[tier]
     if wanted.is_stream:
         made["stream"] = True
-    _take_what_is_so_anyway(taking)
+    take_what_is_usual(taking)
     taking.refuse_rest()
     return Translated(_PATH, orjson.dumps(made), headers=_HEADERS)
-
-
-def _take_what_is_so_anyway(taking: Taking) -> None:
-    taking.only("n", 1)
-    taking.only("frequency_penalty", 0, 0.0)
-    taking.only("presence_penalty", 0, 0.0)
-    taking.only("logit_bias", {})
-    taking.only("logprobs", False)
-    taking.only("top_logprobs", 0)
-    verbosity_is_usual(taking)
 
 
 def _sampling(taking: Taking) -> dict[str, Any]:

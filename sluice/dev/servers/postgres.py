@@ -42,8 +42,7 @@ class PostgresServer(Server):
     """A single server on the loopback interface; its one user may do anything."""
 
     def __init__(self, process: ServerProcess, folder: RunFolder, port: int, version: str) -> None:
-        super().__init__(process, folder)
-        self.port = port
+        super().__init__(process, folder, port)
         self.version = version
         self.name = f"{_NAME} {version}"
         self._password = _password_file(folder.path).read_text("ascii")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from pathlib import Path
 
 from sluice.dev.servers.fetch import Fetcher
@@ -11,7 +10,7 @@ from sluice.dev.servers.ports import LOOPBACK, free_port
 from sluice.dev.servers.prerequisites import find_java
 from sluice.dev.servers.process import ServerProcess
 from sluice.dev.servers.progress import Progress, Step, silent
-from sluice.dev.servers.server import Server
+from sluice.dev.servers.server import HttpServer
 
 VERSION = "3.3.3"
 MINIMUM_JAVA = 21
@@ -21,39 +20,20 @@ _ARTIFACT = f"io.apicurio:apicurio-registry-app:{VERSION}:tar.gz:all"
 _ABOUT_BYTES = 159_000_000
 _JVM_FLAGS = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 _CONFLUENT_API = "/apis/ccompat/v7"
-_HEALTH_SECONDS = 2.0
 
 
-class RegistryServer(Server):
-    """Forgets everything when it ends."""
+class RegistryServer(HttpServer):
+    """Forgets everything when it ends; ready when it lists its subjects."""
 
     name = _NAME
     version = VERSION
-
-    def __init__(self, process: ServerProcess, folder: RunFolder, port: int) -> None:
-        super().__init__(process, folder)
-        self.port = port
+    health_path = f"{_CONFLUENT_API}/subjects"
+    health_seconds = 2.0
 
     @property
     def url(self) -> str:
         """Where Confluent's API begins."""
-        return f"http://{LOOPBACK}:{self.port}{_CONFLUENT_API}"
-
-    @property
-    def address(self) -> str:
-        """The same as ``url``."""
-        return self.url
-
-    def is_ready(self) -> bool:
-        """Whether it lists its subjects."""
-        connection = http.client.HTTPConnection(LOOPBACK, self.port, timeout=_HEALTH_SECONDS)
-        try:
-            connection.request("GET", f"{_CONFLUENT_API}/subjects")
-            return connection.getresponse().status == http.client.OK
-        except (OSError, http.client.HTTPException):
-            return False
-        finally:
-            connection.close()
+        return f"{super().url}{_CONFLUENT_API}"
 
 
 def start_registry(

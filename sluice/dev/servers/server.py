@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
 from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 from sluice.dev.servers.folders import RunFolder
+from sluice.dev.servers.ports import LOOPBACK
 from sluice.dev.servers.process import ServerProcess
 
 
@@ -22,9 +24,10 @@ class Server(ABC):
     start_timeout_seconds: ClassVar[float] = 120.0
     """Generous, because four test runs may share two cores; a server that dies is noticed at once."""
 
-    def __init__(self, process: ServerProcess, folder: RunFolder) -> None:
+    def __init__(self, process: ServerProcess, folder: RunFolder, port: int) -> None:
         self._process = process
         self._folder = folder
+        self.port = port
 
     @property
     @abstractmethod
@@ -81,3 +84,40 @@ class Server(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class HttpServer(Server):
+    """One that says over HTTP whether it is ready."""
+
+    health_path: ClassVar[str]
+    """Answers 200 when it serves."""
+    health_seconds: ClassVar[float] = 3.0
+
+    @property
+    def url(self) -> str:
+        """``http://host:port``."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """The same as ``url``."""
+        return self.url
+
+    def connect(self, timeout_seconds: float) -> http.client.HTTPConnection:
+        """To ask for its health."""
+        return http.client.HTTPConnection(LOOPBACK, self.port, timeout=timeout_seconds)
+
+    def headers(self) -> dict[str, str]:
+        """What such a request carries."""
+        return {}
+
+    def is_ready(self) -> bool:
+        """Whether ``health_path`` answers."""
+        connection = self.connect(self.health_seconds)
+        try:
+            connection.request("GET", self.health_path, headers=self.headers())
+            return connection.getresponse().status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()

@@ -111,7 +111,7 @@ async def test_a_change_is_taken_up(monkeypatch: pytest.MonkeyPatch) -> None:
         version = bench.state.version
         bench.says(entry_of("a"), entry_of("b", priority=1), entry_of("c"))
         await until(lambda: bench.state.version != version)
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # of the virtual clock: whatever might still be touched
         assert bench.names() == ["a", "b", "c"]
         assert [len(bench.sources[name]) for name in "abc"] == [1, 2, 1]
         [line] = bench.logged("configuration applied")
@@ -158,7 +158,7 @@ def test_a_bad_one_is_refused(monkeypatch: pytest.MonkeyPatch, data: bytes, said
             good = bench.origin.data
             bench.origin.data = data
             await bench.until_state("refused")
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # of the virtual clock: many polls, and it is said once
             [line] = bench.logged("configuration refused, what runs goes on")
             assert len(line["problems"]) == len(bench.state.document()["problems"])
             for part in said:
@@ -230,7 +230,7 @@ def test_an_origin_that_is_away_changes_nothing(monkeypatch: pytest.MonkeyPatch,
         async with bench.following():
             bench.origin.error = SettingsError("there", ["does not answer"])
             await bench.until_state("unreachable")
-            await asyncio.sleep(60)
+            await asyncio.sleep(60)  # of the virtual clock: many polls, and it is said once
             assert bench.results() == {"unreachable": 1}
             assert len(bench.logged("configuration cannot be read, what runs goes on")) == 1
             assert bench.state.document()["problems"] == ["does not answer"]

@@ -23,7 +23,14 @@ from gateway.upstreams.vendors.google.wire import (
 )
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from gateway.upstreams.vendors.reading import UNREADABLE
-from gateway.upstreams.vendors.scanning import JsonArrayScanner, SseFrame, SseScanner, Verdict, elements_of
+from gateway.upstreams.vendors.scanning import (
+    FrameScanner,
+    JsonArrayScanner,
+    SseFrame,
+    SseScanner,
+    Verdict,
+    elements_of,
+)
 
 _DATA = re.compile(rb"(?:[a-z]+:|:)")
 """What lines of server-sent events begin with, and JSON does not."""
@@ -119,10 +126,8 @@ def _data_of(frame: bytes) -> bytes:
     return b"\n".join([line[5:].strip() for line in frame.splitlines() if line[:5] == b"data:"])
 
 
-class GoogleStream(SseScanner):
-    """Scans one stream of server-sent events; see ``StreamScanner``."""
-
-    has_end = False
+class _OfGoogle(FrameScanner):
+    """What both have in common: what their elements say."""
 
     def __init__(self, place: Place) -> None:
         self._elements = _Elements(place.model)
@@ -142,32 +147,20 @@ class GoogleStream(SseScanner):
         """What finishes, calls or searches."""
         return self._elements.may_matter(chunk)
 
+
+class GoogleStream(_OfGoogle, SseScanner):
+    """Scans one stream of server-sent events; see ``StreamScanner``."""
+
+    has_end = False
+
     def inspect(self, frame: SseFrame) -> Verdict:
         """Nothing is held or hidden."""
         self._elements.note(frame.data)
         return "pass"
 
 
-class GoogleArray(JsonArrayScanner):
+class GoogleArray(_OfGoogle, JsonArrayScanner):
     """Scans one stream that is a JSON array; see ``StreamScanner``."""
-
-    def __init__(self, place: Place) -> None:
-        self._elements = _Elements(place.model)
-        super().__init__()
-        self.looks_left = 0
-
-    @property
-    def answer(self) -> Answer:
-        """What came so far: what is not read yet is read when somebody asks."""
-        return self._elements.settled()
-
-    @answer.setter
-    def answer(self, answer: Answer) -> None:
-        """Its own is there already."""
-
-    def may_matter(self, chunk: bytes) -> bool:
-        """As the other's."""
-        return self._elements.may_matter(chunk)
 
     def inspect(self, element: bytes) -> Verdict:
         """Nothing is held but the bracket."""

@@ -29,7 +29,7 @@ def echo_in(folder: Path) -> Echo:
     """One that is not started yet."""
     run = RunFolder.open(folder, "echo", None)
     command = ["sh", "-c", "echo ready; exec sleep 600"]
-    return Echo(ServerProcess("echo", command, folder=run.path, log_path=run.path / "log", uid=None), run)
+    return Echo(ServerProcess("echo", command, folder=run.path, log_path=run.path / "log", uid=None), run, 0)
 
 
 def test_a_server_is_killed_restarted_and_closed(tmp_path: Path) -> None:
