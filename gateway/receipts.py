@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from gateway.headers import header
 from gateway.transfer import Transfer
+from gateway.upstreams.vendors.scanning import media_type
 from sluice.money.nanos import format_nanos
 from sluice.money.usage import Usage
 
@@ -121,4 +122,4 @@ def _is_event_stream(headers: Headers) -> bool:
     kind = header(headers, b"content-type")
     if kind is None or header(headers, b"content-encoding") not in {None, b"identity"}:
         return False
-    return kind.partition(b";")[0].strip().lower() == b"text/event-stream"
+    return media_type(kind) == b"text/event-stream"
