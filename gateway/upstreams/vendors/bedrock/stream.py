@@ -15,6 +15,7 @@ from typing import Final
 from zlib import crc32
 
 import msgspec
+from msgspec.structs import astuple
 
 from gateway.upstreams.sse_frames import MAX_FRAME_BYTES
 from gateway.upstreams.vendors.anthropic.usage import merged
@@ -30,6 +31,7 @@ from gateway.upstreams.vendors.bedrock.wire import (
     note_metadata,
 )
 from gateway.upstreams.vendors.counts import Counted, raw_text
+from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.scanning import EventMessage, EventStreamScanner, Verdict
 from sluice.money.usage import Usage
 
@@ -114,7 +116,10 @@ class ConverseStream(_Bedrock):
 
     def may_matter(self, chunk: bytes) -> bool:
         """Ends, starts, calls and exceptions."""
-        return b"metadata" in chunk or b"messageStart" in chunk or b'"toolUse"' in chunk or _EXCEPTION in chunk
+        find = chunk.rfind  # half the time of ``in``
+        return (
+            find(b"metadata") >= 0 or find(b"messageStart") >= 0 or find(b'"toolUse"') >= 0 or find(_EXCEPTION) >= 0
+        )
 
     def _note(self, kind: str, payload: bytes) -> Verdict:
         answer = self.answer
@@ -139,11 +144,25 @@ class InvokeStream(_Bedrock):
 
     def __init__(self, *, names_model: bool = False) -> None:
         """``names_model``: whether the answer takes the model's name from what it says itself."""
+        self._unmerged: list[tuple[bytes, bool]] = []
+        """Of the chunks since, each ``usage`` and whether it may be the last: they are read together, once, when
+        somebody asks."""
         super().__init__()
         self._names_model = names_model
         self._usage = b""
-        """The model's own ``usage`` of all chunks so far."""
+        """The model's own ``usage`` of all chunks before those."""
         self._is_settled = False
+
+    @property
+    def answer(self) -> Answer:
+        """What came so far."""
+        if self._unmerged:
+            self._merge()
+        return self._answer
+
+    @answer.setter
+    def answer(self, answer: Answer) -> None:
+        self._answer = answer
 
     def may_matter(self, chunk: bytes) -> bool:
         """Counts, calls, and what is no chunk as we know them."""
@@ -155,7 +174,8 @@ class InvokeStream(_Bedrock):
             data = binascii.a2b_base64(chunk[start : chunk.find(b'"', start)])
         except binascii.Error:
             return True
-        return b"oken" in data or b"tool" in data or _METRICS in data
+        find = data.rfind  # half the time of ``in``
+        return find(b"oken") >= 0 or find(b"tool") >= 0 or find(_METRICS) >= 0
 
     def finish(self) -> bytes:
         """Everything not sent yet. Without a last count there are as many tokens as chunks came, at least."""
@@ -182,32 +202,55 @@ class InvokeStream(_Bedrock):
     def _note_event(self, data: bytes) -> None:
         """The model's name and calls; and its ``usage`` where that is within another object."""
         event = read_event(data)
-        answer = self.answer
+        answer = self._answer
         if self._names_model:
             answer.model = answer.model or event.model
         answer.choices = answer.choices or event.choices
         answer.tool_calls += event.calls
         if event.usage:
-            self._merge(event.usage, is_final=event.is_final)
+            self._take_usage(event.usage, is_final=event.is_final)
 
     def _note_counts(self, counts: Counts) -> None:
         if bytes(counts.usage):
-            self._merge(bytes(counts.usage), is_final=True)
+            self._take_usage(bytes(counts.usage), is_final=True)
         elif (found := counted_beside(counts)).usage is not None:
             self.answer.usage, self.answer.raw_usage = found.usage, found.text
 
-    def _merge(self, raw: bytes, *, is_final: bool) -> None:
-        """Take a ``usage`` into the one so far: counts are cumulative, the later ones hold."""
+    def _take_usage(self, raw: bytes, *, is_final: bool) -> None:
+        self._unmerged.append((raw, is_final))
+        if len(self._unmerged) == _MAX_UNMERGED:
+            self._merge()
+
+    def _merge(self) -> None:
+        """Take each ``usage`` into the one so far: counts are cumulative, the later ones hold. Where they cannot be
+        read as one, one after the other, and what cannot be read is left out."""
+        unmerged, self._unmerged = self._unmerged, []
+        if len(unmerged) > 1:
+            together = self._usage
+            for raw, _ in unmerged:
+                together = merged(together, raw) if together else raw
+            counted = usage_of_body(together)
+            if counted.usage is not None and not counted.problem:
+                self._hold_true(together, counted, is_final=any(is_final for _, is_final in unmerged))
+                return
+        for raw, is_final in unmerged:
+            self._merge_one(raw, is_final=is_final)
+
+    def _merge_one(self, raw: bytes, *, is_final: bool) -> None:
         together = merged(self._usage, raw)
-        usage, text, problem = usage_of_body(together)
-        answer = self.answer
-        if usage is None:
-            answer.problem = answer.problem or problem
-            answer.raw_usage = answer.raw_usage or text
+        counted = usage_of_body(together)
+        if counted.usage is None:
+            answer = self._answer
+            answer.problem = answer.problem or counted.problem
+            answer.raw_usage = answer.raw_usage or counted.text
             return
+        self._hold_true(together, counted, is_final=is_final)
+
+    def _hold_true(self, together: bytes, counted: Counted, *, is_final: bool) -> None:
         self._usage = together
         self._is_final = self._is_final or is_final
-        answer.usage, answer.raw_usage, answer.problem = usage, text, problem
+        answer = self._answer
+        answer.usage, answer.raw_usage, answer.problem = counted
 
     def _note_metrics(self, metrics: Counted) -> None:
         """Bedrock's own counts, which it bills; what they do not tell apart, the model's do."""
@@ -233,11 +276,13 @@ def _complete(usage: Usage, own: Usage) -> None:
     """Fill in what Bedrock does not tell; where it tells nothing of the cache, the model knows the whole prompt."""
     if usage.cache_read_prompt_tokens is None and usage.cache_write_prompt_tokens is None:
         usage.prompt_tokens = max(usage.prompt_tokens or 0, own.prompt_tokens or 0)
-    for name in Usage.__struct_fields__:
-        if getattr(usage, name) is None:
-            setattr(usage, name, getattr(own, name))
+    for name, value in zip(_FIELDS, astuple(own), strict=True):
+        if value is not None and getattr(usage, name) is None:
+            setattr(usage, name, value)
 
 
+_MAX_UNMERGED: Final = 64
+_FIELDS: Final = Usage.__struct_fields__
 _NOTHING: Final = frozenset((b"", b"null"))
 _METRICS: Final = METRICS.encode()
 _BYTES: Final = b'{"bytes":"'

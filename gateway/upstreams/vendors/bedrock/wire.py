@@ -193,7 +193,8 @@ def counted(counts: Counts) -> Counted:
 
 def counted_beside(counts: Counts) -> Counted:
     """Counts that stand beside the answer: Titan's and Llama's."""
-    found = {name: raw for name in _BESIDE if bytes(raw := getattr(counts, name)) not in {b"", b"null"}}
+    told = [(name, raw) for name in _BESIDE if (raw := getattr(counts, name)) is not ABSENT]
+    found = {name: raw for name, raw in told if bytes(raw) not in {b"", b"null"}}
     if not found:
         return NOTHING_COUNTED
     values = {name: _any(raw) for name, raw in found.items()}

@@ -11,6 +11,9 @@ import re
 import struct
 import zlib
 from abc import abstractmethod
+from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
@@ -20,6 +23,7 @@ _CRC = struct.Struct(">I")
 _CRC_BYTES = 4
 _MIN_BYTES = _PRELUDE.size + _CRC_BYTES
 _STRING_TYPE = 7
+_MAX_USUAL_BYTES = 512
 _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 """Bytes of the value, by a header's type; 6 and 7 bring their own length."""
 
@@ -27,7 +31,7 @@ _FIXED_SIZES = {0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
 class EventMessage(NamedTuple):
     """One message of an event stream."""
 
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     """Those that are text: ``:event-type``, ``:message-type``, ``:exception-type``, ``:content-type``."""
     payload: bytes
 
@@ -114,10 +118,18 @@ class EventStreamScanner(FrameScanner):
 def _message_of(body: bytes) -> EventMessage | None:
     """A message whose checksums are right, without the last; ``None`` where its headers are no headers."""
     end = _PRELUDE.size + _PRELUDE.unpack_from(body)[1]
+    block = body[_PRELUDE.size : end]
     try:
-        return EventMessage(_headers(body[_PRELUDE.size : end]), body[end:])
+        headers = _usual_headers(block) if len(block) <= _MAX_USUAL_BYTES else _headers(block)
     except (IndexError, ValueError, struct.error):
         return None
+    return EventMessage(headers, body[end:])
+
+
+@lru_cache(maxsize=256)
+def _usual_headers(block: bytes) -> Mapping[str, str]:
+    """The same few blocks come in every stream: they are read once."""
+    return MappingProxyType(_headers(block))
 
 
 def _headers(block: bytes) -> dict[str, str]:

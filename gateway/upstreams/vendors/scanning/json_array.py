@@ -51,12 +51,16 @@ class JsonArrayScanner(FrameScanner):
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now. Nearly all elements are in chunks that need no walk through their brackets."""
         rest = self._rest
-        if not self.sse_frames or self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
+        if self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
             return self._cut(chunk)
         together = bytes(rest) + chunk if rest else chunk
-        size, count = _plain_elements(together)
+        is_first = not self.sse_frames
+        if is_first and together[:1] != b"[":
+            return self._cut(chunk)
+        size, count = _plain_elements(together[is_first:])
+        size += is_first
         plain = together[:size]
-        if not count or (count > 1 and (self.looks_left or self.may_matter(plain))):
+        if not count or (count > 1 and (is_first or self.looks_left or self.may_matter(plain))):
             return self._cut(chunk)
         self._depth, self._is_inside, self._walked = 1, False, 0
         if count > 1:
