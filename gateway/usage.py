@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gateway.upstreams.vendors.dialect import BATCH_TIER
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
+from sluice.usage.counts import BATCH_TIER
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -81,7 +81,7 @@ def _price_as_answered(exchange: Exchange, prices: PriceTable) -> None:
     if price is None:
         exchange.usage_problem = exchange.usage_problem or "other_model"
     else:
-        exchange.price = price
+        exchange.price, exchange.priced_model = price, model
 
 
 def _price_last(exchange: Exchange) -> None:
@@ -100,7 +100,7 @@ def _price_last(exchange: Exchange) -> None:
         status = "estimated"
     else:
         if exchange.usage_problem == BATCH_TIER and exchange.price is not None and exchange.price.knows_batch:
-            exchange.is_batch, exchange.usage_problem = True, ""
+            exchange.is_batch, exchange.is_batch_tier, exchange.usage_problem = True, True, ""
         exchange.usage_problem = exchange.usage_problem or _contradiction(usage)
         if usage.prompt_tokens is None and exchange.usage_problem:  # the output alone was counted
             usage.prompt_tokens = estimate_tokens(len(exchange.body))

@@ -79,6 +79,16 @@ class Topics:
         return self._table("schema", "schemas by fingerprint")
 
     @property
+    def budget_state(self) -> Topic:
+        """What every budget's scope spent in a period, absolute; its key is ``scope:id:period_id``."""
+        return self._table("budget-state", "totals of budgets, counted from the log, with what they cover")
+
+    @property
+    def redrive(self) -> Topic:
+        """What came of dead letters that were given back; its key is where the letter lies."""
+        return self._table("redrive", "what came of dead letters that were redriven")
+
+    @property
     def gateway_report(self) -> Topic:
         """Counts of each gateway worker, each minute and at each end of a boot."""
         return self._topic("gateway-report", "gateway reports", 30)
@@ -112,6 +122,8 @@ class Topics:
             *(topic.dead_letters() for topic in events),
             *plugins,
             self.schema,
+            self.budget_state,
+            self.redrive,
             self.gateway_report,
             self.alert,
         ]

@@ -32,6 +32,8 @@ def test_the_topics_of_the_default_namespace() -> None:
         "sluice.edge-payload.v1.dlq": ("delete", 7, 12),
         "sluice.plugin-message.v1": ("delete", 1, 12),
         "sluice.schema.v1": ("compact", None, 1),
+        "sluice.budget-state.v1": ("compact", None, 1),
+        "sluice.redrive.v1": ("compact", None, 1),
         "sluice.gateway-report.v1": ("delete", 30, 12),
         "sluice.alert.v1": ("delete", 90, 12),
     }

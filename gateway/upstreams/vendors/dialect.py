@@ -13,10 +13,6 @@ NO_HEADERS: Final[Headers] = []
 """Of an answer whose headers nobody has; not to be added to."""
 
 
-BATCH_TIER: Final = "batch_tier"
-"""The problem of usage that its vendor bills at its batch price; none, where that is known."""
-
-
 class Asked(msgspec.Struct, frozen=True):
     """What a request says that the gateway must know."""
 

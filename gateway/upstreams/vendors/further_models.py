@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.reading import UNREADABLE
 
 _ABSENT: Final = msgspec.Raw(b"")
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import msgspec
 
-from gateway.upstreams.vendors.anthropic.usage import usage_of
 from gateway.upstreams.vendors.anthropic.wire import ABSENT
 from gateway.upstreams.vendors.dialect import Answer
-from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
+from sluice.usage.anthropic import usage_of
+from sluice.usage.reading import UNREADABLE
 
 
 class _Message(msgspec.Struct):

@@ -13,7 +13,7 @@ from gateway.upstreams.vendors.anthropic.paths import endpoint_of
 from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.further_models import NamesMore, further_models
 from gateway.upstreams.vendors.openai.request import with_model as with_model_member
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 
-from gateway.upstreams.vendors.anthropic.usage import merged, usage_of
 from gateway.upstreams.vendors.anthropic.wire import Block, Event, decode_event, uncounted
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 from sluice.money.usage import Usage
+from sluice.usage.anthropic import merged, usage_of
 
 _ENDS = frozenset((b'"message_stop"', b'"error"'))
 _END_NAMES = frozenset((b"message_stop", b"error"))

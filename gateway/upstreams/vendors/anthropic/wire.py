@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from gateway.upstreams.vendors.anthropic.usage import usage_of
 from gateway.upstreams.vendors.dialect import Answer
-from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
 from sluice.money.usage import Usage
+from sluice.usage.anthropic import usage_of
+from sluice.usage.reading import MISFIT, UNREADABLE
 
 ABSENT = msgspec.Raw(b"")
 """A field that is not there: in a union with None msgspec takes a Raw for nothing but null."""

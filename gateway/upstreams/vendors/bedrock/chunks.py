@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from gateway.upstreams.vendors.bedrock.wire import ABSENT, ToolUse
-from gateway.upstreams.vendors.reading import MISFIT
+from gateway.upstreams.vendors.bedrock.wire import ABSENT, Counts, ToolUse, counts_of
+from sluice.usage.reading import MISFIT
 
 
 class ChunkEvent(NamedTuple):
@@ -58,7 +58,7 @@ class _Metadata(msgspec.Struct):
     usage: msgspec.Raw = ABSENT
 
 
-class _Chunk(msgspec.Struct):
+class _Chunk(Counts):
     model: str | None = None
     message: _Start | None = None
     content_block: _Block | None = None
@@ -71,12 +71,17 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 _NOTHING = ChunkEvent()
 
 
-def read_event(data: bytes) -> ChunkEvent:
-    """A chunk's event; an empty one where it is of another shape. Raises ``msgspec.DecodeError`` for no JSON."""
+def read_chunk(data: bytes) -> tuple[ChunkEvent, Counts]:
+    """A chunk's event, an empty one where it is of another shape, and what it counts. Raises ``msgspec.DecodeError``
+    for what is no JSON object."""
     try:
         chunk = _decode(data)
     except MISFIT:
-        return _NOTHING
+        return _NOTHING, counts_of(data)
+    return _event_of(chunk), chunk
+
+
+def _event_of(chunk: _Chunk) -> ChunkEvent:
     calls = 0
     if chunk.content_block is not None and (chunk.content_block.type or "").endswith("tool_use"):
         calls += 1

@@ -11,7 +11,7 @@ from gateway.upstreams.vendors.bedrock.paths import STREAMS, Call
 from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""

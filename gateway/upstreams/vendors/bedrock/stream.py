@@ -15,25 +15,23 @@ from typing import Final
 from zlib import crc32
 
 import msgspec
-from msgspec.structs import astuple
 
 from gateway.upstreams.sse_frames import MAX_FRAME_BYTES
-from gateway.upstreams.vendors.anthropic.usage import merged
-from gateway.upstreams.vendors.bedrock.chunks import read_event
-from gateway.upstreams.vendors.bedrock.usage import usage_of_body, usage_of_converse
+from gateway.upstreams.vendors.bedrock.chunks import ChunkEvent, read_chunk
 from gateway.upstreams.vendors.bedrock.wire import (
-    METRICS,
+    ABSENT,
     Counts,
     ToolUse,
     add_billed,
     counted_beside,
-    counts_of,
     note_metadata,
 )
-from gateway.upstreams.vendors.counts import Counted, raw_text
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.scanning import EventMessage, EventStreamScanner, Verdict
 from sluice.money.usage import Usage
+from sluice.usage.anthropic import merged
+from sluice.usage.bedrock import METRICS, complete, usage_of_body, usage_of_converse
+from sluice.usage.counts import Counted, raw_text
 
 _PRELUDE = struct.Struct(">III")
 _MIN_BYTES: Final = 16
@@ -117,9 +115,7 @@ class ConverseStream(_Bedrock):
     def may_matter(self, chunk: bytes) -> bool:
         """Ends, starts, calls and exceptions."""
         find = chunk.rfind  # half the time of ``in``
-        return (
-            find(b"metadata") >= 0 or find(b"messageStart") >= 0 or find(b'"toolUse"') >= 0 or find(_EXCEPTION) >= 0
-        )
+        return find(b"metadata") >= 0 or find(b"messageStart") >= 0 or find(b'"toolUse"') >= 0 or find(_EXCEPTION) >= 0
 
     def _note(self, kind: str, payload: bytes) -> Verdict:
         answer = self.answer
@@ -165,11 +161,13 @@ class InvokeStream(_Bedrock):
         self._answer = answer
 
     def may_matter(self, chunk: bytes) -> bool:
-        """Counts, calls, and what is no chunk as we know them."""
+        """Counts, calls, and what is no chunk as we know them. Anthropic's pieces of text never are of the kind."""
         start = chunk.find(_BYTES)
         if start < 0:
             return True
         start += len(_BYTES)
+        if chunk.startswith(_TEXT_PIECE, start):
+            return False
         try:
             data = binascii.a2b_base64(chunk[start : chunk.find(b'"', start)])
         except binascii.Error:
@@ -191,17 +189,16 @@ class InvokeStream(_Bedrock):
         data = binascii.a2b_base64(_decode_chunk(payload).bytes) if kind == "chunk" else b""
         if not data:
             return "pass"
-        counts = counts_of(data)
-        self._note_event(data)
+        event, counts = read_chunk(data)
+        self._note_event(event)
         self._note_counts(counts)
-        if bytes(counts.metrics) in _NOTHING:
+        if counts.metrics is ABSENT or bytes(counts.metrics) in _NOTHING:
             return "pass"
         self._note_metrics(usage_of_converse(counts.metrics))
         return "hold"
 
-    def _note_event(self, data: bytes) -> None:
+    def _note_event(self, event: ChunkEvent) -> None:
         """The model's name and calls; and its ``usage`` where that is within another object."""
-        event = read_event(data)
         answer = self._answer
         if self._names_model:
             answer.model = answer.model or event.model
@@ -211,7 +208,7 @@ class InvokeStream(_Bedrock):
             self._take_usage(event.usage, is_final=event.is_final)
 
     def _note_counts(self, counts: Counts) -> None:
-        if bytes(counts.usage):
+        if counts.usage is not ABSENT:
             self._take_usage(bytes(counts.usage), is_final=True)
         elif (found := counted_beside(counts)).usage is not None:
             self.answer.usage, self.answer.raw_usage = found.usage, found.text
@@ -263,7 +260,7 @@ class InvokeStream(_Bedrock):
             return
         self._is_final = True
         if own is not None:
-            _complete(usage, own)
+            complete(usage, own)
         carried = "" if answer.problem == "missing" else answer.problem
         answer.usage, answer.problem = usage, metrics.problem or carried
 
@@ -272,19 +269,11 @@ def _together(usage: bytes, metrics: str) -> bytes:
     return b'{"usage":%s,"%s":%s}' % (usage, _METRICS, metrics.encode())
 
 
-def _complete(usage: Usage, own: Usage) -> None:
-    """Fill in what Bedrock does not tell; where it tells nothing of the cache, the model knows the whole prompt."""
-    if usage.cache_read_prompt_tokens is None and usage.cache_write_prompt_tokens is None:
-        usage.prompt_tokens = max(usage.prompt_tokens or 0, own.prompt_tokens or 0)
-    for name, value in zip(_FIELDS, astuple(own), strict=True):
-        if value is not None and getattr(usage, name) is None:
-            setattr(usage, name, value)
-
-
 _MAX_UNMERGED: Final = 64
-_FIELDS: Final = Usage.__struct_fields__
 _NOTHING: Final = frozenset((b"", b"null"))
 _METRICS: Final = METRICS.encode()
 _BYTES: Final = b'{"bytes":"'
+_TEXT_PIECE: Final = binascii.b2a_base64(b'{"type":"content_block_delta",', newline=False)
+"""Thirty bytes, and so forty whole characters whatever follows."""
 _decode_start = msgspec.json.Decoder(_BlockStart).decode
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode

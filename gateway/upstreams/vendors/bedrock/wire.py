@@ -8,24 +8,25 @@ from typing import Any
 import msgspec
 
 from gateway.upstreams.client import Headers
-from gateway.upstreams.vendors.bedrock.usage import (
-    Reader,
+from gateway.upstreams.vendors.dialect import Answer
+from gateway.upstreams.vendors.generic import answer_of_anything
+from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
+from sluice.usage.bedrock import (
+    BESIDE,
+    METRICS,
     other_price,
     other_price_of,
+    token_counts,
+    usage_beside,
     usage_of_body,
     usage_of_converse,
     usage_of_headers,
 )
-from gateway.upstreams.vendors.counts import NOTHING_COUNTED, Counted, raw_text
-from gateway.upstreams.vendors.dialect import Answer
-from gateway.upstreams.vendors.generic import answer_of_anything
-from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.reading import MISFIT
-from sluice.money.usage import Usage
+from sluice.usage.counts import NOTHING_COUNTED, Counted, raw_text
+from sluice.usage.reading import MISFIT
 
 ABSENT = msgspec.Raw(b"")
 """A field that is not there: in a union with None msgspec takes a Raw for nothing but null."""
-METRICS = "amazon-bedrock-invocationMetrics"
 _BILLED_TOOL = "nova_grounding"
 """A search of the vendor's own, billed one by one."""
 
@@ -193,26 +194,22 @@ def counted(counts: Counts) -> Counted:
 
 def counted_beside(counts: Counts) -> Counted:
     """Counts that stand beside the answer: Titan's and Llama's."""
-    told = [(name, raw) for name in _BESIDE if (raw := getattr(counts, name)) is not ABSENT]
-    found = {name: raw for name, raw in told if bytes(raw) not in {b"", b"null"}}
+    is_told = (
+        counts.inputTextTokenCount is not ABSENT
+        or counts.totalOutputTextTokenCount is not ABSENT
+        or counts.prompt_token_count is not ABSENT
+        or counts.generation_token_count is not ABSENT
+    )
+    if not is_told:  # nearly always
+        return NOTHING_COUNTED
+    found = {name: raw for name in BESIDE if bytes(raw := getattr(counts, name)) not in {b"", b"null"}}
     if not found:
         return NOTHING_COUNTED
-    values = {name: _any(raw) for name, raw in found.items()}
-    reader = Reader()
-    prompt = reader.count(values, "inputTextTokenCount", "prompt_token_count")
-    response = reader.count(values, "totalOutputTextTokenCount", "generation_token_count")
     results = _any(counts.results)
+    told: dict[str, Any] = dict(found)
     if isinstance(results, list):
-        found["results"] = counts.results
-        parts = [reader.count(part, "tokenCount") for part in results if isinstance(part, dict)]
-        response = sum(part or 0 for part in parts) if None not in parts else None
-    elif response is None and "inputTextTokenCount" in found and not reader.problem:
-        response = 0  # embeddings
-    text = raw_text(msgspec.json.encode({name: raw for name, raw in found.items() if name != "results"}))
-    return reader.counted(Usage(prompt, response), text)
-
-
-_BESIDE = ("inputTextTokenCount", "totalOutputTextTokenCount", "prompt_token_count", "generation_token_count")
+        told["results"] = token_counts(results)
+    return usage_beside({name: _any(raw) for name, raw in found.items()}, results, raw_text(msgspec.json.encode(told)))
 
 
 def _any(raw: msgspec.Raw) -> Any:

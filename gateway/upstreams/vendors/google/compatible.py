@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import msgspec
 
 from gateway.upstreams.client import Headers
@@ -11,16 +9,7 @@ from gateway.upstreams.vendors.compatible import Compatible
 from gateway.upstreams.vendors.dialect import NO_HEADERS, Answer, Asked, StreamScanner
 from gateway.upstreams.vendors.google.request import plain_name
 from gateway.upstreams.vendors.openai.stream import OpenAiStream
-from gateway.upstreams.vendors.reading import UNREADABLE
-
-
-class _Counts(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int | None = None
-
-
-_decode_counts: Final = msgspec.json.Decoder(_Counts).decode
+from sluice.usage.google import add_thoughts
 
 
 class GoogleCompatible(Compatible):
@@ -63,14 +52,5 @@ def _complete(answer: Answer) -> None:
     """What the total has more than prompt and response are thoughts, which are charged as response."""
     if answer.model is not None:
         answer.model = plain_name(answer.model)
-    usage = answer.usage
-    if usage is None or answer.raw_usage is None or usage.prompt_tokens is None:
-        return
-    try:
-        total = _decode_counts(answer.raw_usage.encode()).total_tokens
-    except UNREADABLE:
-        return
-    thoughts = (total or 0) - usage.prompt_tokens - (usage.response_tokens or 0)
-    if thoughts > 0:
-        usage.response_tokens = (usage.response_tokens or 0) + thoughts
-        usage.reasoning_tokens = usage.reasoning_tokens or thoughts
+    if answer.usage is not None and answer.raw_usage is not None:
+        add_thoughts(answer.usage, answer.raw_usage)

@@ -16,7 +16,7 @@ from gateway.upstreams.vendors.google.paths import Place
 from gateway.upstreams.vendors.json_edit import member_span, with_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
 from gateway.upstreams.vendors.queries import parameter
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.reading import UNREADABLE
 
 _Number = int | float | str | None
 

@@ -13,7 +13,6 @@ from gateway.upstreams.sse_frames import FRAME_END
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.google.paths import Place
 from gateway.upstreams.vendors.google.request import plain_name
-from gateway.upstreams.vendors.google.usage import usage_of
 from gateway.upstreams.vendors.google.wire import (
     Candidate,
     decode_response,
@@ -22,7 +21,6 @@ from gateway.upstreams.vendors.google.wire import (
     searches_in,
 )
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import (
     FrameScanner,
     JsonArrayScanner,
@@ -31,6 +29,8 @@ from gateway.upstreams.vendors.scanning import (
     Verdict,
     elements_of,
 )
+from sluice.usage.google import usage_of
+from sluice.usage.reading import UNREADABLE
 
 _DATA = re.compile(rb"(?:[a-z]+:|:)")
 """What lines of server-sent events begin with, and JSON does not."""

@@ -7,15 +7,15 @@ from typing import Final
 
 import msgspec
 
-from gateway.upstreams.vendors.counts import Counted, raw_text
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.google.interactions import answer_of_interaction
 from gateway.upstreams.vendors.google.paths import Place
 from gateway.upstreams.vendors.google.request import plain_name
-from gateway.upstreams.vendors.google.usage import usage_of
 from gateway.upstreams.vendors.openai.wire import ABSENT, MAX_CHOICES
-from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
 from sluice.money.usage import Usage
+from sluice.usage.counts import Counted, raw_text
+from sluice.usage.google import usage_of
+from sluice.usage.reading import MISFIT, UNREADABLE
 
 _PAID_BY_PROMPT: Final = ("gemini-1", "gemini-2")
 """Models whose searches are billed once for a prompt, however many there were; later ones' are billed one by one

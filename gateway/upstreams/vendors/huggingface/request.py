@@ -11,8 +11,8 @@ from gateway.upstreams.vendors.huggingface.paths import Place, with_model_in_pat
 from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.openai.request import with_model as with_model_member
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.plain_counts import ABSENT
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.plain_counts import ABSENT
+from sluice.usage.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS: Final = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""

@@ -11,11 +11,11 @@ from contextlib import suppress
 
 import msgspec
 
-from gateway.upstreams.vendors.counts import usage_of
 from gateway.upstreams.vendors.huggingface.usage import count, decode_generated
-from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
 from sluice.money.usage import Usage
+from sluice.usage.counts import usage_of
+from sluice.usage.reading import UNREADABLE
 
 _TEXT = re.compile(rb'"generated_text"\s*:\s*"')
 _decode_text = msgspec.json.Decoder(str).decode

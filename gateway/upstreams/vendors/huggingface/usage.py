@@ -7,8 +7,8 @@ Only ``details`` count, and they come where ``parameters.details`` asked for the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 
@@ -16,18 +16,16 @@ from gateway.headers import header
 from gateway.upstreams.client import Headers
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.plain_counts import ABSENT, PlainCounts, decode_members, text_of_counts
-from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
+from sluice.usage.huggingface import usage_of
+from sluice.usage.plain_counts import ABSENT
+from sluice.usage.reading import UNREADABLE
 
 _MAX_RESULTS: Final = 1 << 12
 """So many results of one answer are looked at; a batch has some dozens."""
 _COUNT: Final = re.compile(rb"[0-9]{1,9}")
-_LISTS: Final = frozenset(b"[{")
 _NUMBER: Final = frozenset(b"-0123456789")
 _NOTHING: Final = frozenset((b"", b"null"))
-_OF_THE_WRONG_TYPE: Final = {"generated_tokens": msgspec.Raw(b"{}")}
-Members = Mapping[str, msgspec.Raw]
 
 
 class Generated(msgspec.Struct):
@@ -50,12 +48,7 @@ class Generated(msgspec.Struct):
         return bytes(self.error) not in _NOTHING
 
 
-class _Sequence(msgspec.Struct):
-    generated_tokens: msgspec.Raw = ABSENT
-
-
 _decode_generated = msgspec.json.Decoder(Generated).decode
-_decode_sequences = msgspec.json.Decoder(list[_Sequence] | None).decode
 _decode_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -98,68 +91,12 @@ def count_headers(answer: Answer, headers: Headers) -> None:
 
 def count(answer: Answer, details: Iterable[msgspec.Raw]) -> None:
     """Take the counts of these details, one of each result; all of them or none."""
-    total, counts, texts = _Total(), PlainCounts(), []
-    for raw in details:
-        if bytes(raw) in _NOTHING:
-            answer.problem = "no_details"
-            return
-        members = decode_members(raw)
-        if members is None:
-            members = _OF_THE_WRONG_TYPE
-        total.add(members, counts)
-        texts.append(_figures(members))
-    answer.raw_usage = text_of_counts(texts[0]) if len(texts) == 1 else text_of_counts(_raw_sum(total))
-    answer.problem = counts.problem
-    if counts.is_impossible or total.response is None:
-        answer.problem = answer.problem or "missing"
-        return
-    if total.prompt is None:
-        answer.problem = answer.problem or "prompt_missing"
-    answer.usage = Usage(prompt_tokens=total.prompt, response_tokens=total.response)
-
-
-class _Total:
-    """The sum of several details; ``None`` where one of them says nothing."""
-
-    def __init__(self) -> None:
-        self.prompt: int | None = 0
-        self.response: int | None = 0
-
-    def add(self, details: Members, counts: PlainCounts) -> None:
-        """Those of ``best_of`` that were not chosen were generated as well."""
-        prompt = counts.read(details.get("input_length"))
-        if prompt is None:
-            prompt = _length_of(details.get("prefill", ABSENT)) or None
-        self.prompt = None if prompt is None or self.prompt is None else self.prompt + prompt
-        others = [sequence.generated_tokens for sequence in _sequences_of(details)]
-        for raw in (details.get("generated_tokens"), *others):
-            made = counts.read(raw)
-            self.response = None if made is None or self.response is None else self.response + made
-
-
-def _length_of(raw: msgspec.Raw) -> int:
-    try:
-        return len(_decode_list(raw)) if bytes(raw) not in _NOTHING else 0
-    except UNREADABLE:
-        return 0
-
-
-def _sequences_of(details: Members) -> list[_Sequence]:
-    raw = details.get("best_of_sequences", ABSENT)
-    try:
-        return (_decode_sequences(raw) if bytes(raw) else None) or []
-    except UNREADABLE:
-        return []
-
-
-def _figures(details: Members) -> dict[str, msgspec.Raw]:
-    """The vendor's own members but its lists of tokens."""
-    return {name: value for name, value in details.items() if memoryview(value)[0] not in _LISTS}
-
-
-def _raw_sum(total: _Total) -> Mapping[str, Any]:
-    counts = {"generated_tokens": total.response, "input_length": total.prompt}
-    return {name: number for name, number in counts.items() if number is not None}
+    found = usage_of(details)
+    if found.problem != "no_details":
+        answer.raw_usage = found.text
+    answer.problem = found.problem
+    if found.usage is not None:
+        answer.usage = found.usage
 
 
 def _results(body: bytes) -> Iterator[Generated]:

@@ -13,8 +13,8 @@ import msgspec
 from gateway.upstreams.vendors.dialect import Asked
 from gateway.upstreams.vendors.json_edit import with_member
 from gateway.upstreams.vendors.ollama.paths import Endpoint
-from gateway.upstreams.vendors.plain_counts import decode_members
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.plain_counts import decode_members
+from sluice.usage.reading import UNREADABLE
 
 _MAX_RESPONSE_TOKENS: Final = (1 << 31) - 1
 """No model gives more; so a reservation stays within 64 bits."""

@@ -9,9 +9,9 @@ import re
 
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.ollama.usage import count, has_error, has_made, is_done, model_of, tool_calls_of
-from gateway.upstreams.vendors.plain_counts import decode_members
 from gateway.upstreams.vendors.scanning import NdjsonScanner, Verdict
 from sluice.money.usage import Usage
+from sluice.usage.plain_counts import decode_members
 
 _DONE = re.compile(rb'"done"\s*:\s*true')
 

@@ -1,26 +1,18 @@
-"""What an answer of Ollama's own says of its worth: a whole one, or one line of a stream.
-
-Counts stand beside the answer and are left out where they are 0. So ``eval_count`` that is missing is 0 if nothing was
-made; ``prompt_eval_count`` that is missing tells that all of a prompt was in the cache, not how much that was: then the
-prompt is estimated (``prompt_missing``). Thinking is among ``eval_count``.
-"""
+"""What an answer of Ollama's own says of its worth: a whole one, or one line of a stream."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
 from gateway.upstreams.vendors.dialect import Answer
 from gateway.upstreams.vendors.ollama.paths import Endpoint
-from gateway.upstreams.vendors.plain_counts import PlainCounts, decode_members, text_of_counts
-from gateway.upstreams.vendors.reading import UNREADABLE
 from sluice.money.usage import Usage
+from sluice.usage.ollama import Members, figures, usage_of
+from sluice.usage.plain_counts import PlainCounts, decode_members
+from sluice.usage.reading import UNREADABLE
 
-Members = Mapping[str, msgspec.Raw]
-_COUNTS: Final = ("_count", "_duration", "_tokens")
-"""What the names of figures end with; of those a line has no others."""
 _IDLE: Final = frozenset((b'"load"', b'"unload"'))
 _NOTHING: Final = frozenset((b"", b"null", b'""', b"[]", b"{}"))
 
@@ -54,23 +46,10 @@ def answer_of(body: bytes, endpoint: Endpoint) -> Answer:
 
 def count(answer: Answer, members: Members, *, has_made: bool) -> None:
     """Take the counts of a whole answer, or of a stream's last line; ``has_made`` says whether there was any output."""
-    counts = PlainCounts()
-    prompt, response = counts.read(members.get("prompt_eval_count")), counts.read(members.get("eval_count"))
-    answer.raw_usage, answer.problem = _figures(members), counts.problem
-    if counts.is_impossible:
-        return
-    if prompt is None and response is None:
-        if not counts.problem and not has_made and _is_idle(members):
-            answer.usage = Usage(prompt_tokens=0, response_tokens=0)
-        return
-    if response is None:
-        if counts.problem or has_made:
-            answer.problem = counts.problem or "missing"
-            return
-        response = 0
-    elif prompt is None:
-        answer.problem = counts.problem or "prompt_missing"
-    answer.usage = Usage(prompt_tokens=prompt, response_tokens=response)
+    found = usage_of(members, has_made=has_made, is_idle=_is_idle(members))
+    answer.raw_usage, answer.problem = found.text, found.problem
+    if found.usage is not None:
+        answer.usage = found.usage
 
 
 def has_made(members: Members) -> bool:
@@ -114,7 +93,7 @@ def _count_embeddings(answer: Answer, members: Members) -> None:
     """The older ``/api/embeddings`` counts nothing."""
     counts = PlainCounts()
     prompt = counts.read(members.get("prompt_eval_count"))
-    answer.raw_usage, answer.problem = _figures(members), counts.problem
+    answer.raw_usage, answer.problem = figures(members), counts.problem
     if counts.is_impossible:
         return
     if prompt is None and not counts.problem:
@@ -130,7 +109,3 @@ def _count_embeddings(answer: Answer, members: Members) -> None:
 def _is_idle(members: Members) -> bool:
     """Whether a model was loaded or unloaded and did nothing; older servers do not say so, but took no time then."""
     return bytes(members.get("done_reason", b"")) in _IDLE or "total_duration" not in members
-
-
-def _figures(members: Members) -> str | None:
-    return text_of_counts({name: value for name, value in members.items() if name.endswith(_COUNTS)})

@@ -14,7 +14,7 @@ from gateway.upstreams.vendors.forms import form_fields
 from gateway.upstreams.vendors.further_models import NamesMore, further_models
 from gateway.upstreams.vendors.json_edit import append_member, member_span
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES
-from gateway.upstreams.vendors.reading import UNREADABLE
+from sluice.usage.reading import UNREADABLE
 
 _JSON_PATHS = ("chat/completions", "completions", "embeddings", "responses")
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import re
 
 from gateway.upstreams.vendors.openai.wire import MAX_CHOICES, WireResponse, counted, decode_response
-from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning import SseFrame, SseScanner, Verdict
+from sluice.usage.reading import UNREADABLE
 
 _TERMINAL_EVENTS = frozenset((
     b"response.completed", b"response.incomplete", b"response.failed", b"transcript.text.done", b"speech.audio.done",
 ))  # fmt: skip
 _TERMINAL_TYPES = frozenset(b'"%s"' % name for name in _TERMINAL_EVENTS)
 _IS_NULL = re.compile(rb"[ :\t\r\n]*null")
+_COMPLETE = re.compile(rb"response\.(?:in)?complete")
 _TERMINAL_NAMES = b"|".join(re.escape(name) for name in sorted(_TERMINAL_EVENTS))
 
 
@@ -33,7 +34,8 @@ class OpenAiStream(SseScanner):
             find(b"[DONE]") >= 0
             or find(b'"tool_calls"') >= 0
             or _counts_usage(chunk)
-            or (find(b"response.") >= 0 and _ends_response(chunk))
+            or find(b"response.failed") >= 0
+            or (find(b"omplete") >= 0 and _COMPLETE.search(chunk) is not None)
         )
 
     def inspect(self, frame: SseFrame) -> Verdict:
@@ -72,11 +74,6 @@ class AudioStream(OpenAiStream):
     def may_matter(self, chunk: bytes) -> bool:
         """As of the others, and those ends."""
         return b".done" in chunk or super().may_matter(chunk)
-
-
-def _ends_response(chunk: bytes) -> bool:
-    find = chunk.rfind
-    return find(b"response.completed") >= 0 or find(b"response.incomplete") >= 0 or find(b"response.failed") >= 0
 
 
 def _counts_usage(chunk: bytes) -> bool:

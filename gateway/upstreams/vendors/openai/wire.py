@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from gateway.upstreams.vendors.counts import Counted, usage_of
-from gateway.upstreams.vendors.dialect import BATCH_TIER, Answer
-from gateway.upstreams.vendors.reading import MISFIT, UNREADABLE
+from gateway.upstreams.vendors.dialect import Answer
+from sluice.usage.counts import BATCH_TIER, Counted, usage_of
+from sluice.usage.reading import MISFIT, UNREADABLE
 
 MAX_CHOICES = 1 << 15
 """No vendor gives more than 128; a larger number is nonsense, and must still fit into an event."""

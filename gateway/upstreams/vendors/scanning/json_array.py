@@ -10,8 +10,8 @@ from abc import abstractmethod
 
 import msgspec
 
-from gateway.upstreams.vendors.reading import UNREADABLE
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
+from sluice.usage.reading import UNREADABLE
 
 _PLAIN = rb'[^"\[\]{}]*+'
 _STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'

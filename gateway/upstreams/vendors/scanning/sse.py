@@ -64,10 +64,16 @@ class SseScanner(FrameScanner):
             or chunk[0] in _SILENT
         ):
             return self._cut(chunk)
-        if not self.looks_left and not self.may_matter(chunk):
-            self.sse_frames += chunk.count(b"\n\n") or chunk.count(b"\n\r\n")
+        if self.looks_left or self.may_matter(chunk):
+            return self._whole(chunk) if _is_one(chunk, last) else self._cut(chunk)
+        if _is_one(chunk, last):
+            self.sse_frames += 1
             return chunk
-        return self._whole(chunk) if _is_one(chunk, last) else self._cut(chunk)
+        size, count = _plain_frames(chunk)
+        if size < len(chunk):
+            return self._cut(chunk)
+        self.sse_frames += count
+        return chunk
 
     def _whole(self, frame: bytes) -> bytes:
         """One frame that came as one chunk, as nearly all do."""
@@ -129,11 +135,11 @@ class SseScanner(FrameScanner):
 
 
 def _is_one(chunk: bytes, last: bytes) -> bool:
-    """Whether a chunk that ends on a frame's end holds no other, as far as a few counts can tell."""
+    """Whether a chunk that ends on a frame's end holds no other, as far as a few searches can tell."""
     if last == b"\n\n":
-        return b"\r" not in chunk and chunk.find(b"\n\n") == len(chunk) - 2
-    lines = chunk.count(b"\r\n")
-    return lines == chunk.count(b"\n") == chunk.count(b"\r") and chunk.find(b"\r\n\r\n") == len(chunk) - 4
+        return chunk.find(b"\n\n") == len(chunk) - 2 and chunk.find(b"\r") < 0
+    find = chunk.find
+    return find(b"\n\r") == len(chunk) - 3 and find(b"\n\n") < 0 and find(b"\r\r") < 0
 
 
 def _plain_frames(chunk: bytes) -> tuple[int, int]:

@@ -44,6 +44,8 @@ PRICE = {
 }
 HELLO: Any = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
 WEATHER: Any = {"name": "get_weather", "input_schema": {"type": "object", "properties": {}}}
+ASKED = f"priced:model={MODEL}"
+"""By which an answer that names its model otherwise is priced."""
 TIMES = {"total_micros", "upstream_micros", "first_byte_micros", "attempts", "price_version"}
 COMMON = {
     "exchange_id", "request_id", "occurred_at", "completed_at", "gateway_id", "worker", "boot_id", "trace_id",
@@ -56,7 +58,7 @@ EXACT: dict[str, Any] = {
     "llm_slug": "claude",
     "vendor": "anthropic",
     "outcome": "ok",
-    "labels": [],
+    "labels": [ASKED],
     "model_name": ANSWERED,
     "cache_read_prompt_tokens": None,
     "cache_write_prompt_tokens": None,
@@ -231,6 +233,7 @@ STREAMS = [
                 "server_tool_use": {"web_search_requests": 2, "web_fetch_requests": 1},
             },
             "cost_nanos": 10_682 * 3000 + 510 * 15_000 + 2 * 10_000_000,
+            "labels": [ASKED, "priced:tools=2"],
         },
     ),
 ]
@@ -296,6 +299,7 @@ async def test_counting_tokens_costs_nothing(bench: Bench) -> None:
     assert found.input_tokens == 2095
     assert await figures(bench) == EXACT | {
         "model_name": MODEL,
+        "labels": [],
         "prompt_tokens": 0,
         "response_tokens": 0,
         "total_tokens": 0,
@@ -336,7 +340,7 @@ async def test_a_batch_is_charged_once_when_it_is_made(bench: Bench) -> None:
         "raw_usage": None,
         "cost_nanos": (tokens * 3000 + 200 * 15_000) // 2,
         "cost_status": "estimated",
-        "labels": ["usage:missing"],
+        "labels": ["usage:missing", "priced:batch"],
     }
     assert await figures(bench) == charged
 
@@ -423,6 +427,7 @@ async def test_the_vendor_s_refusals_pass(
     assert await figures(bench) == EXACT | {
         "outcome": "upstream_error",
         "model_name": MODEL,
+        "labels": [],
         "response_code": status,
         "prompt_tokens": None,
         "response_tokens": None,
@@ -450,7 +455,7 @@ async def test_an_error_in_mid_stream_is_raised(bench: Bench) -> None:
         "raw_usage": USAGE,
         "cost_nanos": 25 * 3000 + 300 * 300 + 10 * 3750 + 30 * 6000 + 3 * 15_000,
         "cost_status": "estimated",
-        "labels": ["usage:vendor_error"],
+        "labels": ["usage:vendor_error", ASKED],
     }
 
 
@@ -470,5 +475,5 @@ async def test_garbage_passes_and_is_estimated(bench: Bench) -> None:
         "raw_usage": usage,
         "cost_nanos": sent * 3000 + received * 15_000,
         "cost_status": "estimated",
-        "labels": ["usage:negative_tokens"],
+        "labels": ["usage:negative_tokens", ASKED],
     }

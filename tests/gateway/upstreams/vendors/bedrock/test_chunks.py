@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from gateway.upstreams.vendors.bedrock.chunks import ChunkEvent, read_event
+from gateway.upstreams.vendors.bedrock.chunks import ChunkEvent, read_chunk
 from tests.gateway.upstreams.vendors.bedrock.streams import CLAUDE_CALL, CLAUDE_START, CLAUDE_USAGE, dumps
 
 NOVA_USAGE = {"inputTokens": 4, "outputTokens": 9}
@@ -23,15 +23,21 @@ NOVA_USAGE = {"inputTokens": 4, "outputTokens": 9}
          ChunkEvent("m", 0, 1, is_final=True)),
         ({"choices": [{"message": {"tool_calls": [{"id": "a"}]}}]}, ChunkEvent(None, 0, 1, is_final=True)),
         ({"choices": "x"}, ChunkEvent()),
-        ([], ChunkEvent()),
     ],
 )  # fmt: skip
 def test_a_chunk_tells_of_models_and_calls(event: object, expected: ChunkEvent) -> None:
     """In each family's way; of another shape it tells nothing."""
-    assert read_event(dumps(event)) == expected
+    assert read_chunk(dumps(event))[0] == expected
 
 
-def test_what_is_no_json_is_an_error() -> None:
+@pytest.mark.parametrize("data", [b"{", b"[]", b"1"])
+def test_what_is_no_json_object_is_an_error(data: bytes) -> None:
     """Its caller knows what to do."""
     with pytest.raises(msgspec.DecodeError):
-        read_event(b"{")
+        read_chunk(data)
+
+
+def test_counts_are_read_where_the_event_is_of_no_known_shape() -> None:
+    """What a chunk is worth does not depend on what else is in it."""
+    event, counts = read_chunk(dumps({"choices": "x", "usage": NOVA_USAGE}))
+    assert (event, bytes(counts.usage)) == (ChunkEvent(), dumps(NOVA_USAGE))

@@ -86,7 +86,7 @@ async def test_inference_of_a_model_in_the_path(bench: Bench) -> None:
     assert (seen.target, json.loads(seen.body)) == ("/models/owner/name", HELLO)
     assert found == bench.event(
         model_name="owner/name", prompt_tokens=2, response_tokens=4, total_tokens=6,
-        raw_usage={"generated_tokens": 4}, cost_nanos=2 * 1000 + 4 * 2000,
+        raw_usage={"generated_tokens": 4, "input_length": 2}, cost_nanos=2 * 1000 + 4 * 2000,
     )  # fmt: skip
 
 
@@ -99,6 +99,7 @@ async def test_the_router_is_openai_s(bench: Bench) -> None:
     assert found == bench.event(
         model_name="owner/name", prompt_tokens=5, response_tokens=6, total_tokens=11,
         raw_usage={"prompt_tokens": 5, "completion_tokens": 6}, cost_nanos=5 * 1000 + 6 * 2000,
+        labels=["priced:model=owner/name:groq"],
     )  # fmt: skip
 
 

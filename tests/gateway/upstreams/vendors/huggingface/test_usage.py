@@ -66,7 +66,12 @@ def test_its_figures_are_kept_without_its_tokens() -> None:
     one, many = answer(result(details=details(20, 6))), answer([result(details=details(2, 3))] * 2)
     assert one is not None
     assert many is not None
-    assert json.loads(one.raw_usage or "") == {"finish_reason": "length", "generated_tokens": 20, "seed": 42}
+    assert json.loads(one.raw_usage or "") == {
+        "finish_reason": "length",
+        "generated_tokens": 20,
+        "seed": 42,
+        "input_length": 6,
+    }
     assert json.loads(many.raw_usage or "") == {"generated_tokens": 4, "input_length": 6}
 
 

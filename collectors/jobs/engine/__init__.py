@@ -1,0 +1,1 @@
+"""What carries a job: the collectors' own pipeline with another source and another end."""

@@ -1,0 +1,31 @@
+"""The rebuild of an entry, or why it has none."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from collectors.entries import AnyEntry, ElasticsearchEntry
+from collectors.jobs.interface import UsageError
+from collectors.jobs.rebuild.elasticsearch import ElasticsearchRebuild
+from collectors.jobs.rebuild.interface import Rebuild
+from schemas.events import Kind
+
+_JOB = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}", re.ASCII)
+
+
+def open_rebuild(entry: AnyEntry, folder: Path, job: str, kinds: Sequence[Kind]) -> Rebuild:
+    """``folder`` is the job's. Reaches nothing yet; raises UsageError."""
+    if _JOB.fullmatch(job) is None:
+        raise UsageError(
+            f"--job: {job!r} cannot stand in the name of an index; use at most 80 small letters, digits, dots, dashes "
+            "and underscores, such as january-again"
+        )
+    wanted = [kind for kind in kinds if kind in entry.hook_types]
+    if isinstance(entry, ElasticsearchEntry):
+        return ElasticsearchRebuild(entry, folder, job, wanted)
+    raise UsageError(
+        f"--rebuild: {entry.name} is {entry.path}, which has nothing to swap; rebuild one of sink://elasticsearch, "
+        "or replay without --rebuild: what is there is not written twice"
+    )

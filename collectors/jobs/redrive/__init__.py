@@ -1,0 +1,1 @@
+"""``sluice redrive``: dead letters, once more to the collectors that refused them."""

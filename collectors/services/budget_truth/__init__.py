@@ -1,0 +1,1 @@
+"""Budget truth: what was spent, counted from the log, each event once."""

@@ -1,0 +1,161 @@
+"""``usage`` as OpenAI and its likes count it, brought to one.
+
+What a vendor writes is read as far as it can be: a field of an unexpected type never costs the counts beside it, but
+the cost is an estimate then.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import msgspec
+
+from sluice.money.usage import Usage
+from sluice.usage.reading import UNREADABLE
+
+_MAX_TOKENS = 1 << 40
+"""No count of one exchange is near it; so sums of money stay within 64 bits."""
+_MAX_RAW_USAGE_BYTES = 8192
+"""Real ones have a few hundred bytes. A larger text would crowd an event's bodies out."""
+
+
+BATCH_TIER: Final = "batch_tier"
+"""The problem of usage that its vendor bills at its batch price; none, where that is known."""
+
+
+class Counted(NamedTuple):
+    """What a ``usage`` says."""
+
+    usage: Usage | None
+    text: str | None
+    """The vendor's own JSON."""
+    problem: str
+    """Why usage cannot be trusted, as a stable code; empty where it can."""
+
+
+NOTHING_COUNTED = Counted(None, None, "")
+
+
+class _PromptDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None  # OpenRouter
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _ResponseDetails(msgspec.Struct):
+    reasoning_tokens: int | None = None
+    audio_tokens: int | None = None
+    image_tokens: int | None = None
+
+
+class _ServerTools(msgspec.Struct):
+    web_search_requests: int | None = None
+
+
+class _Counts(msgspec.Struct):
+    """Of chat, completions and embeddings; the responses API, audio and images use the second set of names."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    total_tokens: int | None = None
+
+
+class _DetailedCounts(_Counts):
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _ResponseDetails | None = None
+    input_tokens_details: _PromptDetails | None = None
+    output_tokens_details: _ResponseDetails | None = None
+    input_token_details: _PromptDetails | None = None  # audio
+    output_token_details: _ResponseDetails | None = None
+    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    cached_tokens: int | None = None  # Moonshot
+    num_search_queries: int | None = None  # Perplexity
+    num_sources_used: int | None = None  # xAI
+    server_tool_use: _ServerTools | None = None  # OpenRouter
+
+
+_decode_detailed = msgspec.json.Decoder(_DetailedCounts).decode
+_decode_counts = msgspec.json.Decoder(_Counts).decode
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_RESPONSE_DETAILS = _ResponseDetails()
+
+
+def usage_of(raw: msgspec.Raw) -> Counted:
+    """Usage and its own JSON text; negative, absurd or wrongly typed counts are no usage at all."""
+    json = bytes(raw)
+    if not json or json == b"null":
+        return NOTHING_COUNTED
+    text = raw_text(json)
+    usage, problem = _decode_usage(json)
+    known = False
+    for count in msgspec.structs.astuple(usage):
+        if count is not None:
+            if not 0 <= count <= _MAX_TOKENS:
+                return Counted(None, text, "negative_tokens" if count < 0 else "absurd_tokens")
+            known = True
+    return Counted(usage if known else None, text, problem)
+
+
+def raw_text(json: bytes) -> str:
+    """A ``usage`` as events keep it, within their bounds."""
+    return json.decode("utf-8", "replace") if len(json) <= _MAX_RAW_USAGE_BYTES else "{}"
+
+
+def _decode_usage(raw: bytes) -> tuple[Usage, str]:
+    try:
+        return _normalised(_decode_detailed(raw)), ""
+    except UNREADABLE:
+        pass
+    try:
+        counts = _decode_counts(raw)
+    except UNREADABLE:
+        return Usage(), "wrong_type"
+    return _normalised(_DetailedCounts(*msgspec.structs.astuple(counts))), "wrong_type"
+
+
+def _normalised(wire: _DetailedCounts) -> Usage:
+    prompt = wire.prompt_tokens if wire.prompt_tokens is not None else wire.input_tokens
+    response = wire.completion_tokens if wire.completion_tokens is not None else wire.output_tokens
+    asked = wire.prompt_tokens_details or wire.input_tokens_details or wire.input_token_details or _NO_PROMPT_DETAILS
+    given = (
+        wire.completion_tokens_details
+        or wire.output_tokens_details
+        or wire.output_token_details
+        or _NO_RESPONSE_DETAILS
+    )
+    return Usage(
+        prompt_tokens=prompt,
+        response_tokens=_with_reasoning(prompt, response, given.reasoning_tokens, wire.total_tokens),
+        cache_read_prompt_tokens=_cached(wire, asked),
+        cache_write_prompt_tokens=asked.cache_write_tokens,
+        reasoning_tokens=given.reasoning_tokens,
+        audio_prompt_tokens=asked.audio_tokens or None,
+        audio_response_tokens=given.audio_tokens or None,
+        image_prompt_tokens=asked.image_tokens or None,
+        image_response_tokens=given.image_tokens or None,
+        tool_requests=_tool_requests(wire),
+    )
+
+
+def _with_reasoning(prompt: int | None, response: int | None, reasoning: int | None, total: int | None) -> int | None:
+    """xAI counts reasoning beside the response, which its total shows; all others among it."""
+    if prompt is None or response is None or not reasoning or total != prompt + response + reasoning:
+        return response
+    return response + reasoning
+
+
+def _cached(wire: _DetailedCounts, details: _PromptDetails) -> int | None:
+    for count in (details.cached_tokens, wire.prompt_cache_hit_tokens, wire.cached_tokens):
+        if count is not None:
+            return count
+    return None
+
+
+def _tool_requests(wire: _DetailedCounts) -> int | None:
+    tools = wire.server_tool_use
+    if tools is not None and tools.web_search_requests:
+        return tools.web_search_requests
+    return wire.num_search_queries or wire.num_sources_used or None
