@@ -5,6 +5,7 @@ A question is answered from one moment of the database, over connections that en
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -85,11 +86,17 @@ class DatabaseStore(ReadingStore):
     async def _connect(self) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
             if self._url.get_backend_name() == "sqlite":
-                (await connection.get_raw_connection()).info["until"] = time.monotonic() + self._time_limit
+                info = (await connection.get_raw_connection()).info
+                info["until"] = time.monotonic() + self._time_limit
                 await connection.exec_driver_sql("BEGIN")
             else:
+                info = {}
                 await connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
+            try:
+                yield connection
+            except asyncio.CancelledError:
+                info["until"] = -math.inf  # nobody waits for SQLite's thread any more: it ends at its next look
+                raise
 
     def _error(self, error: Exception) -> EventStoreError:
         reason = _reason(error)

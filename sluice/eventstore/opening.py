@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from sluice.eventstore.queries import TIME_LIMIT_SECONDS, EventStore, EventStoreError
+from sluice.eventstore.panels.interface import Panels
+from sluice.eventstore.queries import TIME_LIMIT_SECONDS, EventStoreError
 
 
 def open_store(
@@ -14,7 +15,7 @@ def open_store(
     username: str = "",
     password: str = "",
     time_limit_seconds: float = TIME_LIMIT_SECONDS,
-) -> EventStore:
+) -> Panels:
     """Elasticsearch where a URL of it is given, else the events database; connects with the first question.
 
     Raises EventStoreError, which names the setting, where neither can be asked.
@@ -29,16 +30,16 @@ def open_store(
 # What only one of the stores needs is imported when it is opened: an installation may lack the other's.
 
 
-def _open_elasticsearch(url: str, username: str, password: str, time_limit_seconds: float) -> EventStore:
+def _open_elasticsearch(url: str, username: str, password: str, time_limit_seconds: float) -> Panels:
     _check(url)
     try:
         from sluice.eventstore.elasticsearch_http import ElasticsearchHttp  # noqa: PLC0415
-        from sluice.eventstore.elasticsearch_queries import ElasticsearchStore  # noqa: PLC0415
+        from sluice.eventstore.panels.elasticsearch import ElasticsearchPanels  # noqa: PLC0415
     except ImportError as error:
         message = "Elasticsearch needs its transport: pip install 'sluice-gateway[collectors]'"
         raise EventStoreError(message) from error
     http = ElasticsearchHttp(url, username=username, password=password, timeout_seconds=time_limit_seconds)
-    return ElasticsearchStore(http, time_limit_seconds=time_limit_seconds)
+    return ElasticsearchPanels(http, time_limit_seconds=time_limit_seconds)
 
 
 def _check(url: str) -> None:
@@ -56,10 +57,10 @@ def _check(url: str) -> None:
         raise EventStoreError(message)
 
 
-def _open_database(url: str, time_limit_seconds: float) -> EventStore:
+def _open_database(url: str, time_limit_seconds: float) -> Panels:
     try:
-        from sluice.eventstore.database_queries import DatabaseStore  # noqa: PLC0415
+        from sluice.eventstore.panels.database import DatabasePanels  # noqa: PLC0415
     except ImportError as error:
         message = "the events database needs SQLAlchemy: pip install 'sluice-gateway[gateway]'"
         raise EventStoreError(message) from error
-    return DatabaseStore(url, time_limit_seconds)
+    return DatabasePanels(url, time_limit_seconds)

@@ -17,10 +17,11 @@ from sluice.eventstore.scope import Scope
 from sluice.eventstore.tables import TABLES
 
 _ANALYTICS = TABLES["analytics"]
-_HALF_BITS = 32
+HALF_BITS = 32
+"""Of the lower half of a number that is added up in two."""
 # Written out: PostgreSQL shifts by 32-bit integers alone, and does not see that two parameters are the same day.
-_SHIFT = literal_column(str(_HALF_BITS), Integer)
-_LOW_HALF = literal_column(str((1 << _HALF_BITS) - 1), BigInteger)
+_SHIFT = literal_column(str(HALF_BITS), Integer)
+_LOW_HALF = literal_column(str((1 << HALF_BITS) - 1), BigInteger)
 _DAY = literal_column(str(DAY_MICROS), BigInteger)
 
 
@@ -39,7 +40,7 @@ def page_statement(scope: Scope, offset: int, limit: int) -> Select[Any]:
 def group_statement(scope: Scope, grouping: Grouping) -> Select[Any]:
     """A row for each key: the key, how many events, how many with a cost, and the halves of each sum."""
     keys = [_key(name) for name in grouping.by]
-    halves = [half for name in grouping.summed for half in _halves(_ANALYTICS.c[name])]
+    halves = [func.sum(half) for name in grouping.summed for half in halves_of(_ANALYTICS.c[name])]
     found = select(*keys, func.count(), func.count(_ANALYTICS.c.cost_nanos), *halves).where(*_within(scope))
     return found.group_by(*keys).order_by(*keys).limit(MAX_GROUPS + 1)
 
@@ -49,7 +50,7 @@ def group_of(row: Sequence[Any], grouping: Grouping) -> Group:
     size = len(grouping.by)
     key, (requests, priced, *halves) = row[:size], row[size:]
     sums = {
-        name: (int(high or 0) << _HALF_BITS) + int(low or 0)
+        name: (int(high or 0) << HALF_BITS) + int(low or 0)
         for name, high, low in zip(grouping.summed, halves[::2], halves[1::2], strict=True)
     }
     return Group(tuple(key), requests, priced, sums)
@@ -72,6 +73,6 @@ def _key(name: GroupBy) -> ColumnElement[Any]:
     return ((moment - since_midnight) // _DAY).label("day")
 
 
-def _halves(column: ColumnElement[int]) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    """The shift keeps the sign, so the lower half is never negative."""
-    return func.sum(column.bitwise_rshift(_SHIFT)), func.sum(column.bitwise_and(_LOW_HALF))
+def halves_of(column: ColumnElement[int]) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    """The higher and the lower half; the shift keeps the sign, so the lower is never negative."""
+    return column.bitwise_rshift(_SHIFT), column.bitwise_and(_LOW_HALF)

@@ -11,8 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from schemas.events import KINDS
-from sluice.eventstore.names import INDEX_NAMES, daily_index, daily_pattern
+from schemas.events import KINDS, Kind
+from sluice.eventstore.names import (
+    INDEX_NAMES,
+    Making,
+    Period,
+    daily_index,
+    daily_pattern,
+    dated_index,
+    job_index_of,
+    job_stem,
+)
 
 DAY = 86_400_000_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -77,3 +86,49 @@ def test_every_kind_has_an_alias_of_its_own() -> None:
             name
         ]
         assert not fnmatchcase(name, daily_pattern(name)), "the alias itself is no index of a day"
+
+
+JOBS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,30}", fullmatch=True)
+
+
+@given(
+    JOBS,
+    st.sampled_from(KINDS),
+    moments,
+    st.sampled_from(["day", "month", "year"]),
+    st.sampled_from(["rebuild", "replaced"]),
+)
+@settings(deadline=None)
+def test_what_a_job_makes_is_known_by_its_name(
+    job: str, kind: Kind, micros: int, period: Period, making: Making
+) -> None:
+    """Whatever the job is called, even like an event; and no pattern that is read has it."""
+    name = dated_index(job_stem(job, kind, making), micros, period)
+    found = job_index_of(name)
+    assert found is not None
+    assert (found.making, found.job, found.kind, found.name) == (making, job, kind, name)
+    assert not any(
+        fnmatchcase(name, pattern) for pattern in ("microgateway-*", *map(daily_pattern, INDEX_NAMES.values()))
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "sluice-rebuild-",
+        "sluice-rebuild-j-analytics",
+        "sluice-rebuild-j-analytics-",
+        "sluice-rebuild--analytics-2026",
+        "sluice-rebuild-J-analytics-2026",
+        "sluice-rebuild-j-analytics-2026.1.1",
+        "sluice-rebuild-j-analytics-2026.01.01 ",
+        "sluice-rebuild-j-others-2026.01.01",
+        "sluice-rebuilt-j-analytics-2026.01.01",
+        "xsluice-rebuild-j-analytics-2026.01.01",
+        "microgateway-analytics-2026.01.01",
+    ],
+)
+def test_what_no_job_makes_is_nobodys(name: str) -> None:
+    """It is never touched as a job's."""
+    assert job_index_of(name) is None

@@ -22,10 +22,10 @@ from collectors.sinks.interface import Verdict
 from collectors.sinks.settings import DatabaseSettings
 from schemas.codec import EncodedEvent, SchemaBook
 from schemas.events import KINDS, Kind
-from sluice.eventstore.database_queries import DatabaseStore
 from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
-from sluice.eventstore.elasticsearch_queries import ElasticsearchStore
-from sluice.eventstore.queries import EventStore
+from sluice.eventstore.panels.database import DatabasePanels
+from sluice.eventstore.panels.elasticsearch import ElasticsearchPanels
+from sluice.eventstore.panels.interface import Panels
 from sluice.eventstore.tables import TABLES, create_tables
 from tests.collectors.events import NOW_MICROS, numbered, record_of
 from tests.collectors.frames import frame_of_records
@@ -48,7 +48,7 @@ def rows_of(events: list[EncodedEvent]) -> list[tuple[Kind, Any]]:
 class World(ABC):
     """A store, and how events get into it."""
 
-    store: EventStore
+    store: Panels
     knows_micros = True
     """Whether events of one millisecond come in order of their microseconds."""
     keeps_bytes = True
@@ -68,7 +68,7 @@ class SqliteWorld(World):
     def __init__(self, folder: Path) -> None:
         url = f"sqlite:///{folder / 'a b#c%20d.db'}"
         self._sink = DatabaseSink(DatabaseSettings(url=url))
-        self.store = DatabaseStore(url, PATIENCE_SECONDS)
+        self.store = DatabasePanels(url, PATIENCE_SECONDS)
 
     async def write(self, events: list[EncodedEvent]) -> None:
         await self._sink.start()
@@ -94,7 +94,7 @@ class PostgresWorld(World):
         await self._administer(f'CREATE DATABASE "{self._name}"')
         url = make_url(self._server_url).set(database=self._name)
         self._engine = create_async_engine(url)
-        self.store = DatabaseStore(url.render_as_string(hide_password=False), PATIENCE_SECONDS)
+        self.store = DatabasePanels(url.render_as_string(hide_password=False), PATIENCE_SECONDS)
 
     async def write(self, events: list[EncodedEvent]) -> None:
         assert self._engine is not None
@@ -151,7 +151,7 @@ class ElasticsearchWorld(World):
         self._url = url
         self._sink = ElasticsearchSink(settings, KINDS, clock=lambda: NOW_MICROS)
         self.http = ElasticsearchHttp(url, timeout_seconds=PATIENCE_SECONDS)
-        self.store = ElasticsearchStore(self.http, names, PATIENCE_SECONDS)
+        self.store = ElasticsearchPanels(self.http, names, PATIENCE_SECONDS)
 
     async def write(self, events: list[EncodedEvent]) -> None:
         if not self._shared.url:

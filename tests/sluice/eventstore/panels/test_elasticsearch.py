@@ -1,0 +1,146 @@
+"""What is particular to Elasticsearch: how far sketches may be off, how fast it is, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from schemas.events import KINDS, Kind
+from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
+from sluice.eventstore.panels.elasticsearch import ElasticsearchPanels
+from sluice.eventstore.panels.query import Filter, Measure, PanelQuery
+from sluice.eventstore.queries import EventStoreError
+from sluice.eventstore.templates import templates
+from tests.servers import Elasticsearch
+from tests.sluice.eventstore.panels.oracle import near
+from tests.sluice.eventstore.panels.volume import (
+    END,
+    SPAN,
+    allowed_seconds,
+    events_of,
+    fill_elasticsearch,
+    slowest_panel,
+)
+from tests.sluice.eventstore.worlds import PATIENCE_SECONDS, SharedIndices
+
+pytestmark = pytest.mark.elasticsearch
+
+
+@asynccontextmanager
+async def filled(
+    server: Elasticsearch,
+    name: str,
+    amount: int,
+    kinds: tuple[Kind, ...],
+    apps: int = 40,
+    time_limit_seconds: float = 5.0,
+) -> AsyncIterator[ElasticsearchPanels]:
+    """Indices of a week, which are gone at the end."""
+    names: Mapping[Kind, str] = {kind: f"{name}-{kind.replace('_', '-')}" for kind in KINDS}
+    http = ElasticsearchHttp(server.url, timeout_seconds=60)
+    store = ElasticsearchPanels(http, names, PATIENCE_SECONDS)
+    try:
+        for template in templates(names):
+            answer = await http.request("PUT", template.path, orjson.dumps(template.body))
+            assert answer.status == 200, answer.body
+        await fill_elasticsearch(http, names, amount, apps, kinds)
+        yield store
+    finally:
+        await store.close()
+        await SharedIndices(name, server.url).remove()
+
+
+async def test_hundred_thousand_events_are_two_seconds_a_panel(
+    elasticsearch_server: Elasticsearch, unique_name: str
+) -> None:
+    """The heaviest panels answer within their bound, and sketches are as near as the README says."""
+    async with filled(elasticsearch_server, unique_name, 100_000, ("analytics",)) as store:
+        assert await slowest_panel(store) < allowed_seconds()
+        await sketches_are_near(store, 100_000)
+
+
+async def sketches_are_near(store: ElasticsearchPanels, amount: int) -> None:
+    """Percentiles within 1 % of the ranks, distinct values within 1 % up to 3,000 and 6 % beyond."""
+    percents = (0.1, 1, 5, 25, 50, 75, 95, 99, 99.9)
+    measures = (Measure("percentiles", "total_micros", percents), Measure("distinct", "event_id"))
+    answer = await store.figures(PanelQuery("analytics", END - SPAN, END, measures))
+    values = sorted(made["total_micros"] for made in events_of("analytics", amount))
+    for percent, found in zip(percents, answer.total, strict=False):
+        assert isinstance(found, float)
+        near(found, values, percent, 0.01)
+        if percent in {0.1, 99.9}:
+            near(found, values, percent, 0.001)
+    distinct = answer.total[-1]
+    assert isinstance(distinct, int)
+    assert abs(distinct - amount) <= 0.06 * amount
+    few = PanelQuery("analytics", END - SPAN, END - SPAN + SPAN * 3_000 // amount, (Measure("distinct", "event_id"),))
+    [some] = (await store.figures(few)).total
+    assert isinstance(some, int)
+    assert abs(some - 3_000) <= 30
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_a_million_events_are_two_seconds_a_panel(elasticsearch_server: Elasticsearch, unique_name: str) -> None:
+    """The bound of any page, for every panel over analytics."""
+    async with filled(elasticsearch_server, unique_name, 1_000_000, ("analytics",)) as store:
+        assert await slowest_panel(store, of_all=True) < allowed_seconds()
+
+
+async def test_ten_thousand_groups_survive_and_more_are_refused(
+    elasticsearch_server: Elasticsearch, unique_name: str
+) -> None:
+    """The largest of 10,000 apps are found and the others are one; of one more the message says what to do."""
+    async with filled(elasticsearch_server, unique_name, 10_001, ("analytics",), 10_001) as store:
+        measures = (Measure("sum", "cost_nanos"), Measure())
+        fewer = (Filter("app_id", "range", (0, 10_000)),)
+        query = PanelQuery("analytics", END - SPAN, END, measures, ("app_id",), "1d", limit=3, filters=fewer)
+        answer = await store.figures(query)
+        assert (answer.groups, [series.total[1] for series in answer.series]) == (10_000, [1, 1, 1, 9_997])
+        with pytest.raises(EventStoreError, match="more than 10,000 groups by app_id: add a filter"):
+            await store.figures(PanelQuery("analytics", END - SPAN, END, measures, ("app_id",), limit=3))
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that never answers."""
+    await reader.read()
+    writer.close()
+
+
+async def test_a_server_that_hangs_costs_the_time_limit_and_no_more(tmp_path: Path) -> None:
+    """Also when more questions wait for a turn than there are: each ends at its own limit."""
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    store = ElasticsearchPanels(ElasticsearchHttp(url, timeout_seconds=30), time_limit_seconds=0.3)
+    began = time.monotonic()
+    asked = [store.figures(PanelQuery("analytics", END - SPAN, END)) for _ in range(9)]
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    assert time.monotonic() - began < 3
+    assert all(isinstance(error, EventStoreError) and "within 0.3 s" in str(error) for error in found)
+    await store.close()
+    server.close()
+
+
+async def test_what_elasticsearch_refuses_is_one_error_with_a_remedy() -> None:
+    """Of passes side by side the first failure is raised as itself, not as a group."""
+
+    async def refusing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}")
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(refusing, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    store = ElasticsearchPanels(ElasticsearchHttp(url, timeout_seconds=5))
+    measures = (Measure("distinct", "app_id"), Measure("sum", "cost_nanos"))
+    with pytest.raises(EventStoreError, match="the right to read these indices"):
+        await store.figures(PanelQuery("analytics", END - SPAN, END, measures))
+    await store.close()
+    server.close()
