@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
-from sluice.exposition import Family, render_families
+from sluice.exposition import Exemplar, Family, render_families, render_open_metrics
 
 MAX_SERIES = 1_000
 OTHER = "other"
@@ -111,6 +111,7 @@ class Histogram(Metric):
         self.buckets = tuple(buckets)
         self._counts: dict[Labels, list[int]] = {}
         self._sums: dict[Labels, float] = {}
+        self._exemplars: dict[Labels, dict[int, Exemplar]] = {}
 
     def observe(self, value: float, *labels: str) -> None:
         """One measurement."""
@@ -122,6 +123,18 @@ class Histogram(Metric):
             self._sums.setdefault(labels, 0.0)
         counts[bisect_left(self.buckets, value)] += 1
         self._sums[labels] += value
+
+    def exemplify(self, value: float, exemplar: Exemplar, *labels: str) -> None:
+        """What was measured last, ``value``, was measured there; each bucket keeps the latest."""
+        labels = labels if labels in self._counts else self._overflow
+        self._exemplars.setdefault(labels, {})[bisect_left(self.buckets, value)] = exemplar
+
+    def exemplars(self) -> list[list[tuple[int, tuple[str, float, float]]]]:
+        """By series, in order: places of buckets with the fields of an ``Exemplar``. Empty where there are none."""
+        if not self._exemplars:
+            return []
+        found = (self._exemplars.get(labels, {}) for labels in self._counts)
+        return [[(place, (*exemplar,)) for place, exemplar in each.items()] for each in found]
 
     def count(self, *labels: str) -> int:
         """How many measurements there were."""
@@ -174,6 +187,7 @@ class Registry:
                 metric.labels,
                 metric.series(),
                 metric.buckets if isinstance(metric, Histogram) else (),
+                metric.exemplars() if isinstance(metric, Histogram) else (),
             )
             for metric in self._metrics.values()
         ]
@@ -181,3 +195,7 @@ class Registry:
     def render(self, extra: Mapping[str, str] | None = None) -> str:
         """Prometheus text, with ``extra`` labels on every line."""
         return render_families([(dict(extra or {}), self.families())])
+
+    def render_open(self, extra: Mapping[str, str] | None = None) -> str:
+        """OpenMetrics, with exemplars."""
+        return render_open_metrics([(dict(extra or {}), self.families())])

@@ -1,0 +1,1 @@
+"""Traces of exchanges, over OTLP."""
