@@ -1,0 +1,1 @@
+"""How the ``sluice`` command looks and ends: help texts, completion, findings and their fixes, errors."""
