@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long chaos check bench schemas prices proto lock clean
+.PHONY: help setup run test test-long chaos check bench schemas prices proto help-texts lock clean
 .NOTPARALLEL:
 
 help: ## list what can be made
@@ -47,6 +47,9 @@ prices: $(READY) ## make the packaged table of base prices anew from the install
 
 proto: $(READY) ## make the plugin protocol's Python modules anew from sluice/plugin_wire/*.proto
 	@$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. sluice/plugin_wire/*.proto
+
+help-texts: $(READY) ## renew the help texts that tests compare, in tests/help
+	@$(BIN)/python -m tests.help_texts
 
 lock: $(READY) ## resolve requirements.lock anew for every platform (ARGS=--upgrade takes the newest)
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

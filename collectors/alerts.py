@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 
@@ -16,6 +17,9 @@ _MAX_WAITING = 100
 """Older ones go first where the log does not take them: they are in the log file too."""
 
 _RETRY_SECONDS = 5.0
+_CLOSE_SECONDS = 5.0
+_OWN = frozenset({"kind", "at", "service", "message", "event"})
+"""The last is what a line of a log file calls its phrase."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,10 +36,11 @@ class Alerts:
         self._wanted = asyncio.Event()
 
     def send(self, kind: str, message: str, facts: dict[str, str]) -> None:
-        """Log it, and publish it when there is time."""
-        _log.warning("alert", kind=kind, service=self._service, message=message, **facts)
-        at = iso_micros(self._clock())
-        body = {"kind": kind, "at": at, "service": self._service, "message": message, **facts}
+        """Log it, and publish it when there is time. No fact can take the place of what an alert says of itself."""
+        said = {"kind": kind, "service": self._service, "message": message}
+        facts = {name: value for name, value in facts.items() if name not in _OWN}
+        _log.warning("alert", **said, **facts)
+        body = {**said, "at": iso_micros(self._clock()), **facts}
         self._waiting.append(Record(self._topic, self._service.encode(), orjson.dumps(body)))
         self._wanted.set()
 
@@ -60,3 +65,11 @@ class Alerts:
             if self._waiting and self._waiting[0] is alert:
                 self._waiting.popleft()
         return True
+
+    async def close(self) -> None:
+        """Publish what waits and close the publisher, of whoever has it alone. For a while, and never raises: why it
+        ends must not be hidden by how."""
+        for last in (self.flush, self._publisher.close):
+            with contextlib.suppress(EventLogError, TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await last()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from collectors.alerts import Alerts
 from collectors.backoff import Backoff
@@ -18,6 +18,7 @@ from collectors.committer import Committer
 from collectors.concurrency import Concurrency
 from collectors.dead_letters import DeadLetterLimits, DeadLetters
 from collectors.entries import AnyEntry
+from collectors.health import Health
 from collectors.intake import Intake
 from collectors.metrics import ServiceMetrics
 from collectors.outcomes import Outcomes, Role
@@ -70,6 +71,10 @@ class Life:
         )
 
 
+Assemble = Callable[["Service", Source, Sequence[OpenEntry], Publisher, Alerts], Life]
+"""Puts one life together; a job may give its service another than ``assemble``."""
+
+
 def assemble(
     service: Service, source: Source, opened: Sequence[OpenEntry], publisher: Publisher, alerts: Alerts
 ) -> Life:
@@ -78,7 +83,7 @@ def assemble(
     backoff, halt_seconds = service.backoff, plan.first.retry.halt_seconds
     tracker, backpressure = Tracker(), Backpressure(plan.flow)
     intake = Intake(source, tracker, backpressure, health, metrics, backoff, halt_seconds, clock)
-    outlets = [_outlet(service, each, alerts, is_alone=len(opened) == 1) for each in opened]
+    outlets = [make_outlet(service, each, alerts, is_alone=len(opened) == 1) for each in opened]
     collectors = [outlet for outlet in outlets if outlet.role is not Role.IS_FALLBACK]
     fallback = next((outlet for outlet in outlets if outlet.role is Role.IS_FALLBACK), None)
     letters = DeadLetters(
@@ -124,7 +129,31 @@ def assemble(
     return Life(pipeline, watch, intake, tracker, backpressure, outlets)
 
 
-def _outlet(service: Service, opened: OpenEntry, alerts: Alerts, *, is_alone: bool) -> Outlet:
+class Serves(Protocol):
+    """What an outlet needs of whose it is."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Monotonic, in seconds."""
+        ...
+
+    @property
+    def wall_clock(self) -> Callable[[], int]:
+        """Microseconds since the epoch."""
+        ...
+
+    @property
+    def health(self) -> Health:
+        """How it stands."""
+        ...
+
+    @property
+    def metrics(self) -> ServiceMetrics:
+        """What it counts."""
+        ...
+
+
+def make_outlet(service: Serves, opened: OpenEntry, alerts: Alerts, *, is_alone: bool) -> Outlet:
     """What of a life is one entry's own."""
     entry, clock, metrics = opened.entry, service.clock, service.metrics
     breaker = Breaker(entry.breaker, clock, partial(_note_breaker, metrics, entry.name))

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from collectors.backoff import Backoff
-from collectors.dead_letters import DeadLetterLimits, DeadLetters
+from collectors.dead_letters import DeadLetterLimits
 from collectors.deliveries import Poison
 from collectors.errors import Halt
 from collectors.health import Health
@@ -74,12 +75,20 @@ class Gate:
                 self._health.clear(self._where)
 
 
+class Letters(Protocol):
+    """Where what can never be written is kept: the log's dead letters, or what a job keeps instead."""
+
+    async def publish(self, poison: Poison) -> None:
+        """Return when all of it is there; raises EventLogError, after which some may be."""
+        ...
+
+
 class Burial:
     """Publishes dead letters. ``clock`` is monotonic, in seconds."""
 
     def __init__(
         self,
-        letters: DeadLetters,
+        letters: Letters,
         health: Health,
         metrics: ServiceMetrics,
         backoff: Backoff,

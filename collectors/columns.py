@@ -18,7 +18,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 from fastavro.schema import to_parsing_canonical_form
@@ -44,6 +44,24 @@ class Decoded:
     poison: Poison = field(default_factory=Poison)
     unknown: dict[bytes, Delivery] = field(default_factory=dict)
     """By fingerprint: written with a schema that nobody has shown us yet."""
+
+
+class Decodes(Protocol):
+    """Makes frames of records; whatever a job reads instead of the log brings its own."""
+
+    @property
+    def book(self) -> SchemaBook:
+        """The schemas that it knows."""
+        ...
+
+    @property
+    def column_failures(self) -> int:
+        """Groups that had to be decoded one by one."""
+        ...
+
+    def decode(self, delivery: Delivery) -> Decoded:
+        """Frames, poison and the unknown; every record is in exactly one of them."""
+        ...
 
 
 class Decoder:
@@ -126,7 +144,7 @@ def _by_fingerprint(book: SchemaBook, delivery: Delivery, poison: Poison) -> dic
 def _header_id(record: PolledRecord) -> str | None:
     for name, value in record.headers:
         if name == EVENT_ID:
-            return value.decode("latin-1")
+            return (value or b"").decode("latin-1") or None  # Kafka has headers without a value
     return None
 
 

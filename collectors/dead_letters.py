@@ -18,11 +18,13 @@ from collectors.tracker import Lane
 from schemas.codec import HEADER_BYTES, UndecodableError, split_frame
 from schemas.topics import DLQ_EXTRA_BYTES, DLQ_SUFFIX, MAX_EVENT_BYTES
 from sluice.clock import iso_micros, now_micros
-from sluice.eventlog.interface import PolledRecord, Publisher, Record
+from sluice.eventlog.interface import PolledRecord, Publisher, Record, StoredRecord
 
 PREFIX = "dlq."
 REDRIVES = "dlq.redrives"
 """Kept when a redriven record comes back: how often it was tried again."""
+REDRIVEN_FROM = "dlq.redriven_from"
+"""The id of the letter that this one took the place of: whoever sees it knows that one settled."""
 
 MAX_LETTER_BYTES = MAX_EVENT_BYTES + DLQ_EXTRA_BYTES
 """``max.message.bytes`` of the dead-letter topics."""
@@ -36,6 +38,18 @@ _OTHER = "other"
 _WELL_SECONDS = 60.0
 _ALERT_SECONDS = 3_600.0
 _WINDOW = 10  # times min_records: a tally beyond it is halved, so that a good past does not hide a bad present
+
+
+@dataclass(slots=True)
+class RedrivenRecord(StoredRecord):
+    """The record that a dead letter was, given to its collector once more."""
+
+    letter: str = ""
+    """Where the letter lies, as ``sluice dead-letters`` shows it."""
+    redrives: int = 0
+    """How often it was given back before this time."""
+    facts: Mapping[str, bytes] = field(default_factory=dict)
+    """What the letter says of the record and must not be forgotten: names without ``dlq.``."""
 
 
 class DeadLetters:
@@ -84,7 +98,22 @@ class DeadLetters:
         if lane.partition.topic != record.topic:
             facts["journal"] = lane.partition.topic  # a record of a journal does not name it, and its offset is there
         ours = [(PREFIX + name, value.encode("utf-8", "replace")) for name, value in facts.items()]
+        if isinstance(record, RedrivenRecord):
+            ours = _as_before(record, ours, is_refused=bool(poison.collector))
         return _within_bounds(record, kept, ours)
+
+
+def _as_before(
+    record: RedrivenRecord, ours: Sequence[tuple[str, bytes]], *, is_refused: bool
+) -> list[tuple[str, bytes]]:
+    """What is new of it is why it failed this time; where the record lay, and since when it fails, is as it was.
+
+    One that still cannot be decoded is still whose it was.
+    """
+    facts = dict(ours)
+    facts.pop(PREFIX + "journal", None)
+    facts |= {PREFIX + name: value for name, value in record.facts.items() if name != "collector" or not is_refused}
+    return [*facts.items(), (REDRIVES, b"%d" % (record.redrives + 1)), (REDRIVEN_FROM, record.letter.encode())]
 
 
 def _schema(value: bytes | None) -> str:
@@ -109,7 +138,7 @@ def _within_bounds(
 
 
 def _size(headers: Iterable[tuple[str, bytes]]) -> int:
-    return sum([len(name) + len(value) + 8 for name, value in headers])
+    return sum([len(name) + len(value or b"") + 8 for name, value in headers])  # Kafka has headers without a value
 
 
 def _runs(letters: Sequence[Record]) -> Iterator[list[Record]]:
@@ -223,7 +252,7 @@ def _producer(record: PolledRecord, gateway_id: str | None) -> str:
         return gateway_id
     for name, value in record.headers:
         if name == _SOURCE_HEADER:
-            return value.decode("latin-1")[:100]
+            return (value or b"").decode("latin-1")[:100] or UNKNOWN_PRODUCER
     return UNKNOWN_PRODUCER
 
 

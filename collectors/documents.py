@@ -106,6 +106,14 @@ def _text(body: pl.Series) -> tuple[pl.Series, pl.Series]:
     return pl.Series(body.name, texts, dtype=pl.String), pl.Series(replaced, dtype=pl.Boolean)
 
 
+def without_nul(rows: pl.DataFrame) -> pl.DataFrame:
+    """Texts with U+FFFD for each NUL, for databases whose texts have none; lists are JSON, which escapes it."""
+    has_nul = rows.select(pl.selectors.string().str.contains("\0", literal=True).any()).row(0)
+    if not any(has_nul):
+        return rows
+    return rows.with_columns(pl.selectors.string().str.replace_all("\0", "\ufffd", literal=True))
+
+
 def table_rows(kind: Kind, rows: pl.DataFrame) -> list[dict[str, Any]]:
     """A row of the events database for each event: integers and bytes as they are, lists as JSON text."""
     lists = [name for name, column in COLUMNS[kind].items() if isinstance(column.dtype, pl.List)]

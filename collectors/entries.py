@@ -59,6 +59,8 @@ class DeadLetterSettings(Section):
     min_records: Count = 1_000
     """The ratio says nothing before this many records of a producer."""
     max_consecutive: Count = 1_000
+    max_redrives: Count = 3
+    """How often ``sluice redrive`` gives a letter of this one back before it leaves it."""
 
 
 class BreakerSettings(Section):

@@ -2,6 +2,7 @@
 
 CollectorError
 ├── Retryable       not now: write it again after a while, without end (``throttled``: and fewer at a time)
+│   └── Waiting     not before other records: nothing is wrong, and nothing is slowed down
 ├── Unprocessable   never: this record goes to the dead letters with its reason
 └── Halt            not until somebody changes something: stop taking records, say so, try again now and then
 """
@@ -24,6 +25,10 @@ class Retryable(CollectorError):  # noqa: N818 - named by what to do
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
         self.throttled = throttled
+
+
+class Waiting(Retryable):
+    """It must come behind records that are still on their way; the sink itself has no part in it."""
 
 
 class Unprocessable(CollectorError):  # noqa: N818 - named by what to do

@@ -24,7 +24,7 @@ def refusal(request: web.Request, token: str) -> tuple[int, str] | None:
         return None if _shows(request, token) else (401, "show server.token as a bearer token")
     if request.remote is None or not _is_loopback(request.remote) or _is_forwarded(request):
         return 403, "ask from the host itself, or set server.token in collectors.yaml and show it"
-    if not _is_loopback(urlsplit(f"//{request.host}").hostname or ""):
+    if not _is_loopback(_hostname(request.host)):
         return 403, "ask by a loopback address, or set server.token in collectors.yaml and show it"
     origin = request.headers.get("origin")
     if origin is not None and origin != f"{request.scheme}://{request.host}":
@@ -34,12 +34,20 @@ def refusal(request: web.Request, token: str) -> tuple[int, str] | None:
 
 def _shows(request: web.Request, token: str) -> bool:
     scheme, _, shown = request.headers.get("authorization", "").partition(" ")
-    return scheme.lower() == "bearer" and compare_digest(shown.strip().encode(), token.encode())
+    return scheme.lower() == "bearer" and compare_digest(shown.strip().encode(errors="surrogateescape"), token.encode())
 
 
 def _is_forwarded(request: web.Request) -> bool:
     """Whether somebody asks for somebody else, who may be anywhere."""
     return any(name in request.headers for name in _FORWARDED)
+
+
+def _hostname(host: str) -> str:
+    """Without its port; empty for what is none."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_loopback(host: str) -> bool:

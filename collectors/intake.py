@@ -12,7 +12,7 @@ from collectors.errors import Halt
 from collectors.health import Health
 from collectors.metrics import ServiceMetrics
 from collectors.tracker import Tracker
-from sluice.eventlog.interface import EventLogError, OffsetLostError, Partition, PolledRecord, Source
+from sluice.eventlog.interface import EventLogError, NamedLogs, OffsetLostError, Partition, PolledRecord, Source
 
 MAX_POLL_RECORDS = 5_000
 EVENT_LOG = "event log"
@@ -50,6 +50,10 @@ class Intake:
         """What is paused at the source now."""
         self.taken = 0
         """Records taken in so far."""
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """Which logs these are, as far as the source knows."""
+        return await self._source.log_ids(partitions) if isinstance(self._source, NamedLogs) else {}
 
     def open(self, partitions: Iterable[Partition]) -> None:
         """These were assigned: they are closed no more. What was paused stays so at the source too, until ``_pause``

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
-from collectors.errors import Halt, Retryable
+from collectors.errors import Halt, Retryable, Waiting
+from collectors.services.archive.metrics import ArchiveMetrics
+from collectors.services.budget_truth.metrics import TruthMetrics
 from sluice.eventlog.interface import Partition
 from sluice.telemetry import Gauge, Registry
 
@@ -29,6 +31,9 @@ class CollectorMetrics:
         self._log(self.registry)
         self._state(self.registry)
         self._configuration(self.registry)
+        self._reconcile(self.registry)
+        self.budget_truth = TruthMetrics(self.registry)
+        self.archive = ArchiveMetrics(self.registry)
 
     def _flow(self, registry: Registry) -> None:
         self.records = registry.counter(
@@ -168,9 +173,27 @@ class CollectorMetrics:
             "Times that retention could not look at a store, or not delete what was due.",
             labels=("store", "kind"),
         )
+        self.retention_failing = registry.gauge(
+            "sluice_collector_retention_failing",
+            "1 while a store could not be cleared when that was last tried.",
+            labels=("store", "kind"),
+        )
         self.loop_lag = registry.gauge(
             "sluice_collector_loop_lag_seconds", "How late the event loop was when it was last looked at.", "seconds"
         )
+
+    def retained(self, store: str, kind: str, events: int) -> None:
+        """Retention deleted so many events of a store; below zero: it could not. Without a name it is of all stores."""
+        self.retention_failing.set(int(events < 0), store, kind)
+        if events < 0:
+            self.retention_failures.add(1, store, kind)
+        elif store:
+            self.retention_deleted.add(events, store, kind)
+
+    def retention_begins(self) -> None:
+        """With other stores, maybe: what failed of those there were is of before."""
+        for labels, _ in self.retention_failing.series():
+            self.retention_failing.forget(*labels)
 
     def _configuration(self, registry: Registry) -> None:
         self.reloads = registry.counter(
@@ -184,6 +207,46 @@ class CollectorMetrics:
             "1 while what runs may not be what is wanted: the newest configuration was refused, waits or cannot be "
             "read.",
         )
+
+    def _reconcile(self, registry: Registry) -> None:
+        self.reconcile_missing = registry.gauge(
+            "sluice_collector_reconcile_missing",
+            "Events of the log that a sink should have and has not, when they were last compared.",
+            labels=("sink", "kind"),
+        )
+        self.reconcile_surplus = registry.gauge(
+            "sluice_collector_reconcile_surplus",
+            "Documents of a sink that are of no event in the log, when they were last compared.",
+            labels=("sink", "kind"),
+        )
+        self.reconcile_gaps = registry.gauge(
+            "sluice_collector_reconcile_gaps",
+            "Events that gateways reported and the log has not, when they were last compared.",
+            labels=("kind",),
+        )
+        self.reconcile_failures = registry.counter(
+            "sluice_collector_reconcile_failures_total",
+            "Times that a sink, or where none is named the log, could not be compared.",
+            labels=("sink",),
+        )
+
+    def reconciled(self, sink: str, kind: str, missing: int, surplus: int) -> None:
+        """A sink was compared; an empty ``sink`` is the log with what was reported."""
+        if sink:
+            self.reconcile_missing.set(missing, sink, kind)
+            self.reconcile_surplus.set(surplus, sink, kind)
+        else:
+            self.reconcile_gaps.set(missing, kind)
+
+    def reconcile_failed(self, sink: str) -> None:
+        """It could not be."""
+        self.reconcile_failures.add(1, sink)
+
+    def reconciles_no_more(self) -> None:
+        """What it found last says nothing of what is there now: an alert that looks at it must end."""
+        for gauge in (self.reconcile_missing, self.reconcile_surplus, self.reconcile_gaps):
+            for labels, _ in gauge.series():
+                gauge.forget(*labels)
 
     def of(self, service: str) -> ServiceMetrics:
         """The same, for one service."""
@@ -209,6 +272,8 @@ class ServiceMetrics:
         self.all = catalogue
         self.service = service
         self._partitions: set[Partition] = set()
+        for outcome in get_args(Outcome):  # that nothing was finished is something to be seen
+            catalogue.records.add(0, service, outcome)
 
     def finished(self, outcome: Outcome, count: int) -> None:
         """Records whose outcome is known."""
@@ -245,8 +310,7 @@ class ServiceMetrics:
 
     def retried(self, cause: Retryable | Halt) -> None:
         """Something of a write must be written again."""
-        kind = "halt" if isinstance(cause, Halt) else "throttled" if cause.throttled else "transient"
-        self.all.retries.add(1, self.service, kind)
+        self.all.retries.add(1, self.service, _kind_of(cause))
 
     def decoded(self, seconds: float, column_failures: int) -> None:
         """One slice was decoded."""
@@ -301,3 +365,11 @@ class ServiceMetrics:
             self.all.seconds_to_loss.forget(self.service)
         else:
             self.all.seconds_to_loss.set(seconds_to_loss, self.service)
+
+
+def _kind_of(cause: Retryable | Halt) -> str:
+    if isinstance(cause, Halt):
+        return "halt"
+    if isinstance(cause, Waiting):
+        return "waiting"
+    return "throttled" if cause.throttled else "transient"

@@ -14,7 +14,7 @@ from collectors.deliveries import Batch, Delivery, Frame
 from collectors.errors import Unprocessable
 from collectors.outcomes import Role
 from collectors.redact import Redactor
-from collectors.selection import Selection
+from collectors.selection import Selects
 from collectors.sinks.interface import Sink
 from collectors.tracker import CollectorLane, Lane
 from collectors.writer import Writer, prepare
@@ -26,7 +26,7 @@ class Outlet:
 
     name: str
     role: Role
-    selection: Selection
+    selection: Selects
     redactor: Redactor | None
     batching: Batching
     sink: Sink[Any]

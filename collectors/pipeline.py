@@ -20,7 +20,7 @@ import structlog
 
 from collectors.backpressure import Backpressure
 from collectors.burial import Burial, Gate
-from collectors.columns import Decoded, Decoder
+from collectors.columns import Decoded, Decodes
 from collectors.committer import Committer
 from collectors.deliveries import Batch, Delivery, Frame, Poison
 from collectors.health import Health
@@ -53,7 +53,7 @@ class Pipeline:
     intake: Intake
     tracker: Tracker
     backpressure: Backpressure
-    decoder: Decoder
+    decoder: Decodes
     schemas: SchemaWait
     outlets: Sequence[Outlet]
     """In the order in which they are offered a frame."""
@@ -68,6 +68,8 @@ class Pipeline:
     drain_seconds: float
     clock: Callable[[], float]
     tracing: Tracing = NO_TRACING
+    on_finished: Callable[[Delivery, Outcome, int], None] | None = None
+    """Told of records whose outcome is known, and how many of them were duplicates; before they count for a commit."""
     _stopping: asyncio.Event = field(default_factory=asyncio.Event)
     _progress: asyncio.Event = field(default_factory=asyncio.Event)
     _group: asyncio.TaskGroup | None = None
@@ -240,6 +242,8 @@ class Pipeline:
 
     def _finish(self, delivery: Delivery, outcome: Outcome, duplicates: int = 0) -> None:
         """Track: these count for what may be committed (not where they were revoked: their lane is closed)."""
+        if self.on_finished is not None and delivery:
+            self.on_finished(delivery, outcome, duplicates)
         for lane, records in delivery.by_lane():
             lane.finish([record.offset for record in records])
         self.backpressure.release(delivery)
@@ -255,7 +259,7 @@ class Pipeline:
     async def on_assigned(self, partitions: Iterable[Partition]) -> None:
         """These are ours: open a lane for each."""
         assigned = tuple(partitions)
-        self.tracker.assign(assigned)
+        self.tracker.assign(assigned, await self.intake.log_ids(assigned))
         self.intake.open(assigned)
         self.metrics.rebalanced("assigned")
 

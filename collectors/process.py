@@ -8,22 +8,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import structlog
 
+from collectors.beside import Beside, parts_of
 from collectors.configuration.changes import Recipe, recipes_of
 from collectors.configuration.reloading import Reloading
 from collectors.fleet import Fleet
 from collectors.metrics import CollectorMetrics
 from collectors.plans import ServicePlan
-from collectors.retention.job import Retention
 from collectors.server import HealthServer
 from collectors.service import CLOSE_SECONDS, Service
 from collectors.settings import HostSettings, Settings
 from collectors.sinks.registry import SinkOpening
 from collectors.tracing import open_tracing
+from collectors.workers.pausing import Paused
 from collectors.workers.place import WorkerPlace
 from sluice.eventlog.connect import open_publisher, open_source
 
@@ -47,7 +48,7 @@ class Process:
     ) -> None:
         """``folder`` is where relative paths of plugins begin; ``reloading`` follows what the settings came from;
         a ``worker`` is one of several processes."""
-        self._settings = self._retained = settings
+        self._settings = settings
         self._host = host
         self._folder = folder
         self._reloading = reloading
@@ -60,14 +61,22 @@ class Process:
             stop_seconds=settings.shutdown_seconds,
             forget=self._metrics.forget,
         )
-        self._resettled = asyncio.Event()
+        if worker is not None:
+            self._pause(Paused(worker.socket.parent).names())
+        self._beside = Beside(settings, parts_of(host, folder, self._metrics))
         state = None if reloading is None else reloading.state
         socket = None if worker is None else worker.socket
         self._server = HealthServer(settings.server, self._fleet.services, self._metrics, state, socket)
         self._stopping = asyncio.Event()
         if reloading is not None:
             reloading.state.note = self._metrics.reloaded
-            reloading.listener = self._take_settings
+            reloading.listener = self._beside.take
+
+    def _pause(self, names: Collection[str]) -> None:
+        """Services that an operator has paused before this process was there."""
+        for service in self._fleet.services:
+            if service.name in names:
+                service.health.pause()
 
     def _service(self, recipe: Recipe) -> Service:
         host = self._host
@@ -86,6 +95,7 @@ class Process:
 
     async def run(self) -> int:
         """The exit code: 0 where every service ended well, 1 where one failed. Raises PortTakenError."""
+        self._listen()  # before it serves: who can ask it may send it signals
         url = await self._server.start()
         names = [service.name for service in self._fleet.services]
         _log.info("collectors serve", url=url, services=names)
@@ -94,10 +104,9 @@ class Process:
                 beside = [
                     tasks.create_task(self._watch_loop()),
                     tasks.create_task(self._stop_in_time()),
-                    tasks.create_task(self._retain()),
+                    tasks.create_task(self._run_beside()),
                     tasks.create_task(self._follow()),
                 ]
-                self._listen()
                 await self._fleet.run()
                 for task in beside:
                     task.cancel()
@@ -145,33 +154,10 @@ class Process:
         await asyncio.sleep(self._settings.shutdown_seconds)
         self._fleet.cancel()
 
-    def _take_settings(self, settings: Settings) -> None:
-        """What of them concerns no service."""
-        if (settings.retention, settings.data_collection_plugins) != (
-            self._retained.retention,
-            self._retained.data_collection_plugins,
-        ):
-            self._retained = settings
-            self._resettled.set()
-
-    async def _retain(self) -> None:
-        """Delete what is due, where anything is wanted: by one of several workers, and by the newest settings."""
-        while self._worker is None or self._worker.index == 0:
-            self._resettled.clear()
-            async with asyncio.TaskGroup() as tasks:
-                retaining = tasks.create_task(self._retain_by(self._retained))
-                await self._resettled.wait()
-                retaining.cancel()
-
-    async def _retain_by(self, settings: Settings) -> None:
-        if settings.retention is not None:
-            await Retention(settings, self._host, self._folder, note=self._note_retention).run()
-
-    def _note_retention(self, store: str, kind: str, events: int) -> None:
-        if events < 0:
-            self._metrics.retention_failures.add(1, store, kind)
-        else:
-            self._metrics.retention_deleted.add(events, store, kind)
+    async def _run_beside(self) -> None:
+        """What one of several workers does for all."""
+        if self._worker is None or self._worker.index == 0:
+            await self._beside.run()
 
     async def _watch_loop(self) -> None:
         """How late the loop is: it runs the heartbeats too."""

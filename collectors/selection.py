@@ -10,6 +10,7 @@ import functools
 import operator
 import re
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 import polars as pl
 
@@ -21,6 +22,14 @@ _WORD_BYTES = 8
 _HALF = 1 << 32
 _MIX = (0xFF51AFD7ED558CCD, 0xC4CEB9FE1A85EC53)  # the finaliser of MurmurHash3: every bit of the id reaches every other
 _SHARES = 1 << 31
+
+
+class Selects(Protocol):
+    """Says which rows of a frame are wanted."""
+
+    def positions(self, frame: Frame) -> Sequence[int]:
+        """Of the rows that are wanted, in order; a range where these are all. Asked once for each frame."""
+        ...
 
 
 class Selection:
@@ -117,10 +126,11 @@ def shares_of(exchange_ids: pl.Series) -> pl.Series:
         padded.bin.slice(start, _WORD_BYTES).bin.reinterpret(dtype=pl.UInt64, endianness="little")
         for start in (-2 * _WORD_BYTES, -_WORD_BYTES)
     )
-    return _mixed(_mixed(first) ^ last) // (1 << 33)
+    return mixed(mixed(first) ^ last) // (1 << 33)
 
 
-def _mixed(value: pl.Series) -> pl.Series:
+def mixed(value: pl.Series) -> pl.Series:
+    """Each word of 64 bits, so that every bit of it reaches every other."""
     for factor in _MIX:
         value = (value ^ (value // _HALF)) * pl.Series([factor], dtype=pl.UInt64)
     return value ^ (value // _HALF)

@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 
 from collectors.alerts import Alerts
-from collectors.assembly import Life, OpenEntry, assemble
+from collectors.assembly import Assemble, Life, OpenEntry, assemble
 from collectors.backoff import Backoff
 from collectors.burial import DEAD_LETTERS, LIMITS, UNDECODABLE
 from collectors.committer import COMMITS
@@ -74,6 +74,7 @@ class Service:
         control: ControlSettings | None = None,
         tracing: Tracing = NO_TRACING,
         worker: int = 0,
+        assemble: Assemble = assemble,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], int] = now_micros,
     ) -> None:
@@ -94,6 +95,7 @@ class Service:
         self.tracing = tracing
         self._folder = folder
         self._worker = worker
+        self._assemble = assemble
         self._control = control or ControlSettings()
         self._open_source = open_source
         self._open_publisher = open_publisher
@@ -220,7 +222,7 @@ class Service:
         """One source's life: until ``stop``, until it falls silent, or until something breaks."""
         source = self._open_source(self._subscription())
         try:
-            life = assemble(self, source, opened, publisher, alerts)
+            life = self._assemble(self, source, opened, publisher, alerts)
             await source.start(life.pipeline)
             self._life = life
             if not self._stopping.is_set():

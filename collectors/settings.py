@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, model_valida
 from collectors.entries import FALLBACK, AnyEntry, Entry
 from collectors.plans import ServicePlan, plans_of
 from collectors.retention.settings import RetentionSettings
+from collectors.services.archive.settings import ArchiveSettings
+from collectors.services.budget_truth.settings import BudgetTruthSettings
+from collectors.services.reconcile.settings import ReconcileSettings
 from collectors.sinks.settings import Duration
 from collectors.tracing import TracingSettings
 from sluice.eventlog.settings import LogSettings, Section
@@ -55,6 +58,12 @@ class Settings(Section):
     tracing: TracingSettings = TracingSettings()
     retention: RetentionSettings | None = None
     """What stores keep; nothing is deleted without it."""
+    budget_truth: BudgetTruthSettings | None = None
+    """Counts what was spent from the log, and checks the ledger against it."""
+    reconcile: ReconcileSettings | None = None
+    """How often the log is compared with what was reported, and with the sinks."""
+    archive: ArchiveSettings | None = None
+    """Where every record of the log is kept, by hour; nothing is archived without it."""
     shutdown_seconds: Duration = 25.0
 
     @model_validator(mode="after")

@@ -85,7 +85,7 @@ def state_of(service: Service) -> str:
 
 def _counts(counter: Counter, service: str) -> dict[str, int]:
     """By the second of its labels."""
-    return {of: count for (name, of), count in counter.series() if name == service}
+    return {of: count for (name, of), count in counter.series() if name == service and count}
 
 
 def families_of(families: Iterable[Family], service: str) -> list[Family]:

@@ -12,16 +12,14 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 import structlog
-from pydantic import Field, SecretStr
 
 from collectors.criteria import Share
 from collectors.errors import Halt
 from collectors.sinks.settings import Duration
-from sluice.eventlog.settings import Section
+from sluice.otlp import OtlpSettings, missing_packages
 
 if TYPE_CHECKING:
     from collectors.deliveries import Batch
@@ -38,15 +36,11 @@ _FORM = re.compile(rb"[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
 _log = structlog.get_logger(__name__)
 
 
-class TracingSettings(Section):
+class TracingSettings(OtlpSettings):
     """``tracing`` of ``collectors.yaml``."""
 
-    endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
-    """An OTLP receiver, whole: ``http://collector:4318/v1/traces``. Empty: nothing is traced."""
     sample: Share = 0.05
     """Of all batches."""
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
-    """Sent with each request, such as ``authorization``."""
     timeout: Duration = 5.0
     service_name: str = "sluice-collectors"
 
@@ -103,17 +97,7 @@ NO_TRACING = NoTracing()
 
 def missing_of(settings: TracingSettings) -> str:
     """What to install for these settings; empty where nothing is missing."""
-    needed = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http") if settings.endpoint else ()
-    missing = [name for name in needed if not _is_installed(name)]
-    remedy = "pip install 'sluice-gateway[otel]', or remove tracing.endpoint"
-    return f"tracing.endpoint needs what is not installed ({', '.join(missing)}); {remedy}" if missing else ""
-
-
-def _is_installed(name: str) -> bool:
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:  # not even the package that it is in
-        return False
+    return missing_packages(settings, ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"))
 
 
 def open_tracing(settings: TracingSettings) -> Tracing:
@@ -249,7 +233,7 @@ def traceparents(records: Sequence[Any]) -> list[tuple[int, int, int]]:
     found: dict[bytes, tuple[int, int, int] | None] = {}
     for record in records:
         for name, value in record.headers:
-            if name == _TRACEPARENT and value not in found:
+            if name == _TRACEPARENT and value and value not in found:
                 found[value] = _parsed(value)
     return [each for each in found.values() if each is not None]
 

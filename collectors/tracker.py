@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from sluice.eventlog.interface import Partition, PolledRecord
 
@@ -22,10 +23,12 @@ _PRUNE_AT = 10_000
 class Lane:
     """One assignment of one partition. ``live`` until it is revoked or lost."""
 
-    __slots__ = ("_committed", "_marks", "_next", "_unfinished", "live", "partition")
+    __slots__ = ("_committed", "_marks", "_next", "_unfinished", "live", "log_id", "partition")
 
-    def __init__(self, partition: Partition) -> None:
+    def __init__(self, partition: Partition, log_id: str = "") -> None:
+        """``log_id``: which log it is, where that is known; another under the same name has other records."""
         self.partition = partition
+        self.log_id = log_id
         self.live = True
         self._unfinished: dict[str, set[int]] = {}  # by topic: a journal holds several
         self._next: int | None = None
@@ -110,6 +113,7 @@ class CollectorLane(Lane):
         self._aside: dict[str, set[int]] = {}
         self._prune_at = _PRUNE_AT
         self.partition = lane.partition
+        self.log_id = lane.log_id
 
     @property
     def live(self) -> bool:  # type: ignore[override]
@@ -136,11 +140,11 @@ class Tracker:
     def __init__(self) -> None:
         self._lanes: dict[Partition, Lane] = {}
 
-    def assign(self, partitions: Iterable[Partition]) -> None:
+    def assign(self, partitions: Iterable[Partition], log_ids: Mapping[Partition, str] = MappingProxyType({})) -> None:
         """Open a lane for each; a lane that was still open is closed."""
         for partition in partitions:
             self.revoke((partition,))
-            self._lanes[partition] = Lane(partition)
+            self._lanes[partition] = Lane(partition, log_ids.get(partition, ""))
 
     def revoke(self, partitions: Iterable[Partition]) -> None:
         """Close these: nothing that finishes there counts any more."""

@@ -14,7 +14,7 @@ from collectors.backoff import MAX_RETRY_AFTER_SECONDS, Backoff
 from collectors.breaker import Breaker
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
-from collectors.errors import Halt, Retryable, Unprocessable
+from collectors.errors import Halt, Retryable, Unprocessable, Waiting
 from collectors.health import Health
 from collectors.metrics import ServiceMetrics
 from collectors.sinks.interface import Prepared, Sink, Verdict
@@ -78,6 +78,8 @@ class Writer:
                 await self._wait_as_asked()
                 batch.attempts += 1
                 verdict = await self._attempt([batch.documents[at] for at in positions])
+                if isinstance(verdict.cause, Waiting):
+                    batch.attempts -= 1
                 self._report(verdict, len(positions), started_in)
         poison = {at: batch.unwritable[at] for at in batch.pending if at in batch.unwritable}
         poison |= {positions[at]: error for at, error in verdict.poison.items()}
@@ -126,6 +128,11 @@ class Writer:
 
     def _report(self, verdict: Verdict, size: int, started_in: int) -> None:
         cause = verdict.cause
+        if isinstance(cause, Waiting):
+            self._metrics.retried(cause)
+            if len(verdict.retry) == size:
+                return  # it tells nothing of the sink
+            cause = None
         if cause is None:
             self.succeeded_at = self._clock()
             self.concurrency.succeeded()
@@ -149,4 +156,5 @@ class Writer:
     async def wait(self, batch: Batch, cause: Retryable | Halt | None) -> None:
         """Until what is left of the batch may be tried again; a halted sink's turn is waited for in ``write``."""
         if isinstance(cause, Retryable):
-            await asyncio.sleep(self._backoff.seconds(batch.attempts, cause.retry_after_seconds))
+            failures = 1 if isinstance(cause, Waiting) else batch.attempts
+            await asyncio.sleep(self._backoff.seconds(failures, cause.retry_after_seconds))

@@ -26,6 +26,7 @@ from gateway.snapshot import PresentPrices
 from gateway.upstreams.caller import Caller
 from gateway.upstreams.http1 import LeanClient
 from gateway.upstreams.limits import ClientLimits
+from gateway.witness import open_witness
 from sluice.privacy.bodies import BodyRedactor
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.sweep import Sweep
     from gateway.telemetry import GatewayMetrics
     from gateway.upstreams.client import UpstreamClient
+    from gateway.witness import Outlet, Witness
     from sluice.eventlog.interface import Boot, EventLog
 
 _EVENT_OVERHEAD_BYTES = 16 << 10
@@ -55,6 +57,8 @@ class WorkerParts:
     backlog: Backlog
     client: UpstreamClient
     snapshots: SnapshotHolder
+    outlets: tuple[Outlet, ...]
+    """Of traces and of the access log; run beside the server, closed behind it."""
 
 
 def assemble(
@@ -78,9 +82,11 @@ def assemble(
     own = settings.gateway
     rule = ChargeRule(settings.budget.interrupted, PresentPrices(snapshots))
     backlog = Backlog(log, inflight, boot, rule, event_ids_since, share.budgets)
+    keeping = _keeping(settings)
+    witness, outlets = open_witness(settings, boot, keeping, metrics)
     recorder = Recorder(
         log=log,
-        builder=_event_builder(settings, boot),
+        builder=_event_builder(settings, boot, keeping),
         inflight=inflight,
         backlog=backlog,
         budgets=share.budgets,
@@ -100,27 +106,45 @@ def assemble(
         sweep=sweep,
         ended_streams=EndedStreams(hooks, sweep, metrics, own.max_response_bytes),
         write_timeout_seconds=own.client_write_timeout_seconds,
+        witness=witness,
     )
     base = (own, snapshots.get, recorder, sweep)
     proxy = flow(acceptor=Acceptor(*base), caller=Caller(client, recorder, own.upstream))
     bridge = flow(acceptor=BridgeAcceptor(*base, output_tokens), caller=BridgeCaller(client, recorder, own))
-    endpoints = PluginEndpoints(
-        gateway=own,
+    endpoints = _endpoints(settings, plugins, snapshots, credentials, recorder, endpoint_sweep, witness)
+    app = Gateway(proxy, application, endpoints, bridge)
+    return WorkerParts(app, sweep, endpoint_sweep, backlog, client, snapshots, outlets)
+
+
+def _endpoints(
+    settings: Settings,
+    plugins: Callable[[], Plugins],
+    snapshots: SnapshotHolder,
+    credentials: Credentials,
+    recorder: Recorder,
+    sweep: Sweep,
+    witness: Witness | None,
+) -> PluginEndpoints:
+    return PluginEndpoints(
+        gateway=settings.gateway,
         bounds=settings.plugin_host.endpoints,
         plugins=plugins,
         snapshot=snapshots.get,
-        acceptor=Acceptor(own, snapshots.get, recorder, endpoint_sweep),
+        acceptor=Acceptor(settings.gateway, snapshots.get, recorder, sweep),
         credentials=credentials,
         recorder=recorder,
-        sweep=endpoint_sweep,
+        sweep=sweep,
+        witness=witness,
     )
-    app = Gateway(proxy, application, endpoints, bridge)
-    return WorkerParts(app, sweep, endpoint_sweep, backlog, client, snapshots)
 
 
-def _event_builder(settings: Settings, boot: Boot) -> EventBuilder:
+def _keeping(settings: Settings) -> Keeping:
     bodies = settings.gateway.bodies
-    keeping = Keeping(bodies.policy, BodyRedactor(bodies.redact), bodies.max_bytes)
+    return Keeping(bodies.policy, BodyRedactor(bodies.redact), bodies.max_bytes)
+
+
+def _event_builder(settings: Settings, boot: Boot, keeping: Keeping) -> EventBuilder:
+    bodies = settings.gateway.bodies
     return EventBuilder(boot, bodies.max_bytes, settings.journal.max_exchange_bytes - _EVENT_OVERHEAD_BYTES, keeping)
 
 

@@ -7,15 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 from sluice.clock import iso_micros, now_micros
-from sluice.money.base_prices import FILE_NAME, MAX_FILE_BYTES, BasePrices, BasePricesError, read_base_prices
+from sluice.money.base_prices import FILE_NAME, MAX_FILE_BYTES, BasePrices, BasePricesError
+from sluice.money.installed_prices import installed_base_prices
 
 if TYPE_CHECKING:
     from gateway.settings import Settings
-
-logger = structlog.get_logger(__name__)
 
 
 class Installed(NamedTuple):
@@ -27,19 +24,10 @@ class Installed(NamedTuple):
 
 
 def base_prices_of(settings: Settings) -> BasePrices | None:
-    """The table below the operator's own rows; ``None`` where the settings want none.
-
-    A file in the data directory that cannot be used is reported, and the packaged table holds.
-    """
+    """The table below the operator's own rows; ``None`` where the settings want none."""
     if settings.prices_base == "none":
         return None
-    path = settings.data_dir / FILE_NAME
-    if path.exists():
-        try:
-            return read_base_prices(path)
-        except BasePricesError as error:
-            logger.warning("updated base prices not used", path=str(path), problem=str(error))
-    return read_base_prices()
+    return installed_base_prices(settings.data_dir)
 
 
 def convert_prices(file: Path) -> tuple[BasePrices, str]:

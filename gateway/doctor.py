@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 from collections.abc import Iterator
+from functools import partial
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,11 +19,11 @@ from gateway.payloads.queue import QUEUE_BYTES
 from gateway.settings import Settings
 from schemas.topics import Topics
 from sluice.clock import now_micros
-from sluice.commands import Finding
+from sluice.command_line.findings import Finding, Fix
 from sluice.eventlog.journal.header import BadHeaderError
 from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.journal.segment import read_header, segment_numbers, segment_path
-from sluice.eventlog.kafka.admin import find_problems
+from sluice.eventlog.kafka.admin import MISSING, ensure_topics, find_problems
 from sluice.eventlog.places import COLLECTORS_FOLDER, all_journals
 from sluice.settings import SettingsError, load_settings
 
@@ -37,10 +39,12 @@ def check_gateway(config: Path) -> Iterator[Finding]:
     try:
         settings = load_settings(config, Settings)
     except SettingsError as error:
-        yield Finding(False, str(error), "correct the file; sluice validate FILE says the same")
+        why = "no gateway starts with it"
+        yield Finding(False, str(error), "correct the file; sluice validate FILE says the same", why)
         return
     yield Finding(True, f"{config} is valid: {len(settings.llms)} LLMs, {len(settings.apps)} apps")
     yield _data_folder(settings.data_dir)
+    yield from _secrets(settings)
     yield _port(settings.gateway)
     yield _control(settings)
     for llm in settings.llms:
@@ -53,8 +57,45 @@ def check_gateway(config: Path) -> Iterator[Finding]:
 def _data_folder(folder: Path) -> Finding:
     existing = next(path for path in (folder.resolve(), *folder.resolve().parents) if path.exists())
     if os.access(existing, os.W_OK | os.X_OK):
-        return Finding(True, f"data_dir {folder} can be written")
-    return Finding(False, f"data_dir {folder} cannot be written", "set data_dir, or change the rights of the folder")
+        if folder.is_dir():
+            return Finding(True, f"data_dir {folder} can be written")
+        fix = Fix(f"make the folder {folder}, for its owner alone", partial(_make_folder, folder))
+        return Finding(True, f"data_dir {folder} can be written, and is made at the first start", fix=fix)
+    remedy, why = "set data_dir, or change the rights of the folder", "no gateway starts without a journal"
+    return Finding(False, f"data_dir {folder} cannot be written", remedy, why)
+
+
+def _make_folder(folder: Path) -> str:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return "made"
+
+
+def _secrets(settings: Settings) -> Iterator[Finding]:
+    """The admin token is its owner's alone; a key file may be read by its group, which volumes need."""
+    from gateway.control.bootstrap import TOKEN_FILE  # noqa: PLC0415 - SQL belongs to an extra
+    from gateway.control.keys import key_file  # noqa: PLC0415 - as above
+
+    others, group_writes = stat.S_IRWXO, stat.S_IWGRP
+    places = [(settings.data_dir / TOKEN_FILE, stat.S_IRWXG | others)]
+    if not settings.control.secret_key.get_secret_value():
+        places.append((key_file(settings.control, settings.data_dir), group_writes | others))
+    for path, refused in places:
+        if path.is_file():
+            yield _private(path, refused)
+
+
+def _private(path: Path, refused: int) -> Finding:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if not mode & refused:
+        return Finding(True, f"{path} is private ({mode:04o})")
+    why = "whoever reads it manages this gateway, or decrypts its vendor keys"
+    fix = Fix(f"let only its owner read and write {path}", partial(_make_private, path))
+    return Finding(False, f"{path} has mode {mode:04o}: others can read or change it", f"chmod 600 {path}", why, fix)
+
+
+def _make_private(path: Path) -> str:
+    path.chmod(stat.S_IRUSR | stat.S_IWUSR)
+    return f"{path} has mode 0600"
 
 
 def _control(settings: Settings) -> Finding:
@@ -77,7 +118,8 @@ def _control(settings: Settings) -> Finding:
     try:
         changes = asyncio.run(generation())
     except ControlDatabaseError as error:
-        return Finding(False, str(error), "see control.database_url in sluice.yaml")
+        why = "the gateway cannot start: apps, tokens and budgets are there"
+        return Finding(False, str(error), "see control.database_url in sluice.yaml", why)
     return Finding(True, f"the control database can be read: {changes} changes")
 
 
@@ -92,13 +134,16 @@ def _port(settings: GatewaySettings) -> Finding:
     except ConnectionRefusedError:
         return Finding(True, f"nothing listens on {where}: sluice gateway can")
     except (OSError, HTTPException) as error:
-        return Finding(False, f"{where} does not answer as a gateway ({type(error).__name__})", "set gateway.port")
+        why = "a gateway cannot listen there, and clients meet something else"
+        what = f"{where} does not answer as a gateway ({type(error).__name__})"
+        return Finding(False, what, "set gateway.port", why)
     finally:
         connection.close()
     if answer.status == 200:
         return Finding(True, f"the gateway on {where} is ready")
     remedy = "see its problems above, and its log" if "problems" in body else "set gateway.port: this is no gateway"
-    return Finding(False, f"{where} answered /ready with {answer.status}: {body[:300]}", remedy)
+    why = "load balancers send it no requests"
+    return Finding(False, f"{where} answered /ready with {answer.status}: {body[:300]}", remedy, why)
 
 
 def _vendor(llm: LlmSettings) -> Finding:
@@ -108,7 +153,8 @@ def _vendor(llm: LlmSettings) -> Finding:
         socket.create_connection((url.hostname or "", port), _TIMEOUT_SECONDS).close()
     except (OSError, UnicodeError) as error:  # the second for names that no resolver is asked for
         what = f"LLM {llm.slug}: {url.hostname}:{port} cannot be reached ({error})"
-        return Finding(False, what, f"correct llms.{llm.slug}.base_url, or the network")
+        why = "its requests are answered with 502"
+        return Finding(False, what, f"correct llms.{llm.slug}.base_url, or the network", why)
     return Finding(True, f"LLM {llm.slug}: {url.hostname}:{port} accepts connections")
 
 
@@ -130,6 +176,7 @@ def _journals(settings: Settings) -> Iterator[Finding]:
             ok,
             f"{name}: {used / 1e6:,.1f} MB of {settings.journal.max_bytes / 1e6:,.0f}{rate}",
             "" if ok else "find out why it is not relayed (Kafka, collectors), or raise journal.max_bytes",
+            "" if ok else "a journal that is full refuses requests with 503",
         )
 
 
@@ -160,6 +207,7 @@ def _payloads(root: Path) -> Iterator[Finding]:
         ok,
         f"payloads: {waiting} wait to be delivered, the fullest queue has {fullest / 1e6:,.1f} MB",
         "" if ok else "find out why they are not taken: whether Kafka answers, and the receivers in sluice plugins",
+        "" if ok else "plugins are refused when a queue is at 70 %",
     )
 
 
@@ -172,4 +220,17 @@ def _kafka(settings: Settings) -> Iterator[Finding]:
     if not problems:
         yield Finding(True, f"Kafka at {servers} is reachable and its topics are as they should be")
     for problem in problems:
-        yield Finding(False, problem, "see kafka.* in sluice.yaml")
+        why = "events wait in the journals until Kafka takes them, and a journal that is full refuses requests"
+        yield Finding(False, problem, "see kafka.* in sluice.yaml", why, _fix_of_topics(settings, problem))
+
+
+def _fix_of_topics(settings: Settings, problem: str) -> Fix | None:
+    """Missing topics are made, each time all of them; what exists is left as it is."""
+    if MISSING not in problem:
+        return None
+
+    def make() -> str:
+        asyncio.run(ensure_topics(settings, Topics(settings.kafka.namespace, settings.kafka.partitions)))
+        return "made"
+
+    return Fix(f"make it ({problem.partition(':')[0]})", make)

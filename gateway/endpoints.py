@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+
+from sluice.exposition import CONTENT_TYPE, OPEN_CONTENT_TYPE, wants_open_metrics
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,12 +18,20 @@ if TYPE_CHECKING:
     from gateway.control.api.services import ControlServices
 
 
+CONSOLE_PREFIX = "/console"
+
+
 def make_application(
-    ready: Callable[[], list[str]], metrics: Callable[[], str], control: ControlServices | None = None
+    ready: Callable[[], list[str]],
+    metrics: Callable[[], str],
+    control: ControlServices | None = None,
+    console: ASGIApp | None = None,
+    open_metrics: Callable[[], str] | None = None,
 ) -> FastAPI:
     """The FastAPI application; ``ready`` lists what is wrong, ``metrics`` renders all live workers.
 
-    With ``control`` it serves the control API too, under ``/api/v1``.
+    ``open_metrics`` renders them as OpenMetrics, for those who ask for that. With ``control`` it serves the control API
+    too, under ``/api/v1``; with ``console`` that, under ``/console``.
     """
     application = FastAPI(title="Sluice gateway", openapi_url=None, redirect_slashes=False)
 
@@ -39,11 +49,15 @@ def make_application(
         return JSONResponse(shown("ready", body), status_code=503 if problems else 200)
 
     @application.get("/metrics")
-    async def metrics_text() -> PlainTextResponse:
-        return PlainTextResponse(metrics(), media_type="text/plain; version=0.0.4")
+    async def metrics_text(request: Request) -> Response:
+        if open_metrics is not None and wants_open_metrics(request.headers.get("accept", "")):
+            return Response(open_metrics(), headers={"content-type": OPEN_CONTENT_TYPE})
+        return Response(metrics(), media_type=CONTENT_TYPE)
 
     if control is not None:
         _add_control(application, control)
+    if console is not None:
+        _add_console(application, console)
 
     @application.exception_handler(HTTPException)
     async def refuse(_request: Request, error: HTTPException) -> JSONResponse:
@@ -69,6 +83,14 @@ def _add_control(application: FastAPI, control: ControlServices) -> None:
         return JSONResponse(control.renderer.probe("detailed", body, control), status_code=status)
 
     application.add_middleware(_Below, prefix=PREFIX, served=build_application(control))
+
+
+def _add_console(application: FastAPI, console: ASGIApp) -> None:
+    @application.get(CONSOLE_PREFIX)
+    async def enter() -> RedirectResponse:
+        return RedirectResponse(f"{CONSOLE_PREFIX}/", status_code=308)
+
+    application.add_middleware(_Below, prefix=CONSOLE_PREFIX, served=console)
 
 
 class _Below:

@@ -1,9 +1,8 @@
-"""What ``sluice.yaml`` may say of LLMs, apps, tokens and prices: the entities that are managed by the file."""
+"""What ``sluice.yaml`` may say of LLMs, apps and tokens: the entities that are managed by the file."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,33 +12,15 @@ from gateway.access.addresses import parse_network
 from gateway.access.credentials import is_scope
 from gateway.upstreams.vendors.registry import Vendor
 from sluice.eventlog.settings import Bytes, Seconds, Section
-from sluice.money.nanos import parse_nanos
 from sluice.money.periods import is_time_zone
+from sluice.money.price_settings import Amount, Moment
 from sluice.plugin_host.registration import OnStream
 from sluice.privacy.settings import BodyPolicy
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MAX_TIERS = 16
-MAX_ALIASES = 64
 _MAX_HOST_BYTES = 253  # RFC 1035, 2.3.4, without the dot at the end
 MAX_FAILOVER = 16
 """LLMs that one may fail over to: each is looked at for every exchange under a budget, at the dearest price of all."""
-
-
-def _in_utc(at: datetime) -> datetime:
-    try:
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except OverflowError:
-        message = "is no moment that UTC has a year for; write another"
-        raise ValueError(message) from None
-
-
-def _is_price(amount: str) -> str:
-    if parse_nanos(amount) < 0:
-        message = "is below zero; a price is zero or more"
-        raise ValueError(message)
-    return amount
 
 
 def _is_scope(scope: str) -> str:
@@ -51,13 +32,9 @@ def _is_scope(scope: str) -> str:
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 Id = Annotated[int, Field(ge=1)]
-Moment = Annotated[datetime, AfterValidator(_in_utc)]
-"""Without a zone it is UTC, wherever the gateway runs."""
 Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 ResetDay = Annotated[int, Field(ge=1, le=28)]
 TimeZone = Annotated[str, AfterValidator(is_time_zone)]
-Amount = Annotated[str, AfterValidator(_is_price)]
-"""Money as decimal text; of prices, for a million tokens."""
 
 
 class AttachmentSettings(Section):
@@ -226,83 +203,6 @@ class TokenSettings(Section):
     """``api`` calls LLMs, ``admin`` manages, ``*`` may everything; ``mcp.read`` and the like are for endpoints of
     plugins that ask for them."""
     expires_at: Moment | None = None
-
-
-class PriceTierSettings(Section):
-    """Prices for all tokens of an exchange whose prompt is large; what it does not name stays as the price has it."""
-
-    above_prompt_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    prompt: Amount | None = None
-    response: Amount | None = None
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
-    cache_write_1h: Amount | None = None
-    audio_prompt: Amount | None = None
-    audio_response: Amount | None = None
-    image_prompt: Amount | None = None
-    image_response: Amount | None = None
-
-    @model_validator(mode="after")
-    def changes_something(self) -> Self:
-        """A tier without a price would be one in name only."""
-        if len(self.model_fields_set) < 2:
-            message = "has no price; write prompt and response, or remove it"
-            raise ValueError(message)
-        return self
-
-
-class PriceSettings(Section):
-    """What a model costs, per million tokens, as decimal text. A class without a price has the prompt's (an hour's
-    cache write the cache write's; sound and images that of their side's text), never zero."""
-
-    id: str
-    vendor: str = "openai"
-    model: str
-    aliases: Annotated[tuple[str, ...], Field(max_length=MAX_ALIASES)] = ()
-    """Further names of it, exact or globs, such as a deployment's."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    prompt: Amount
-    response: Amount
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
-    """What is written for five minutes."""
-    cache_write_1h: Amount | None = None
-    audio_prompt: Amount | None = None
-    audio_response: Amount | None = None
-    image_prompt: Amount | None = None
-    image_response: Amount | None = None
-    per_request: Amount = "0"
-    """Of each request, beside its tokens."""
-    per_tool_request: Amount = "0"
-    """Of each call of the vendor's own tools, such as a web search."""
-    tiers: Annotated[tuple[PriceTierSettings, ...], Field(max_length=MAX_TIERS)] = ()
-    batch_percent: Annotated[int, Field(ge=0, le=100)] = 100
-    """What a batch pays of what its tokens cost."""
-    valid_from: Moment | None = None
-
-    @field_validator("id")
-    @classmethod
-    def id_is_no_base_price(cls, value: str) -> str:
-        """Events would not tell the two apart."""
-        if value.startswith("base:"):
-            message = f"{value[:200]!r} begins with base:, as the ids of the base table do; write another"
-            raise ValueError(message)
-        return value
-
-    @model_validator(mode="after")
-    def tiers_differ(self) -> Self:
-        """Of two for one size only chance would say which holds."""
-        sizes = [tier.above_prompt_tokens for tier in self.tiers]
-        if len(set(sizes)) != len(sizes):
-            message = "tiers: two have the same above_prompt_tokens; remove one"
-            raise ValueError(message)
-        return self
-
-    @property
-    def starts(self) -> tuple[str, ...]:
-        """What no two prices may have in common: each of its names, from when on."""
-        at = (self.valid_from or _EPOCH).isoformat()
-        return tuple(f"{self.vendor}/{name} from {at}" for name in (self.model, *self.aliases))
 
 
 def _check_address(parts: SplitResult) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from gateway.routes import Route
     from gateway.snapshot import App, Llm
     from gateway.stream_copy import StreamCopy
+    from gateway.tracing.trace import Trace
     from gateway.upstreams.client import Headers, UpstreamResponse
     from gateway.upstreams.failover import Candidate
     from sluice.money.prices import Price
@@ -65,6 +66,8 @@ class Exchange(msgspec.Struct):
     request_id: str = ""
     traceparent: str = ""
     trace_id: str = ""
+    trace: Trace | None = None
+    """Set where it is traced; ``traceparent`` and ``trace_id`` are then its own."""
     outcome: Outcome | None = None
     error_kind: str = ""
     error_message: str = ""
@@ -79,6 +82,8 @@ class Exchange(msgspec.Struct):
     asked_for_usage: bool = False
     is_batch: bool = False
     """Whether its vendor takes the batch price."""
+    is_batch_tier: bool = False
+    """Whether that is what its answer said, and not what was asked for."""
     is_free: bool = False
     """Whether its vendor takes nothing for it: counts of tokens, lists, the cancelling of work."""
     further_models: tuple[str, ...] = ()
@@ -139,6 +144,8 @@ class Exchange(msgspec.Struct):
     usage_problem: str = ""
     """Why usage could not be trusted, as a stable code; the cost is then an estimate."""
     response_model: str | None = None
+    priced_model: str | None = None
+    """Of the models that it names beside its own, the one that answered, whose price it has."""
     tool_calls: int = 0
     cost_nanos: int | None = None
     cost_status: str = ""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from gateway.routes import Route
     from gateway.sweep import Sweep
     from gateway.upstreams.caller import Caller
+    from gateway.witness import Witness
 
 import structlog
 
@@ -59,7 +60,9 @@ class Proxy:
         sweep: Sweep,
         ended_streams: EndedStreams,
         write_timeout_seconds: float,
+        witness: Witness | None = None,
     ) -> None:
+        """``witness`` is told of each exchange; ``None`` where nobody wants to know."""
         self._acceptor = acceptor
         self._hooks = hooks
         self._credentials = credentials
@@ -70,10 +73,13 @@ class Proxy:
         self._sweep = sweep
         self._ended_streams = ended_streams
         self._write_timeout_seconds = write_timeout_seconds
+        self._witness = witness
 
     async def handle(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange, from its head to its last byte."""
         exchange = self._acceptor.open(route, scope)
+        if self._witness is not None:
+            self._witness.opened(exchange)
         self._sweep.watch(exchange)
         try:
             last = await self._serve(exchange, receive, send)
@@ -88,6 +94,8 @@ class Proxy:
         finally:
             # A cancellation passes (the worker stops): its slot stays open, and the next boot records what was cut.
             self._sweep.forget(exchange)
+        if self._witness is not None:
+            self._witness.ended(exchange)
         if exchange.stream_copy is not None:
             await self._ended_streams.tell(exchange, exchange.stream_copy)
         if exchange.facts is not None:
@@ -97,6 +105,8 @@ class Proxy:
         """Steps 1 to 7; returns the messages that must wait for the record."""
         try:
             llm, snapshot = await self._acceptor.accept(exchange, receive)  # 1
+            if exchange.trace is not None:
+                exchange.trace.accepted_ns = time.monotonic_ns()
             await self._hooks.pre_auth(exchange, llm)  # 2
             if llm.chains.auth is None:  # 3
                 app = self._credentials.authenticate(exchange, llm, snapshot)

@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from gateway.access.addresses import parse_network
-from gateway.entity_settings import Amount, AppSettings, LlmSettings, PriceSettings, TokenSettings
+from gateway.entity_settings import AppSettings, LlmSettings, TokenSettings
+from gateway.tracing.settings import TracingSettings
 from sluice.eventlog.places import COLLECTORS_FOLDER
 from sluice.eventlog.settings import Bytes, LogSettings, Seconds, Section
+from sluice.money.price_settings import Amount, PriceSettings
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.plugin_host.settings import PluginHostSettings
 from sluice.privacy.settings import BodyPolicy, RulesSettings
@@ -177,6 +180,60 @@ class ControlSettings(Section):
         return value
 
 
+class ConsoleSettings(Section):
+    """The pages under ``/console``, wherever the control API is served."""
+
+    enabled: bool = True
+    session_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
+    """How long a sign-in lasts; a token that is revoked or expires ends it at the next request."""
+    max_queries: Annotated[int, Field(ge=1, le=64)] = 4
+    """Questions to the event store that run at once in a worker; others wait for their turn, 15 s at most."""
+    collectors: tuple[str, ...] = ()
+    """Addresses of collectors' health servers, e.g. ``http://127.0.0.1:9464``, for the page that shows them."""
+    collectors_token: SecretStr = SecretStr("")
+    """The ``server.token`` of those collectors, with which admins pause and resume their services."""
+
+    @field_validator("collectors")
+    @classmethod
+    def collectors_are_urls(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """An address that cannot be asked would look like a collector that is away."""
+        for url in value:
+            if not is_http_url(url):
+                message = f"{url!r} is no address of a collector; write http://host:port, e.g. http://127.0.0.1:9464"
+                raise ValueError(message)
+        return value
+
+
+class AccessLogSettings(Section):
+    """A line of JSON for each exchange, beside the events."""
+
+    to: Literal["nowhere", "stdout", "file"] = "nowhere"
+    file: str = ""
+    """Where ``to`` is ``file``; the workers of a host may share it."""
+    max_file_bytes: Annotated[int, Field(ge=0)] = 100 << 20
+    """A file that would be larger becomes ``<file>.1``; 0 leaves that to others, who may move or cut it at any time."""
+    keep_files: Annotated[int, Field(ge=0, le=1_000)] = 5
+    """Files that were full."""
+    max_queued_bytes: Bytes = 8 << 20
+    """Of a worker; lines that find so much unwritten are dropped, and counted."""
+
+    @model_validator(mode="after")
+    def file_is_meant(self) -> Self:
+        """A file that nothing is written to would be looked for in vain."""
+        if (self.to == "file") != bool(self.file):
+            remedy = "name a file" if self.to == "file" else "set to: file, or remove file"
+            message = f"to: {self.to} and file: {self.file!r} do not go together; {remedy}"
+            raise ValueError(message)
+        return self
+
+
+class MetricsSettings(Section):
+    """What ``/metrics`` shows."""
+
+    exemplars: bool = True
+    """Whether durations name traces that they are of, for those who ask for OpenMetrics."""
+
+
 class Settings(LogSettings):
     """Everything in ``sluice.yaml`` that the gateway reads."""
 
@@ -187,6 +244,10 @@ class Settings(LogSettings):
     budget: BudgetSettings = BudgetSettings()
     limits: LimitSettings = LimitSettings()
     control: ControlSettings = ControlSettings()
+    console: ConsoleSettings = ConsoleSettings()
+    tracing: TracingSettings = TracingSettings()
+    access_log: AccessLogSettings = AccessLogSettings()
+    metrics: MetricsSettings = MetricsSettings()
     llms: tuple[LlmSettings, ...] = ()
     apps: tuple[AppSettings, ...] = ()
     tokens: tuple[TokenSettings, ...] = ()
@@ -224,6 +285,20 @@ class Settings(LogSettings):
         for token in self.tokens:
             _known("tokens.app", (token.app,), apps)
         return self
+
+
+def is_http_url(url: str) -> bool:
+    """Whether it is an address that can be asked: a scheme, a host, a port if any; no user, no query."""
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in {"http", "https"}
+            and bool(parts.hostname)
+            and parts.port != 0
+            and not (parts.username or parts.query or parts.fragment)
+        )
+    except ValueError:
+        return False
 
 
 def _unique(key: str, values: Sequence[str | int]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from gateway.log_metrics import LogGauges
 from gateway.recording.reports import Totals
+from sluice.exposition import Exemplar
 from sluice.telemetry import Registry
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
+    from gateway.tracing.trace import Trace
 
 _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
@@ -17,7 +20,9 @@ _LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 class GatewayMetrics:
     """The metrics of one worker; they belong to its loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, exemplars: bool = True) -> None:
+        """``exemplars``: whether durations name traces that they are of."""
+        self._exemplars = exemplars
         self.registry = registry = Registry()
         self.totals = Totals()
         self.exchanges = registry.counter(
@@ -70,7 +75,26 @@ class GatewayMetrics:
             "sluice_plugin_payloads_waiting", "Payloads of this host that wait, as the worker that delivers sees it."
         )
 
+        self._add_outlets(registry)
+
         self.log = LogGauges(registry)
+
+    def _add_outlets(self, registry: Registry) -> None:
+        """Of what others read besides the events: traces and the access log."""
+        self.traced = registry.counter(
+            "sluice_traced_exchanges_total",
+            "Traces of exchanges: exported; dropped (the queue was full), failed (no answer, or a fault), refused, "
+            "garbled (the answer was none), or unsent at the end.",
+            labels=("outcome",),
+        )
+        self.rejected_spans = registry.counter(
+            "sluice_rejected_spans_total", "Spans that a receiver left out of traces that it took."
+        )
+        self.access_lines = registry.counter(
+            "sluice_access_log_lines_total",
+            "Lines of the access log: written; dropped (the queue was full), failed, or unsent at the end.",
+            labels=("outcome",),
+        )
 
     def drops(self) -> dict[str, int]:
         """What was answered without being recorded, by reason; for the gateway's reports."""
@@ -93,10 +117,20 @@ class GatewayMetrics:
         """Count an exchange whose outcome is known."""
         self.totals.add(exchange)
         self.exchanges.add(1, exchange.outcome or "gateway_error")
-        self.duration.observe(exchange.elapsed_micros() / 1_000_000)
+        seconds = exchange.elapsed_micros() / 1_000_000
+        self.duration.observe(seconds)
+        if exchange.trace is not None:
+            self._note_trace(exchange, exchange.trace, seconds)
         usage = exchange.usage
         if usage is not None:
             self.tokens.add(usage.prompt_tokens or 0, "prompt")
             self.tokens.add(usage.response_tokens or 0, "response")
         if exchange.cost_nanos:
             self.cost.add(exchange.cost_nanos, exchange.cost_status)
+
+    def _note_trace(self, exchange: Exchange, trace: Trace, seconds: float) -> None:
+        """The record begins; who looks at a duration finds the exchange."""
+        trace.settled_ns = time.monotonic_ns()
+        if self._exemplars:
+            at = (exchange.occurred_at + round(seconds * 1_000_000)) / 1_000_000
+            self.duration.exemplify(seconds, Exemplar(trace.trace_id, seconds, at))

@@ -43,8 +43,10 @@ from sluice.eventlog.places import gateway_journal
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from gateway.asgi import Application
+    from gateway.control.api.services import ControlServices
     from gateway.exchange import Exchange
     from gateway.settings import Settings
     from sluice.eventlog.interface import EventLog
@@ -73,7 +75,7 @@ class Worker:
         self._listeners = listeners
         self._topics = Topics(settings.kafka.namespace, settings.kafka.partitions)
         self._directory = gateway_journal(settings.data_dir, settings.gateway.id, name)
-        self._metrics = GatewayMetrics()
+        self._metrics = GatewayMetrics(exemplars=settings.metrics.exemplars)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until ``stop`` is set, then drain. Raises what keeps the worker from starting."""
@@ -101,7 +103,9 @@ class Worker:
             relay = self._make_relay(journal)  # 4
             log = open_log(settings, journal, relay)
             stack.push_async_callback(log.close)
-            application, managed = await self._applications(stack, control, lambda: self._problems(journal, relay))
+            application, managed = await self._applications(
+                stack, control, lambda: self._problems(journal, relay), stop
+            )
             parts = assemble(  # 5
                 settings,
                 log=log,
@@ -119,27 +123,43 @@ class Worker:
                 application=application,
             )
             stack.push_async_callback(parts.client.close)
+            for outlet in parts.outlets:
+                stack.push_async_callback(outlet.close)
             adopter = Adopter(settings, self._topics, self._directory, self._metrics, rule, ledger)
             others = [control.run, environment.run, adopter.run, share.keeper.run]
+            others += [outlet.run for outlet in parts.outlets]
             async with self._housekeeping(journal, boot, parts, relay, others):
                 _settle_memory()
                 await self._serve(parts.app, managed, stop)  # 6
                 await self._close_books(journal, boot, log, relay)  # 7
 
     async def _applications(
-        self, stack: AsyncExitStack, control: ControlPlane, problems: Callable[[], list[str]]
+        self, stack: AsyncExitStack, control: ControlPlane, problems: Callable[[], list[str]], stop: asyncio.Event
     ) -> tuple[FastAPI, FastAPI]:
         """What answers beside the data plane on the gateway's port, and on the control API's where it has its own."""
         if not self._settings.control.enabled:
-            application = make_application(problems, self._render_metrics)
+            application = self._application(problems)
             return application, application
         from gateway.control.serving import open_services  # noqa: PLC0415 - half a second, for who manages
 
         services = await stack.enter_async_context(open_services(self._settings, control))
-        managed = make_application(problems, self._render_metrics, services)
+        console = None
+        if self._settings.console.enabled:
+            from gateway.console.opening import open_console  # noqa: PLC0415 - as above
+
+            console = await stack.enter_async_context(open_console(services, control, stop))
+        managed = self._application(problems, services, console)
         if self._listeners.control is None:
             return managed, managed
-        return make_application(problems, self._render_metrics), managed
+        return self._application(problems), managed
+
+    def _application(
+        self,
+        problems: Callable[[], list[str]],
+        control: ControlServices | None = None,
+        console: ASGIApp | None = None,
+    ) -> FastAPI:
+        return make_application(problems, self._render_metrics, control, console, self._render_open_metrics)
 
     async def _serve(self, app: Application, managed: Application, stop: asyncio.Event) -> None:
         """On every socket there is, until ``stop``."""
@@ -199,8 +219,13 @@ class Worker:
         return problems
 
     def _render_metrics(self) -> str:
-        folder = MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
-        return folder.render(self._name, self._metrics.registry.families())
+        return self._folder().render(self._name, self._metrics.registry.families())
+
+    def _render_open_metrics(self) -> str:
+        return self._folder().render_open(self._name, self._metrics.registry.families())
+
+    def _folder(self) -> MetricsFolder:
+        return MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
 
     @contextlib.asynccontextmanager
     async def _housekeeping(
@@ -212,7 +237,7 @@ class Worker:
         others: Sequence[Callable[[], Coroutine[None, None, None]]],
     ) -> AsyncIterator[None]:
         """What goes on beside the server; a fault here ends the worker, so that it is seen and started again."""
-        folder = MetricsFolder(self._settings.data_dir, self._settings.gateway.id)
+        folder = self._folder()
 
         async def sweep() -> None:
             parts.sweep.run_once()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluice.clock import now_micros
-from sluice.exposition import Family, dump_families, load_families, render_families
+from sluice.exposition import Family, dump_families, load_families, render_families, render_open_metrics
 
 _SUFFIX = ".metrics.json"
 _STALE_SECONDS = 10
@@ -33,12 +33,19 @@ class MetricsFolder:
 
     def render(self, worker: str, families: Sequence[Family]) -> str:
         """Prometheus text of this worker, as it is now, and of the others, as of the last second."""
+        return render_families(self._processes(worker, families))
+
+    def render_open(self, worker: str, families: Sequence[Family]) -> str:
+        """The same as OpenMetrics, with exemplars."""
+        return render_open_metrics(self._processes(worker, families))
+
+    def _processes(self, worker: str, families: Sequence[Family]) -> list[tuple[dict[str, str], Sequence[Family]]]:
         processes = [({"worker": worker}, families)]
         for path in sorted(self._folder.glob(f"*{_SUFFIX}")):
             name = path.name.removesuffix(_SUFFIX)
             if name != worker and (theirs := _fresh(path)) is not None:
                 processes.append(({"worker": name}, theirs))
-        return render_families(processes)
+        return processes
 
     def _path(self, worker: str) -> Path:
         return self._folder / f"{worker}{_SUFFIX}"

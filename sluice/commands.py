@@ -15,21 +15,19 @@ from typing import Any
 
 import typer
 
+from sluice.command_line.application import Panel
+from sluice.command_line.findings import Check
+
 GROUP = "sluice.commands"
 
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that ``sluice doctor`` looked at."""
-
-    ok: bool
-    what: str
-    remedy: str = ""
-    """What to do, where it is not ok."""
-
-
-Check = Callable[[Path], Iterable[Finding]]
-"""Looks at an installation; is given the path of ``sluice.yaml``."""
+STAND_INS = {
+    "gateway": ("gateway", "admin", "budgets", "prices", "import"),
+    "collectors": (
+        "collect", "topics", "tail", "dead-letters", "collectors", "retention", "replay", "redrive", "reprice",
+        "archive", "reconcile", "budget-truth",
+    ),
+}  # fmt: skip
+"""What each extra's package adds: whoever asks for one without the extra is told what to install."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,12 +107,13 @@ def need(*modules: str) -> None:
 
 
 def _add_missing(app: typer.Typer, extra: str, module: str) -> None:
-    """Stand in for the command of a package whose extra is missing, and say how to have it."""
-    name = {"collectors": "collect"}.get(extra, extra)
-
+    """Stand in for the commands of a package whose extra is missing, and say how to have them."""
     anything = {"allow_extra_args": True, "ignore_unknown_options": True}
 
-    @app.command(name, help=f"Not installed: pip install 'sluice-gateway[{extra}]'.", context_settings=anything)
     def missing() -> None:
         typer.echo(f"{module} is not installed: pip install 'sluice-gateway[{extra}]'", err=True)
         raise typer.Exit(2)
+
+    text = f"Not installed: pip install 'sluice-gateway[{extra}]'."
+    for name in STAND_INS.get(extra, (extra,)):
+        app.command(name, help=text, context_settings=anything, rich_help_panel=Panel.MISSING)(missing)

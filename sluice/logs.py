@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-
-import structlog
 
 
 def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     """Called once by each command, before anything logs. JSON unless standard error is a terminal."""
+    import logging  # noqa: PLC0415 - every command imports this file, and most log nothing
+
+    import structlog  # noqa: PLC0415 - as above
+
     plain = sys.stderr.isatty() if as_json is None else not as_json
     threshold = logging.getLevelNamesMapping()[level.upper()]
     renderer = (

@@ -29,6 +29,8 @@ _MAX_NESTED = 10
 """Variables within defaults: deeper is an accident."""
 _MAX_SECRET_BYTES = 64 << 10
 _MAX_SHOWN = 60
+_MAX_VALUES = 1_000_000
+"""Of a document: about as many as MAX_DOCUMENT_BYTES can have without aliases."""
 MAX_DOCUMENT_BYTES = 4 << 20
 """Of settings: whatever is larger is something else."""
 _READABLE = "name an existing, readable UTF-8 file"
@@ -68,10 +70,15 @@ def parse_document(data: bytes, where: Path | str) -> dict[str, Any]:
         raise SettingsError(where, [f"is larger than {MAX_DOCUMENT_BYTES} bytes; that is no settings file"])
     try:
         document = _parsed(data.decode("utf-8-sig"))
+        values = _values_in(document, {})
     except UnicodeDecodeError as error:
         raise SettingsError(where, [f"cannot be read ({type(error).__name__}); {_READABLE}"]) from error
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise SettingsError(where, [f"is no YAML: {_yaml_problem(error)}"]) from error
+    if values > _MAX_VALUES:
+        raise SettingsError(
+            where, [f"holds {values} values once its aliases are written out; that is no settings file"]
+        )
     if document is None:
         return {}
     if not isinstance(document, dict):
@@ -87,6 +94,18 @@ def _parsed(text: str) -> Any:
         except json.JSONDecodeError:
             pass
     return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+
+
+def _values_in(value: Any, known: dict[int, int]) -> int:
+    """How many there are where every alias is written out: ten lines can make a thousand millions. Each is looked at
+    once; what holds itself counts once."""
+    if not isinstance(value, dict | list):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = 1
+        inner = value.values() if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_values_in(each, known) for each in inner)
+    return known[id(value)]
 
 
 def _json_mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import typer
@@ -81,19 +81,8 @@ class Options:
     """Added to the children's environment: where the real servers are."""
 
 
-def up(
-    config: Annotated[Path, typer.Option("--config", "-c", help="The gateway's settings.")] = Path("sluice.yaml"),
-    collectors: Annotated[Path, typer.Option(help="The collectors' settings.")] = Path("collectors.yaml"),
-    demo: Annotated[bool, typer.Option("--demo", help="Settings, a token, a vendor and traffic of our own.")] = False,
-    once: Annotated[bool, typer.Option("--once", help="With --demo: end after it, 0 if all arrived.")] = False,
-    real: Annotated[bool, typer.Option("--real", help="With --demo: over a real Kafka and Elasticsearch.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what the services log.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For scripts: one JSON object on standard output.")] = False,
-) -> None:
-    """Run the gateway and the collectors, and start again what dies; Ctrl-C drains them within 10 s.
-
-    Example: sluice up --demo
-    """
+def run_up(config: Path, collectors: Path, *, demo: bool, once: bool, real: bool, verbose: bool, as_json: bool) -> None:
+    """``sluice up``: ends with 1 where the demo did not show what it should, or nothing could be started."""
     if (once or real) and not demo:
         _refuse("--once and --real belong to --demo: sluice up --demo --once")
     if not demo and not config.exists():

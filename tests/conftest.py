@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 pytest_plugins = [
+    "tests.browser",
     "tests.servers",
     "tests.strict_elasticsearch",
     "tests.go_build",

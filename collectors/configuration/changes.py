@@ -11,7 +11,7 @@ from collectors.entries import AnyEntry, PluginEntry
 from collectors.plans import ServicePlan
 from collectors.settings import ControlSettings, Settings
 
-_TAKES_EFFECT = ("version", "data_collection_plugins", "control", "retention")
+_TAKES_EFFECT = ("version", "data_collection_plugins", "control", "retention", "reconcile", "budget_truth", "archive")
 """All other keys are read once, when the process starts."""
 
 

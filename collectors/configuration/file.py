@@ -30,12 +30,16 @@ class FileOrigin:
         self._read: tuple[Signature | None, ...] = ()
         """What was read last, as long as it cannot have been written since."""
         self._seen: tuple[Signature | None, ...] = ()
+        self._is_spent = False
+        """Whether it was a pipe, as of ``<(sops -d …)``: that gives what it holds once; who opens it again waits."""
 
     async def read(self, *, insists: bool) -> bytes | None:
         """What is in it; ``None`` where it has not changed, or is being written: until two looks find the same.
 
         Who insists gets it as it is. Raises SettingsError, once, where it cannot be read.
         """
+        if self._is_spent:
+            return None
         found = _signature(self._path)
         if not insists and ((found,) == self._read or (found,) != self._seen):
             self._seen = (found,)
@@ -47,6 +51,7 @@ class FileOrigin:
         except OSError as error:
             remedy = "put it back; until then what runs goes on"
             raise SettingsError(self.where, [f"cannot be read ({type(error).__name__}); {remedy}"]) from error
+        self._is_spent = not self._path.is_file() and self._path.exists()
         if not self._is_at_rest(found):
             self._read = ()
             if not insists:

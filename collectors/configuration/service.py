@@ -17,6 +17,7 @@ SERVICE_PATH = "/plugins/data-collection"
 TIMEOUT_SECONDS = 10.0
 _PIECE_BYTES = 64 << 10
 _REMEDIES = {
+    304: "it was not asked whether anything had changed: serve the configuration",
     401: "it does not take PLUGINS_CONFIG_SERVICE_TOKEN: set the right one",
     403: "it does not take PLUGINS_CONFIG_SERVICE_TOKEN: set the right one, or give it the right",
     404: f"there is no {SERVICE_PATH} below this address: check PLUGINS_CONFIG_SERVICE_URL",

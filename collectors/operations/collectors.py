@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -19,12 +19,22 @@ from collectors.settings import ServerSettings, Settings
 _ACTIONS = ("pause", "resume")
 _TIMEOUT_SECONDS = 10.0
 _MAX_ANSWER_BYTES = 8 << 20
+_PIECE_BYTES = 64 << 10
 _WELL = ("running", "paused")
 
 
-def server_of(url: str, file: Path) -> tuple[str, str]:
-    """URL and token: of the option, else as the file says; raises UsageError."""
-    settings = settings_of(file, Settings).server if file.exists() or not url else ServerSettings()
+def server_of(url: str, file: Path, note: Callable[[str], None] = lambda _: None) -> tuple[str, str]:
+    """URL and token: of the option, else as the file says; raises UsageError.
+
+    Where the URL is given, a file that collectors refuse keeps nobody from asking them why; that is noted.
+    """
+    try:
+        settings = settings_of(file, Settings).server if file.exists() or not url else ServerSettings()
+    except UsageError as error:
+        if not url:
+            raise UsageError(f"{error}\nname the server with --url to ask it in spite of that") from error
+        note(f"{error}\nso no token is shown")
+        settings = ServerSettings()
     token = settings.token.get_secret_value()
     if url:
         parts = urlsplit(url)
@@ -41,7 +51,7 @@ async def collectors(file: Path, url: str, service: str, action: str, printer: P
     """``sluice collectors``."""
     if action and action not in _ACTIONS:
         raise UsageError(f"{action!r} is none of {', '.join(_ACTIONS)}")
-    base, token = server_of(url, file)
+    base, token = server_of(url, file, printer.note)
     path = f"/services/{quote(service, safe='')}" if service else "/services"
     if action:
         path += f"/{action}"
@@ -52,7 +62,22 @@ async def collectors(file: Path, url: str, service: str, action: str, printer: P
         printer.note(f"{base} refuses ({status}): {answer.get('error', 'no reason given')}")
         return WRONG
     found = [answer] if service else answer.get("services", [])
-    return show(found, printer, is_whole=bool(service))
+    is_well = tell_beside(answer, printer)
+    return max(show(found, printer, is_whole=bool(service)), OK if is_well else WRONG)
+
+
+def tell_beside(answer: Mapping[str, Any], printer: Printer) -> bool:
+    """What is to be known beside the services: a configuration that is not taken up, and workers that do not answer,
+    which alone make it unwell."""
+    configuration = answer.get("configuration") or {}
+    if configuration.get("state", "current") != "current":
+        waiting = [f"{name}: {why}" for name, why in (configuration.get("waiting") or {}).items()]
+        reasons = "; ".join([*configuration.get("problems", ()), *waiting])
+        printer.note(f"configuration {configuration.get('source')} is {configuration['state']}: {reasons}")
+    silent = {at: how for at, how in (answer.get("workers") or {}).items() if "answer" in how}
+    for at, how in silent.items():
+        printer.note(f"worker {at} {how}")
+    return not silent
 
 
 async def _ask(base: str, path: str, token: str, method: str) -> tuple[int, Mapping[str, Any]]:
@@ -66,13 +91,22 @@ async def _ask(base: str, path: str, token: str, method: str) -> tuple[int, Mapp
             aiohttp.ClientSession(timeout=timeout) as session,
             session.request(method, base + path, headers=headers, allow_redirects=False) as response,
         ):
-            body = await response.content.read(_MAX_ANSWER_BYTES)
-            document = orjson.loads(body)
+            document = orjson.loads(await _body_of(response))
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
         raise Retryable(f"{base} does not answer ({type(error).__name__}): {remedy}") from error
     if not isinstance(document, dict):
         raise Retryable(f"{base} answers something else: {remedy}")
     return response.status, document
+
+
+async def _body_of(response: aiohttp.ClientResponse) -> bytes:
+    """To its end: one read gives what has come so far."""
+    body = bytearray()
+    async for piece in response.content.iter_chunked(_PIECE_BYTES):
+        body += piece
+        if len(body) > _MAX_ANSWER_BYTES:
+            raise ValueError("endless")
+    return bytes(body)
 
 
 def show(found: Sequence[Mapping[str, Any]], printer: Printer, *, is_whole: bool) -> int:

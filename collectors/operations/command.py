@@ -10,8 +10,24 @@ from typing import Annotated
 
 import typer
 
-_Config = Annotated[Path, typer.Option("--config", "-c", help="Where the event log is: the gateway's own file.")]
-_Collectors = Annotated[Path, typer.Option("--collectors", help="What is carried where.")]
+from sluice.command_line.application import Panel
+from sluice.command_line.completing import (
+    complete_entries,
+    complete_files,
+    complete_kinds,
+    complete_services,
+    complete_topics,
+)
+
+_Config = Annotated[
+    Path,
+    typer.Option(
+        "--config", "-c", help="Where the event log is: the gateway's own file.", autocompletion=complete_files
+    ),
+]
+_Collectors = Annotated[
+    Path, typer.Option("--collectors", help="What is carried where.", autocompletion=complete_files)
+]
 _AsJson = Annotated[bool, typer.Option("--json", help="For scripts: a JSON document in each line.")]
 _Limit = Annotated[int, typer.Option(min=0, help="So many at most; 0 is all.")]
 
@@ -20,11 +36,11 @@ _CONFIG, _COLLECTORS = Path("sluice.yaml"), Path("collectors.yaml")
 
 def register_operations(app: typer.Typer) -> None:
     """Add them to the ``sluice`` command."""
-    app.command("topics")(topics)
-    app.command("tail")(tail)
-    app.command("dead-letters")(dead_letters)
-    app.command("collectors")(collectors_)
-    app.command("retention")(retention)
+    app.command("topics", rich_help_panel=Panel.OPERATE)(topics)
+    app.command("tail", rich_help_panel=Panel.OPERATE)(tail)
+    app.command("dead-letters", rich_help_panel=Panel.OPERATE)(dead_letters)
+    app.command("collectors", rich_help_panel=Panel.OPERATE)(collectors_)
+    app.command("retention", rich_help_panel=Panel.OPERATE)(retention)
 
 
 def topics(
@@ -50,7 +66,11 @@ def topics(
 
 def tail(
     topic: Annotated[
-        str, typer.Argument(help="A kind (analytics), events, dead-letters, alert, …, or a topic's whole name.")
+        str,
+        typer.Argument(
+            help="A kind (analytics), events, dead-letters, alert, …, or a topic's whole name.",
+            autocompletion=complete_topics,
+        ),
     ] = "events",
     since: Annotated[
         str, typer.Option("--from", help="-10m, a time, beginning, now; by default now, without follow the beginning.")
@@ -61,7 +81,9 @@ def tail(
     config: _Config = _CONFIG,
     as_json: _AsJson = False,
 ) -> None:
-    """Show records of the log, decoded, and follow it; no collector notices.
+    """Show records of the log, decoded, and follow it; no collector notices. Ctrl-C ends it, with 0.
+
+    Exits 1 where the log cannot be read, 2 where there is no such topic or --where makes no sense.
 
     Example: sluice tail analytics --from -10m --where 'app_id = 7' --json
     """
@@ -73,19 +95,22 @@ def tail(
     run(lambda: work.tail(config, options, Printer(as_json=as_json)))
 
 
-def dead_letters(
+def dead_letters(  # noqa: PLR0917 - each is an option of the command line
     action: Annotated[str, typer.Argument(help="list, show ID, or count.")] = "list",
-    letter: Annotated[str, typer.Argument(metavar="[ID]", help="With show: as list shows it.")] = "",
-    kind: Annotated[str, typer.Option(help="Of proxy_log, analytics, budget.")] = "",
-    collector: Annotated[str, typer.Option(help="Of this collector, or service.")] = "",
+    letter: Annotated[str, typer.Argument(metavar="ID", help="With show: as list shows it.")] = "",
+    kind: Annotated[str, typer.Option(help="Of proxy_log, analytics, budget.", autocompletion=complete_kinds)] = "",
+    collector: Annotated[
+        str, typer.Option(help="Of this collector, or service.", autocompletion=complete_entries)
+    ] = "",
     reason: Annotated[str, typer.Option(help="With this reason, e.g. bad_body.")] = "",
     since: Annotated[str, typer.Option("--from", help="-1h, a time, beginning.")] = "beginning",
     until: Annotated[str, typer.Option("--to", help="Before this moment.")] = "now",
+    all_of_them: Annotated[bool, typer.Option("--all", help="Those that a redrive settled too.")] = False,
     limit: _Limit = 0,
     config: _Config = _CONFIG,
     as_json: _AsJson = False,
 ) -> None:
-    """List dead letters, show one whole, or count them by reason and collector; exits 1 where there are any.
+    """List open dead letters, show one whole, or count them by reason and collector; exits 1 where any is open.
 
     Example: sluice dead-letters count --from -1d
     """
@@ -93,12 +118,12 @@ def dead_letters(
     from collectors.operations.printing import Printer  # noqa: PLC0415
     from collectors.operations.running import run  # noqa: PLC0415
 
-    options = work.LetterOptions(action, letter, work.Wanted(kind, collector, reason), since, until, limit)
+    options = work.LetterOptions(action, letter, work.Wanted(kind, collector, reason), since, until, limit, all_of_them)
     run(lambda: work.dead_letters(config, options, Printer(as_json=as_json)))
 
 
 def collectors_(
-    service: Annotated[str, typer.Argument(help="This one alone.")] = "",
+    service: Annotated[str, typer.Argument(help="This one alone.", autocompletion=complete_services)] = "",
     action: Annotated[str, typer.Argument(help="pause, or resume.")] = "",
     url: Annotated[str, typer.Option(help="Of their server; by default what collectors.yaml says.")] = "",
     collectors: _Collectors = _COLLECTORS,
@@ -117,7 +142,9 @@ def collectors_(
 
 def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would go; delete nothing.")] = False,
-    store: Annotated[str, typer.Option(help="Of this store alone, as the settings name it.")] = "",
+    store: Annotated[
+        str, typer.Option(help="Of this store alone, as the settings name it.", autocompletion=complete_entries)
+    ] = "",
     collectors: _Collectors = _COLLECTORS,
     config: _Config = _CONFIG,
     as_json: _AsJson = False,

@@ -76,13 +76,15 @@ class Decoding:
     async def show(self, record: PolledRecord, partition: Partition) -> Shown:
         """Never raises for what is in a record; EventLogError where schemas cannot be read."""
         base = record.topic.removesuffix(DLQ_SUFFIX)
-        headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+        headers = {
+            name: (value or b"").decode("utf-8", "replace") for name, value in record.headers
+        }  # Kafka has null ones
         event, problem = await self._decoded(base, record.value)
         return Shown(
             topic=record.topic,
             partition=partition,
             offset=record.offset,
-            appended_at=iso_micros(record.timestamp * 1_000),
+            appended_at=_moment(record.timestamp),
             kind=self._kinds.get(base) or base.removeprefix(f"{self._namespace}.").removesuffix(".v1"),
             event=event,
             problem=problem,
@@ -125,6 +127,14 @@ class Decoding:
         return fingerprint in self._book
 
 
+def _moment(timestamp_ms: int) -> str:
+    """Whoever writes a record may say when that was, and be wrong by any number of years."""
+    try:
+        return iso_micros(timestamp_ms * 1_000)
+    except (ValueError, OverflowError, OSError):
+        return f"{timestamp_ms} ms"
+
+
 def _json(value: bytes | None) -> tuple[dict[str, Any] | None, str]:
     if value is None:
         return None, "null_value"
@@ -153,15 +163,23 @@ def fields_of(kinds: Sequence[Kind] = KINDS) -> set[str]:
 
 def one_line(shown: Shown) -> str:
     """A record for eyes."""
-    head = f"{shown.appended_at[:23]}Z {shown.kind:<12}"
+    at = f"{shown.appended_at[:23]}Z" if shown.appended_at.endswith("Z") else shown.appended_at
+    head = f"{at} {shown.kind:<12}"
     if shown.dead_letter:
         letter = shown.dead_letter
         head += f" DEAD {letter.get('error.type', '')} ({letter.get('collector', '')})"
     if shown.event is None:
         raw = (shown.raw or b"")[:_MAX_RAW_BYTES]
         return f"{head} undecodable: {shown.problem} {len(shown.raw or b'')} bytes {raw[:24].hex(' ')}"
-    facts = _FACTS.get(shown.kind)
-    return f"{head} {facts(shown.event) if facts else _pairs(shown.event)}"
+    return f"{head} {_facts(shown.kind, shown.event)}"
+
+
+def _facts(kind: str, event: Mapping[str, Any]) -> str:
+    facts = _FACTS.get(kind, _pairs)
+    try:
+        return facts(event)
+    except KeyError:  # an event of another kind, which somebody put into this topic
+        return _pairs(event)
 
 
 def _pairs(event: Mapping[str, Any]) -> str:

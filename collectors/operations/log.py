@@ -108,9 +108,9 @@ class Log:
                 failures += 1
 
     async def _later(self, positions: Mapping[Partition, int], topics: Collection[str]) -> dict[Partition, int]:
-        """Where there is something again."""
+        """Where there is something again; what now ends before what was read is another log of that name."""
         found = await self.reader.ranges(topics)
-        return {each: max(positions.get(each, 0), found[each].first) for each in found}
+        return {each: _again_in(found[each], positions.get(each, 0)) for each in found}
 
     async def _again(self, failures: int) -> None:
         await self.reader.close()
@@ -161,6 +161,10 @@ class Log:
                     yield partition, wanted
                 positions[partition] = records[-1].offset + 1
             await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _again_in(found: OffsetRange, position: int) -> int:
+    return found.first if position > found.end else max(position, found.first)
 
 
 async def _closed(records: Any) -> None:

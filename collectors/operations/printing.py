@@ -6,6 +6,7 @@ in JSON as ``\\u001b``, so that no escape code, no bidirectional override and no
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,7 +35,10 @@ def _written_out(character: str) -> str:
 
 def json_text(value: Any) -> str:
     """One line of JSON that a terminal can be shown; it reads as the same value."""
-    text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:  # nested deeper than orjson writes, though it reads it
+        text = json.dumps(value, default=str, ensure_ascii=False, separators=(",", ":"))
     return text if text.isprintable() else "".join(_json_escape(each) for each in text)
 
 

@@ -36,8 +36,9 @@ def settings_of(path: Path, model: type[ModelT]) -> ModelT:
         raise UsageError(str(error)) from error
 
 
-def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
-    """Run a command to its exit code. Whoever reads its output may leave at any time, and so may its user."""
+def run(work: Callable[[], Awaitable[int]], *, interrupted: int = OK) -> NoReturn:
+    """Run a command to its exit code. Whoever reads its output may leave at any time, and so may its user: then it is
+    ``interrupted``, of commands that have something to finish ``WRONG``."""
     try:
         code = asyncio.run(_awaited(work))
         sys.stdout.flush()
@@ -49,7 +50,7 @@ def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
         _forget_output()
         code = OK
     except KeyboardInterrupt:
-        code = OK
+        code = interrupted
     raise typer.Exit(code)
 
 

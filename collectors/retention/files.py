@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import gzip
 import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 import polars as pl
@@ -24,6 +22,7 @@ from collectors.errors import Halt, Retryable
 from collectors.retention.choosing import Piece, choose, end_of_day
 from collectors.retention.settings import Limit
 from collectors.retention.stores import Due, Found, Progress
+from collectors.sinks.formats import decompressed
 from schemas.events import Kind
 from schemas.topics import Topics
 from sluice.clock import micros_of
@@ -128,7 +127,7 @@ def read_content(path: Path) -> _Content:
         rows = pl.scan_parquet(path).select(pl.len(), pl.col("occurred_at").max().dt.epoch("us")).collect()
         events, newest = rows.row(0)
         return _Content(int(events), int(newest))
-    with path.open("rb") as raw, _opened(raw, path.name) as file:
+    with path.open("rb") as raw, decompressed(raw, path.name) as file:
         times = _csv_times(file) if ".csv" in path.suffixes else _json_times(file)
         return _summed(times)
 
@@ -139,16 +138,6 @@ def _summed(times: Iterable[str]) -> _Content:
     for text in times:
         events, newest = events + 1, max(newest, text)
     return _Content(events, micros_of(datetime.fromisoformat(newest)))
-
-
-def _opened(raw: BinaryIO, name: str) -> AbstractContextManager[Any]:
-    if name.endswith(".gz"):
-        return gzip.open(raw, "rb")
-    if name.endswith(".zst"):
-        import zstandard  # noqa: PLC0415 - only where there are such files
-
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=False))
-    return raw
 
 
 def _json_times(file: Any) -> Iterator[str]:

@@ -83,7 +83,7 @@ class Retention:
         self._floors = floors
         self._clock = clock
         self._note = note
-        """Told store, kind and how many events were deleted; -1 where it failed."""
+        """Told store, kind and how many events were deleted, -1 where it failed; without names of all stores."""
 
     @property
     def retention(self) -> RetentionSettings:
@@ -95,6 +95,7 @@ class Retention:
         while True:
             try:
                 await self.sweep(Sweep())
+                self._note("", "", 0)
             except JournalBusyError:
                 _log.info("retention is another process's")
             except EventLogError as error:
@@ -144,13 +145,18 @@ class Retention:
         try:
             found = await task.store.find(task.kind, task.limit, int(floor_seconds * 1_000_000), self._clock())
             result.due, result.events, result.excess_bytes = found.due, found.events, found.excess_bytes
-            if not sweep.is_dry and found.due:
-                result.events = await self._delete(task, found, sweep)
+            if not sweep.is_dry:
+                result.events = await self._delete(task, found, sweep) if found.due else self._nothing(task)
         except (Retryable, Halt) as cause:
             return self._failed(result, cause)
         if result.excess_bytes:
             _log.warning("more is kept than max_bytes: the log still has it", store=task.name, kind=task.kind)
         return result
+
+    def _nothing(self, task: _Task) -> int:
+        """Was due: that is as well."""
+        self._note(task.name, task.kind, 0)
+        return 0
 
     def _failed(self, result: Result, cause: Retryable | Halt) -> Result:
         result.problem = str(cause)
@@ -184,4 +190,6 @@ class Retention:
             result.events = await asyncio.to_thread(delete_expired, self._host.data_dir, self._clock(), sweep.is_dry)
         except Retryable as cause:
             return self._failed(result, cause)
+        if not sweep.is_dry:
+            self._note(KV, "", result.events)
         return result

@@ -57,6 +57,18 @@ class RowStore:
         excess = max(0, kept - (limit.max_bytes or 0)) if wanted > newest else 0
         return Found((Due(table.name, events, None, cutoff),) if events else (), excess)
 
+    async def oldest(self, kind: Kind) -> int | None:
+        """When its oldest event occurred; ``None`` where there is none."""
+        table = TABLES[kind]
+        try:
+            async with self._engine.connect() as connection:
+                if not await self._exists(connection, table):
+                    return None
+                found = (await connection.execute(select(func.min(table.c.occurred_at)))).scalar_one_or_none()
+        except (SQLAlchemyError, OSError, TimeoutError) as error:
+            raise _cause(error) from error
+        return None if found is None else int(found)
+
     async def _exists(self, connection: AsyncConnection, table: Table) -> bool:
         return bool(await connection.run_sync(lambda sync: self._engine.dialect.has_table(sync, table.name)))
 

@@ -96,7 +96,7 @@ class _Lines:
         return [packed[_COUNT.size * (count + 1) :]]
 
     def write(self, pieces: Iterable[bytes], file: BinaryIO) -> None:
-        with _compressed(file, self._compression) as content:
+        with compressed(file, self._compression) as content:
             content.write(self.head)
             for piece in pieces:
                 content.write(piece)
@@ -261,7 +261,8 @@ def _frame_of(piece: Row | pl.DataFrame) -> int:
     return id(piece if isinstance(piece, pl.DataFrame) else piece.rows)
 
 
-def _compressed(file: BinaryIO, compression: Compression) -> AbstractContextManager[Any]:
+def compressed(file: BinaryIO, compression: Compression) -> AbstractContextManager[Any]:
+    """A file that compresses what is written into it; the same bytes for the same content."""
     if compression == "gzip":
         return gzip.GzipFile(fileobj=file, mode="wb", compresslevel=6, filename="", mtime=0)
     if compression == "zstd":
@@ -269,3 +270,14 @@ def _compressed(file: BinaryIO, compression: Compression) -> AbstractContextMana
 
         return zstandard.ZstdCompressor().stream_writer(file, closefd=False)
     return nullcontext(file)
+
+
+def decompressed(raw: BinaryIO, name: str) -> AbstractContextManager[Any]:
+    """What was compressed, as the end of its name says."""
+    if name.endswith(".gz"):
+        return gzip.open(raw, "rb")
+    if name.endswith(".zst"):
+        import zstandard  # noqa: PLC0415 - only where there are such files
+
+        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, closefd=False))
+    return nullcontext(raw)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 from collectors.deliveries import Frame
-from collectors.errors import Halt, Retryable, Unprocessable
+from collectors.errors import Halt, Retryable, Unprocessable, Waiting
 
 DocumentT = TypeVar("DocumentT")
 
@@ -59,8 +59,8 @@ class Kept(Protocol):
 
 def _weight(cause: Retryable | Halt) -> int:
     if isinstance(cause, Halt):
-        return 2
-    return int(cause.throttled)
+        return 3
+    return 0 if isinstance(cause, Waiting) else 1 + cause.throttled
 
 
 class Sink(Protocol[DocumentT]):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from sluice.eventlog.interface import Partition
 
@@ -24,6 +25,34 @@ class Published(NamedTuple):
     first: int
     last: int
     name: str
+
+
+class Named(NamedTuple):
+    """What a name says to whoever does not know whose it is."""
+
+    topic: str
+    epoch: int
+    partition: Partition
+    first: int
+    last: int | None
+    extension: str
+
+
+_NAMED = re.compile(
+    r"(?P<topic>[^/]+)-(?P<epoch>\d{1,9})-(?P<partition>\d{1,10}|[^-/]*%[^-/]*)"  # a journal's has a slash, so a %
+    rf"-(?P<first>\d{{{_DIGITS}}})(?:-(?P<last>\d{{{_DIGITS}}}))?(?P<extension>\.[a-z0-9.]+)"
+)
+
+
+def named(name: str) -> Named | None:
+    """What any name of these says; ``None`` where it is none."""
+    match = _NAMED.fullmatch(name)
+    if match is None:
+        return None
+    topic, label, last = match["topic"], match["partition"], match["last"]
+    partition = Partition(topic, int(label)) if label.isdecimal() else Partition(unquote(label), 0)
+    end = None if last is None else int(last)
+    return Named(topic, int(match["epoch"]), partition, int(match["first"]), end, match["extension"])
 
 
 class OffsetNames:

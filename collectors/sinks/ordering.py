@@ -23,7 +23,7 @@ from typing import Any, NamedTuple, Protocol
 import structlog
 
 from collectors.deliveries import Frame
-from collectors.errors import Halt, Retryable
+from collectors.errors import Halt, Retryable, Waiting
 from collectors.sinks.interface import Verdict
 from collectors.tracker import Lane
 from schemas.events import Kind
@@ -163,7 +163,7 @@ class OrderedPartition:
                 self._before = before
             else:
                 return None
-        return Retryable("the sink was closed" if self._is_closed else "the partition was revoked")
+        return Waiting("the sink was closed" if self._is_closed else "the partition was revoked")
 
     def _opened(self, lane: Lane, position: Position) -> None:
         self._lane, self._position = None if self._is_closed else lane, position
@@ -223,8 +223,8 @@ class OrderedPartition:
             elif loop.time() < deadline:
                 await asyncio.sleep(_LOOK_SECONDS)
             else:
-                return Retryable(f"waits for offset {self._hole(lane)} of {lane.partition.topic}, which is on its way")
-        return None if last < self._position.next_offset else Retryable("a write before it failed")
+                return Waiting(f"waits for offset {self._hole(lane)} of {lane.partition.topic}, which is on its way")
+        return None if last < self._position.next_offset else Waiting("a write before it failed")
 
     def _is_open(self, opening: int) -> bool:
         return self._lane is not None and self._openings == opening

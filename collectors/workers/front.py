@@ -5,7 +5,7 @@ A worker that does not answer makes ``/health`` and ``/ready`` say so; of the ot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +18,7 @@ from collectors.settings import ServerSettings
 from collectors.standing import families_of
 from collectors.workers.asking import Page, ask_all
 from collectors.workers.merging import Said, merged, merged_configuration, merged_list, merged_services
+from collectors.workers.pausing import Paused
 from collectors.workers.supervisor import Supervisor
 from sluice.exposition import Family, load_families, render_families
 
@@ -28,6 +29,7 @@ class Front:
     def __init__(self, settings: ServerSettings, supervisor: Supervisor) -> None:
         self._settings = settings
         self._supervisor = supervisor
+        self._paused = Paused(supervisor.folder)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> str:
@@ -90,16 +92,31 @@ class Front:
         return _one(*await self._ask(_path(request)))
 
     async def _change(self, request: web.Request) -> web.Response:
-        """In all workers. One that is started later begins as after any start: not paused."""
+        """In all workers, those that are started later too; one that runs and does not answer is an error."""
         if refused := refusal(request, self._settings.token.get_secret_value()):
             status, reason = refused
             return page(status, {"error": reason})
-        return _one(*await self._ask(_path(request), "POST"))
+        name, before = request.match_info["name"], self._paused.names()
+        self._paused.keep(before | {name} if request.path.endswith("/pause") else before - {name})
+        said, standing, refusals = await self._ask(_path(request), "POST")
+        unheard = [at for at, how in standing.items() if how != "ok" and int(at) in self._supervisor.pids]
+        if not said:
+            self._paused.keep(before)
+        elif unheard:
+            error = f"not yet everywhere: worker {', '.join(unheard)} does not answer; ask again"
+            return page(503, {**_all_of(said, standing), "error": error})
+        return _one(said, standing, refusals)
 
 
-def _one(said: Said, standing: dict[str, str], refused: Sequence[Page]) -> web.Response:
+def _all_of(said: Said, standing: Mapping[str, str]) -> dict[str, Any]:
+    """A service as workers do it, and which of them say nothing of it."""
+    one = merged(said)
+    return one | {"workers": {at: how for at, how in standing.items() if how != "ok"} | one.get("workers", {})}
+
+
+def _one(said: Said, standing: Mapping[str, str], refused: Sequence[Page]) -> web.Response:
     if said:
-        return page(200, merged(said))
+        return page(200, _all_of(said, standing))
     return _as_it_was(refused[0]) if refused else page(503, {"error": "no worker answers", "workers": standing})
 
 

@@ -44,11 +44,11 @@ async def run_workers(settings: Settings, count: int, command: Callable[[WorkerP
     with tempfile.TemporaryDirectory(prefix="sluice-collect-") as folder:  # which others cannot enter
         supervisor = Supervisor(command, count, Path(folder), settings.shutdown_seconds)
         front = Front(settings.server, supervisor)
-        url = await front.start()
-        _log.info("collectors serve", url=url, workers=count)
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, supervisor.signalled, number)
+        url = await front.start()
+        _log.info("collectors serve", url=url, workers=count)
         try:
             code = await supervisor.run()
         finally:

@@ -26,6 +26,9 @@ HEALTHY_SECONDS = 10.0
 _GRACE_SECONDS = 3.0
 """What the last steps of a worker may take beyond ``shutdown_seconds``."""
 
+_NOT_STARTED = 71  # EX_OSERR of sysexits.h
+_ENDED_BY_SIGNAL = (-signal.SIGTERM, -signal.SIGINT)
+
 _log = structlog.get_logger(__name__)
 
 
@@ -36,7 +39,8 @@ class Supervisor:
         self, command: Callable[[WorkerPlace], Sequence[str]], count: int, folder: Path, shutdown_seconds: float
     ) -> None:
         self._command = command
-        self._folder = folder
+        self.folder = folder
+        """Private: where workers serve, and where they find what is theirs to know."""
         self._shutdown_seconds = shutdown_seconds
         self._stopping = asyncio.Event()
         self._processes: dict[int, asyncio.subprocess.Process] = {}
@@ -52,7 +56,7 @@ class Supervisor:
 
     def socket(self, index: int) -> Path:
         """Where a worker serves its pages."""
-        return self._folder / f"{index}.sock"
+        return self.folder / f"{index}.sock"
 
     @property
     def pids(self) -> dict[int, int]:
@@ -67,12 +71,17 @@ class Supervisor:
         return 1 if any(self._statuses.values()) else 0
 
     def signalled(self, number: signal.Signals) -> None:
-        """Pass it on; SIGTERM and SIGINT also mean that no worker is started any more."""
+        """Pass it on; SIGTERM and SIGINT also mean that no worker is started any more.
+
+        A hangup ends a process that does not listen for it yet: a worker that is starting reads the configuration
+        anyway, and is told nothing.
+        """
         if number != signal.SIGHUP:
             self._stopping.set()
-        for process in self._processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(number)
+        for index, process in self._processes.items():
+            if number != signal.SIGHUP or self.socket(index).exists():
+                with contextlib.suppress(ProcessLookupError):
+                    process.send_signal(number)
 
     async def _keep(self, index: int) -> None:
         """One worker, again and again."""
@@ -80,7 +89,7 @@ class Supervisor:
         backoff = FIRST_BACKOFF_SECONDS
         while not self._stopping.is_set():
             started = loop.time()
-            self._statuses[index] = await self._run_once(index)
+            self._statuses[index] = await self._run_and_tell(index)
             if self._stopping.is_set():
                 return
             backoff = FIRST_BACKOFF_SECONDS if loop.time() - started > HEALTHY_SECONDS else backoff
@@ -91,17 +100,21 @@ class Supervisor:
             backoff = min(2 * backoff, MAX_BACKOFF_SECONDS)
             self._restarts.add(1, str(index))
 
+    async def _run_and_tell(self, index: int) -> int:
+        """Its status; of one that was stopped before it served anything, which had nothing to drain, 0."""
+        self.socket(index).unlink(missing_ok=True)
+        try:
+            status = await self._run_once(index)
+        except OSError as error:  # no more processes, or files, for now: the others go on meanwhile
+            _log.error("worker cannot be started", worker=index, error=error.strerror or type(error).__name__)
+            return _NOT_STARTED
+        never_served = status in _ENDED_BY_SIGNAL and not self.socket(index).exists()
+        return 0 if never_served and self._stopping.is_set() else status
+
     async def _run_once(self, index: int) -> int:
         read_end, write_end = os.pipe()
         try:
-            place = WorkerPlace(index, self.socket(index), read_end)
-            process = await asyncio.create_subprocess_exec(
-                *self._command(place),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=(read_end,),
-                start_new_session=True,
-            )
-            os.close(read_end)
+            process = await self._start(WorkerPlace(index, self.socket(index), read_end))
             self._processes[index] = process
             self._up.set(1, str(index))
             _log.info("worker started", worker=index, pid=process.pid)
@@ -112,6 +125,17 @@ class Supervisor:
             self._processes.pop(index, None)
             self._up.set(0, str(index))
             os.close(write_end)
+
+    async def _start(self, place: WorkerPlace) -> asyncio.subprocess.Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._command(place),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=(place.parent,),
+                start_new_session=True,
+            )
+        finally:
+            os.close(place.parent)
 
     async def _wait(self, process: asyncio.subprocess.Process) -> int:
         async with asyncio.TaskGroup() as tasks:

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from gateway.access.ledger import APP, APP_LLM, SCOPES
-from gateway.control.api.services import BudgetStatus
+from gateway.control.api.services import BudgetStatus, SpentBudget
 from gateway.control.errors import NotFoundError
-from gateway.control.ledger import alive_hosts, part_of
+from gateway.control.ledger import HOST_SCOPE, alive_hosts, part_of
 from gateway.control.tables import APP_LLMS, APPS, BUDGETS, SLICES
 from sluice.clock import now_micros
 from sluice.money.periods import period_at
@@ -81,6 +81,34 @@ class BudgetBooks:
             own = parts.get((app.id, period.start), [])
             found.append(_status(app.id, None, app.monthly_budget_nanos, period.start, period.end, own, alive))
         return found
+
+    async def spent(self, ended_after: int, page: int, limit: int) -> tuple[Sequence[SpentBudget], int]:
+        """A page of all that was spent in periods that ended after a moment, and how many there are in all."""
+        key = (SLICES.c.scope, SLICES.c.app_id, SLICES.c.llm_id, SLICES.c.period_start)
+        sums = [func.sum(SLICES.c[name]).label(name) for name in _SPENT]
+        wanted = (
+            select(*key, func.max(SLICES.c.period_end).label("period_end"), *sums)
+            .where(SLICES.c.scope != HOST_SCOPE, SLICES.c.period_end > ended_after)
+            .group_by(*key)
+        )
+        async with self._database.read() as connection:
+            rows = (await connection.execute(wanted.order_by(*key).limit(limit).offset((page - 1) * limit))).all()
+            total = await connection.scalar(select(func.count()).select_from(wanted.subquery()))
+        return [_spent(row) for row in rows], int(total or 0)
+
+
+_SPENT = ("spent_nanos", "requests_count", "prompt_tokens", "response_tokens")
+
+
+def _spent(row: Row[Any]) -> SpentBudget:
+    return SpentBudget(
+        scope=row.scope,
+        app_id=row.app_id or None,
+        llm_id=row.llm_id or None,
+        period_start=row.period_start,
+        period_end=row.period_end,
+        **{name: int(getattr(row, name)) for name in _SPENT},
+    )
 
 
 def _scope(llm_id: int | None) -> str:

@@ -28,11 +28,10 @@ if TYPE_CHECKING:
         AppSettings,
         AttachmentSettings,
         LlmSettings,
-        PriceSettings,
-        PriceTierSettings,
         TokenSettings,
     )
     from gateway.settings import Settings
+    from sluice.money.price_settings import PriceSettings, PriceTierSettings
     from sluice.plugin_host.registration import PluginRegistration
 
 ENTITY_SECTIONS = ("llms", "apps", "tokens", "price_version", "prices", "plugins")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.control.plane import ControlPlane
     from gateway.control.store import ControlStore
     from gateway.settings import ControlEventsSettings, Settings
-    from sluice.eventstore.queries import EventStore
+    from sluice.eventstore.panels.interface import Panels
 
 EVENTS_DATABASE = "events.db"
 """In ``data_dir``: where collectors of the same folder keep their events database."""
@@ -31,7 +31,7 @@ EVENTS_DATABASE = "events.db"
 @asynccontextmanager
 async def open_services(settings: Settings, plane: ControlPlane) -> AsyncIterator[ControlServices]:
     """What the API of one worker stands on; connections to where events are read end with it."""
-    events = _open_events(settings.control.events, settings.data_dir)
+    events = open_events(settings.control.events, settings.data_dir)
 
     async def refresh() -> None:
         await plane.refresher.refresh()
@@ -80,7 +80,8 @@ def _renderer(settings: Settings, store: ControlStore) -> Renderer:
     return ReferenceRenderer(store, settings) if settings.control.dialect == "reference" else CleanRenderer()
 
 
-def _open_events(events: ControlEventsSettings, data_dir: Path) -> EventStore:
+def open_events(events: ControlEventsSettings, data_dir: Path) -> Panels:
+    """Where the settings say that events are read; it has connections of its own."""
     if events.elasticsearch_url:
         return open_store(
             elasticsearch_url=events.elasticsearch_url,

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from gateway.settings import GatewaySettings
     from gateway.snapshot import Snapshot
     from gateway.sweep import Sweep
+    from gateway.witness import Witness
     from sluice.plugin_host.settings import EndpointSettings
     from sluice.plugin_host.tally import HookFigures
 
@@ -61,6 +62,7 @@ class PluginEndpoints:
         credentials: Credentials,
         recorder: Recorder,
         sweep: Sweep,
+        witness: Witness | None = None,
     ) -> None:
         """``plugins`` gives another mapping whenever one that serves is another; calls under way keep theirs. The
         ``acceptor`` counts by the same ``sweep``."""
@@ -73,6 +75,7 @@ class PluginEndpoints:
         self._credentials = credentials
         self._recorder = recorder
         self._sweep = sweep
+        self._witness = witness
         self._calls = Calls(gateway, bounds)
         self._routed: Plugins = {}
         self._table = RouteTable(self._routed)
@@ -87,6 +90,8 @@ class PluginEndpoints:
         raw_path: bytes = scope["raw_path"]
         route = Route("call", "", raw_path.decode("ascii", "replace").lstrip("/"))
         exchange = self._acceptor.open(route, scope)
+        if self._witness is not None:
+            self._witness.opened(exchange)
         self._sweep.watch(exchange)
         try:
             last = await self._serve(exchange, parse_target(raw_path), receive, send)
@@ -98,6 +103,8 @@ class PluginEndpoints:
             self._recorder.close(exchange)
         finally:
             self._sweep.forget(exchange)
+        if self._witness is not None:
+            self._witness.ended(exchange)
 
     async def _serve(self, exchange: Exchange, target: Target, receive: Receive, send: Send) -> list[Message]:
         """Steps 1 to 6; returns the messages that must wait for the record."""

@@ -19,6 +19,8 @@ from sluice.money.periods import Period, period_at
 from sluice.privacy.bodies import BodyRedactor
 from sluice.privacy.settings import RulesSettings
 from sluice.redaction import cut_text, header_lines, mask_query, whole_characters
+from sluice.usage.counts import BATCH_TIER
+from sluice.usage.labels import priced_labels
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -75,7 +77,7 @@ class EventBuilder:
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
         llm, app, boot = exchange.llm, exchange.app, self._boot
         labels = llm.labels if llm else []
-        has_more = exchange.user or exchange.upstream_override or exchange.usage_problem
+        has_more = exchange.user or exchange.upstream_override or exchange.usage_problem or _is_priced_by_more(exchange)
         return {
             "exchange_id": exchange.exchange_id,
             "request_id": exchange.request_id,
@@ -97,6 +99,10 @@ class EventBuilder:
     def _kept_labels(self, exchange: Exchange, labels: list[str]) -> list[str]:
         labels = _labels(exchange, labels)
         return self._keeping.labels(labels) if self._policy(exchange) == "redacted" else labels
+
+    def kept_path(self, exchange: Exchange) -> str:
+        """What the record of an exchange may say of its path if a kill cuts it: nobody knows its policy by then."""
+        return self._keeping.path(self._policy(exchange), exchange.path)
 
     def _policy(self, exchange: Exchange) -> str:
         """Of whom nobody knows no body is kept."""
@@ -275,7 +281,32 @@ def _labels(exchange: Exchange, labels: list[str]) -> list[str]:
         labels.append(f"upstream:{host}"[:MAX_LABEL_CHARACTERS])
     if exchange.usage_problem:
         labels.append(f"usage:{exchange.usage_problem}"[:MAX_LABEL_CHARACTERS])
+    labels += _priced_labels(exchange)
     return labels
+
+
+def _is_priced_by_more(exchange: Exchange) -> bool:
+    """Whether it has its price by something that no field of an event says."""
+    answered, usage = exchange.response_model, exchange.usage
+    return (
+        (answered is not None and answered != exchange.model)
+        or exchange.is_batch
+        or exchange.served_by is not None
+        or (usage is not None and bool(usage.tool_requests))
+    )
+
+
+def _priced_labels(exchange: Exchange) -> list[str]:
+    """What a job needs that prices its event again; nearly always its model at most."""
+    answered, named = exchange.response_model, exchange.priced_model or exchange.model
+    served, usage = exchange.served_by, exchange.usage
+    return priced_labels(
+        None if answered is None or answered == named else named,
+        None if served is None else served.vendor,
+        None if usage is None else usage.tool_requests,
+        "" if not exchange.is_batch else BATCH_TIER if exchange.is_batch_tier else "batch",
+        MAX_LABEL_CHARACTERS,
+    )
 
 
 def _path(exchange: Exchange) -> str:

@@ -43,6 +43,10 @@ class Keeping:
             return False
         return min(len(exchange.body), self._max_body_bytes) + exchange.response_copy_bytes > SLOW_BYTES
 
+    def path(self, policy: str, path: str) -> str:
+        """A path, without its query, as a policy keeps it."""
+        return self._redactor.text(path) if policy == "redacted" and "path" in self._redactor.fields else path
+
     def labels(self, labels: list[str]) -> list[str]:
         """Labels by rules."""
         if "labels" not in self._redactor.fields:

@@ -99,7 +99,7 @@ class Recorder:
                 (exchange.model or "")[:96],
                 exchange.request_id,
                 exchange.price.id if exchange.price else "",
-                f"{exchange.method} {exchange.path}"[:80],
+                f"{exchange.method} {self._builder.kept_path(exchange)}"[:80],
                 rows=exchange.holds,
                 app_reset_day=app.budget_reset_day if app else 1,
                 llm_reset_day=llm.budget_reset_day,

@@ -28,6 +28,8 @@ class Totals:
     response_bytes: int = 0
     cost_nanos: int = 0
     unrecorded: int = 0
+    started_at: int = field(default_factory=lambda: now_micros())  # noqa: PLW0108 - the clock of that moment
+    """When the boot began, in microseconds: its sequence numbers begin then, with 1."""
 
     def add(self, exchange: Exchange) -> None:
         """Count one ended exchange."""
@@ -52,6 +54,7 @@ def report(
         "worker": boot.worker,
         "boot_id": boot.boot_id,
         "reported_at": iso_micros(now_micros()),
+        "started_at": iso_micros(totals.started_at),
         "closing": closing,
         "outcomes": dict(totals.outcomes),
         "request_bytes": totals.request_bytes,

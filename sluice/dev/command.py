@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from sluice.dev.real import RealServers
-from sluice.dev.servers import ServerError
-from sluice.dev.vendor import MockVendor, ScriptError
-from sluice.dev.vendor.script import make_script
+from sluice.command_line.application import Application, Panel
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from sluice.dev.vendor import MockVendor
 
 DEFAULT_VENDOR_PORT = 9101
 
 
 def register_dev(app: typer.Typer) -> None:
     """Add the commands to ``sluice``."""
-    app.command("mock-vendor")(mock_vendor)
-    dev = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+    app.command("mock-vendor", rich_help_panel=Panel.BUILD)(mock_vendor)
+    dev = Application()
     dev.callback()(_describe)
     dev.command("servers")(servers)
-    app.add_typer(dev, name="dev")
+    app.add_typer(dev, name="dev", rich_help_panel=Panel.BUILD)
 
 
 def _describe() -> None:
-    """What demo, tests and benchmarks stand on."""
+    """What demo, tests and benchmarks stand on.
+
+    Example: sluice dev servers
+    """
 
 
 def mock_vendor(
@@ -41,10 +45,16 @@ def mock_vendor(
 ) -> None:
     """Run a scripted vendor that speaks every vendor's format, by the path of a request.
 
-    A request's own x-mock header (`x-mock: status=429;delay_ms=50`) has the same keys and wins.
+    A request's own x-mock header (`x-mock: status=429;delay_ms=50`) has the same keys and wins. Exits 1 where the port
+    is taken or a key is unknown.
 
     Example: sluice mock-vendor --port 9101 --set chunks=20 --set pace_ms=5
     """
+    import asyncio  # noqa: PLC0415 - as below
+
+    from sluice.dev.vendor import MockVendor, ScriptError  # noqa: PLC0415 - every sluice command imports this file
+    from sluice.dev.vendor.script import make_script  # noqa: PLC0415 - as above
+
     try:
         defaults = make_script(dict(_pair(value) for value in values or ()))
     except ScriptError as error:
@@ -59,6 +69,8 @@ def mock_vendor(
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals:
+        from sluice.dev.vendor import ScriptError  # noqa: PLC0415 - as above
+
         message = f"{text!r} is not key=value"
         raise ScriptError(message)
     return key, value
@@ -73,6 +85,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _serve(vendor: MockVendor, host: str, port: int) -> None:
+    import asyncio  # noqa: PLC0415 - as above
+
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -91,8 +105,13 @@ def servers(
 ) -> None:
     """Fetch and start a real Kafka and a real Elasticsearch, until Ctrl-C. Needs Java 17 and Maven.
 
-    Their data is temporary. Example: sluice dev servers
+    Their data is temporary. Exits 1 where one cannot be fetched or started.
+
+    Example: sluice dev servers
     """
+    from sluice.dev.real import RealServers  # noqa: PLC0415 - as above
+    from sluice.dev.servers import ServerError  # noqa: PLC0415 - as above
+
     try:
         with RealServers.start(typer.echo, kafka_port, elasticsearch_port, cache) as started:
             typer.echo(started.describe())

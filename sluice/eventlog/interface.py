@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from schemas.codec import EncodedEvent
 
@@ -182,6 +182,15 @@ class Subscription:
     client_id: str = "sluice"
     group_instance_id: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class NamedLogs(Protocol):
+    """A source that knows which log a partition is: the id changes when the log is made anew under the same name."""
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """The ids of partitions that have one now; never raises, and takes a few seconds at most."""
+        ...
 
 
 class Source(Protocol):

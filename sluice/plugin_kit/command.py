@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,7 +90,9 @@ def read_values(values: list[str]) -> dict[str, Any]:
 
 
 def _report(command: str, values: list[str] | None, hooks: tuple[str, ...]) -> Report:
-    from sluice.plugin_kit.check import check_plugin  # noqa: PLC0415 - every sluice command imports this file
+    import asyncio  # noqa: PLC0415 - every sluice command imports this file
+
+    from sluice.plugin_kit.check import check_plugin  # noqa: PLC0415 - as above
 
     return asyncio.run(check_plugin(command, read_values(values or []), Path(), hooks))
 

@@ -6,6 +6,7 @@ searched, so nothing of it is kept: of such a body there is its size and its typ
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from sluice.privacy.decoding import expanded
@@ -16,6 +17,10 @@ from sluice.privacy.texts import TextRedactor, without_tail
 from sluice.redaction import cut_text, whole_characters
 
 _STREAMS: Final = ("text/event-stream", "application/x-ndjson", "application/jsonl", "application/x-jsonlines")
+
+
+_STREAM: Final = re.compile(r"[\ufeff\s]*+(?:\[|:|data:|event:|id:|retry:|\{[^\n]*\}[ \t\r]*\n\s*+\{)")
+"""How one begins, whatever its type says: an array, a field or a comment of SSE, two lines of objects."""
 
 
 class KeptBody(NamedTuple):
@@ -40,7 +45,11 @@ class BodyRedactor:
     @property
     def body_gate(self) -> str | None:
         """The same of bodies that are whole, not coded and no streams."""
-        return None if self.gate is None else rf"{self.gate}|\x00|^[\s\x{{FEFF}}]*(?:\[|data:|event:)"
+        return (
+            None
+            if self.gate is None
+            else rf"{self.gate}|\x00|^[\s\x{{FEFF}}]*(?:\[|:|data:|event:|id:|retry:|\{{[^\n]*\}}[ \t\r]*\n\s*\{{)"
+        )
 
     @staticmethod
     def is_stream(content_type: str) -> bool:
@@ -67,7 +76,7 @@ class BodyRedactor:
         return KeptBody(kept, is_cut or is_shorter)
 
     def _written(self, text: str, content_type: str, *, is_cut: bool) -> str:
-        if self.is_stream(content_type) or text.lstrip("\ufeff \t\r\n").startswith(("data:", "event:", "[")):
+        if self.is_stream(content_type) or _STREAM.match(text):
             text = redact_stream(text, self._texts.redact, is_cut=is_cut)
         return self._texts.redact(without_tail(text) if is_cut else text)
 

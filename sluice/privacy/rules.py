@@ -15,7 +15,14 @@ from typing import Final, NamedTuple, cast
 from sluice.privacy.patterns import Find, compiled
 from sluice.privacy.settings import Action, RulesSettings
 from sluice.redaction import MASK
-from sluice.sdk.sensitive import SENSITIVE_KINDS, SensitiveKind, gate_of, possible_kinds, sensitive_places
+from sluice.sdk.sensitive import (
+    SENSITIVE_KINDS,
+    SensitiveKind,
+    folded,
+    gate_of,
+    possible_kinds,
+    sensitive_places,
+)
 
 _HASH_LETTERS: Final = bytes.maketrans(b"0123456789abcdef", b"abcdefghijklmnop")
 """Letters, so that no hash looks like a number."""
@@ -46,6 +53,7 @@ class Rules:
         self._rules += [_Rule(compiled(pattern), lambda _: MASK, None) for pattern in settings.patterns]
         self._kinds = frozenset(rule.kind for rule in self._rules if rule.kind is not None)
         self.has_own = any(rule.kind is None for rule in self._rules)
+        self._finds_any_word = self.has_own or "credential" in self._kinds
         names = "|".join(re.escape(name) for name, _, _ in named) or "-"
         self._placeholder = re.compile(
             rf"\[(?:{names})(?::(?:[a-p]{{{_HASH_CHARACTERS}}}|….{{0,{_LAST}}}))?\]|\*{{3,}}"
@@ -59,22 +67,23 @@ class Rules:
 
     def possible(self, text: str) -> frozenset[SensitiveKind]:
         """The kinds that are looked for and that the text may have something of."""
-        return self._kinds & possible_kinds(text) if self._kinds else self._kinds
+        return self._kinds & possible_kinds(folded(text)) if self._kinds else self._kinds
 
     def find(self, text: str, possible: frozenset[SensitiveKind] | None = None) -> list[tuple[int, int, int]]:
         """What is found, in order and without overlap: where it begins and ends, and which rule found most of it."""
         possible = self.possible(text) if possible is None else possible
         if not possible and not self.has_own:
             return []
+        plain = folded(text)
         found = [
             (*place, at)
             for at, rule in enumerate(self._rules)
             if rule.kind is None or rule.kind in possible
-            for place in rule.find(text)
+            for place in rule.find(text if rule.kind is None else plain)
         ]
         if not found:
             return found
-        if self.has_own and ("[" in text or MASK in text):
+        if self._finds_any_word and ("[" in text or MASK in text):
             found = list(self._but_placeholders(text, found))
         return list(_merged(sorted(found)))
 
@@ -96,7 +105,7 @@ class Rules:
         """The same, of what was found before."""
         out, last = [], 0
         for begins, ends, at in found:
-            out += [text[last:begins], self._rules[at].replacement(text[begins:ends])]
+            out += [text[last:begins], self._rules[at].replacement(folded(text[begins:ends]))]
             last = ends
         return "".join([*out, text[last:]]) if last else text
 

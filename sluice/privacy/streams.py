@@ -16,6 +16,8 @@ from typing import Any, Final
 
 from sluice.privacy.texts import without_tail
 
+_FIELD: Final = re.compile(r"\ufeff?\s*+(?:data:\s*+)?")
+"""What may stand before an object."""
 _LINE: Final = re.compile(r"[^\r\n]*+(?:\r\n|\r|\n|\Z)")
 _GAP: Final = re.compile(r"[\s,\[]*+")
 _FIRST_OBJECT: Final = re.compile(r"\s*\[\s*\{")
@@ -82,8 +84,9 @@ def _rewrite(leaves: list[_Leaf], redact: Redact, *, is_cut: bool) -> None:
 def _lines(text: str) -> Iterator[_Piece]:
     for line in filter(None, _LINE.findall(text)):
         plain = line.rstrip("\r\n")
-        begins = plain.find("{") if plain.startswith(("data:", "{")) else -1
-        if begins < 0 or plain[:begins].strip() not in {"", "data:"}:
+        field = _FIELD.match(plain)
+        begins = field.end() if field else 0
+        if plain[begins : begins + 1] != "{":
             yield _Piece(line, "", None, "")
             continue
         yield _Piece(plain[:begins], plain[begins:], _object(plain[begins:]), line[len(plain) :])

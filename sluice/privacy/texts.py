@@ -9,6 +9,8 @@ from urllib.parse import quote, unquote_plus
 
 from sluice.privacy.rules import Rules
 from sluice.redaction import MASK
+from sluice.sdk.numbers import IBAN_COUNTRIES
+from sluice.sdk.sensitive import FOLDABLE, folded
 
 _MAX_ROUNDS: Final = 6
 _MAX_DEPTH: Final = 4
@@ -24,6 +26,12 @@ _HIDING: Final = re.compile(r"\\[u/]")
 _KEPT: Final = "[]*:….@"
 _TAIL_CHARACTERS: Final = 512
 _NUMBER_CHARACTERS: Final = 48
+_TOKEN_CHARACTERS: Final = 33_000
+"""Of a JWT."""
+_OF_TOKENS: Final = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789+/=_.~-"
+_HALF_IBAN: Final = re.compile(
+    rf"(?<![^\W_])(?:{'|'.join(IBAN_COUNTRIES)})\d\d(?:[ -]\w{{4}}){{0,7}}[ -]?\Z", re.IGNORECASE
+)
 
 
 class TextRedactor:
@@ -36,7 +44,7 @@ class TextRedactor:
     def gate(self) -> str | None:
         """As that of the rules; texts with escapes pass it."""
         gate = self._rules.gate
-        return None if gate is None else rf"{gate}|\\[u/]|%[0-9A-Fa-f]{{2}}"
+        return None if gate is None else rf"{gate}|\\[u/]|%[0-9A-Fa-f]{{2}}|{FOLDABLE}"
 
     def redact(self, text: str) -> str:
         """The text without what the rules find; the very same object where they find nothing.
@@ -102,7 +110,9 @@ def without_tail(text: str) -> str:
     at, floor = len(text), max(0, len(text) - _TAIL_CHARACTERS)
     while at > floor and not text[at - 1].isspace() and text[at - 1] not in "\"',;<>{}[]()":
         at -= 1
-    floor = max(0, at - _NUMBER_CHARACTERS)
-    while at > floor and text[at - 1] in "0123456789 -+./()":
-        at -= 1
-    return text[:at]
+    if at == floor:
+        word = text[max(0, at - _TOKEN_CHARACTERS) : at]
+        at -= len(word) - len(word.rstrip(_OF_TOKENS))
+    plain = folded(text[max(0, at - _NUMBER_CHARACTERS) : at])
+    half = _HALF_IBAN.search(plain)
+    return text[: at - len(plain) + (half.start() if half else len(plain.rstrip("0123456789 -+./()")))]

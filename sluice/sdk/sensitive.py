@@ -1,8 +1,9 @@
 """Finds in a text what must not be kept: credentials and personal data that have a form which can be checked.
 
 Every search begins at a literal or a digit, looks at a bounded stretch from there, and goes on behind it: the time
-grows with the text alone, whatever the text is. The forms are those of ASCII: look-alike letters, full-width digits
-and characters that nobody sees within a value are not undone here.
+grows with the text alone, whatever the text is. The forms are those of ASCII; ``folded`` makes a text's spaces, hyphens
+and full-width digits theirs, character for character. Look-alike letters and characters that nobody sees within a value
+are not undone here.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ _CREDENTIAL: Final = re.compile(
     r"(?:[Bb]earer|BEARER|[Bb]asic|BASIC)(?:[ \t+]|%20){1,4}+([\w.~+/=-]{12,8192}+)"
     r"|(?:[Aa](?:[Pp][Ii]|[Cc][Cc][Ee][Ss][Ss])[_-]?(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])"
     r"|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]|[Pp][Aa][Ss][Ss][Ww](?:[Oo][Rr])?[Dd]"
-    r"|[Cc][Ll][Ii][Ee][Nn][Tt][_-]?[Ss][Ee][Cc][Rr][Ee][Tt]|[Ss][Ee][Cc][Rr][Ee][Tt][_-]?[Kk][Ee][Yy])"
+    r"|(?:[Cc][Ll][Ii][Ee][Nn][Tt]|[Aa][Pp][IiPp])[_-]?[Ss][Ee][Cc][Rr][Ee][Tt]|[Ss][Ee][Cc][Rr][Ee][Tt][_-]?[Kk][Ee][Yy]"
+    r"|(?:[Rr][Ee][Ff][Rr][Ee][Ss][Hh]|[Ss][Ee][Ss][Ss][Ii][Oo][Nn]|[Aa][Uu][Tt][Hh])[_-]?[Tt][Oo][Kk][Ee][Nn]"
+    r"|[Pp][Rr][Ii][Vv][Aa][Tt][Ee][_-]?[Kk][Ee][Yy]|[Pp][Aa][Ss][Ss][_-]?[Pp][Hh][Rr][Aa][Ss][Ee])"
     r"[\"']?\s{0,4}+[:=]\s{0,4}+[\"']?(?:(?:[Bb]earer|BEARER|[Bb]asic|BASIC|[Tt]oken)[ \t]{1,4}+)?"
     r"([^\s\"'&,;<>\\]{6,1024}+)",
     re.ASCII,
@@ -52,7 +55,9 @@ _KEY_STARTS: Final = (
 )  # fmt: skip
 _CREDENTIAL_WORDS: Final = (
     "bearer", "basic", "apikey", "api_key", "api-key", "apitoken", "api_token", "api-token", "accesskey", "access_key",
-    "access-key", "accesstoken", "access_token", "access-token", "authorization", "passw", "secret",
+    "access-key", "accesstoken", "access_token", "access-token", "authorization", "passw", "secret", "refreshtoken",
+    "refresh_token", "refresh-token", "sessiontoken", "session_token", "session-token", "authtoken", "auth_token",
+    "auth-token", "privatekey", "private_key", "private-key", "passphrase", "pass_phrase", "pass-phrase",
 )  # fmt: skip
 """To look for these is a tenth of what the expressions cost, which most texts then never pay."""
 _DOMAIN: Final = re.compile(r"@((?:[^\W_](?:[\w-]{0,62}+)\.){1,8}+)([^\W\d_]{2,24}+)(?![\w-])")
@@ -82,6 +87,28 @@ _GATES: Final[dict[SensitiveKind, str]] = {
 _NUMBERS: Final[tuple[SensitiveKind, ...]] = ("phone", "card", "iban", "ssn")
 _LONG_NUMBER: Final = re.compile(_HAS_LONG_NUMBER)
 """As every number has that is looked for, but for IBANs: those of Malta may have more letters than digits."""
+
+
+_FOLDED: Final = {
+    **dict.fromkeys([0xA0, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000], " "),
+    **dict.fromkeys([*range(0x2010, 0x2016), 0x2212, 0xFE58, 0xFE63, 0xFF0D], "-"),
+    **{0xFF10 + digit: str(digit) for digit in range(10)},
+    0xFF20: "@",
+    0xFF0E: ".",
+    0xFF0B: "+",
+    0xFF08: "(",
+    0xFF09: ")",
+}
+FOLDABLE: Final = f"[{''.join(map(chr, _FOLDED))}]"
+"""A regular expression for any engine: what ``folded`` changes."""
+_FOLDABLE: Final = re.compile(FOLDABLE)
+
+
+def folded(text: str) -> str:
+    """As long, with typesetters' spaces and hyphens, and full-width digits and marks, as those of ASCII."""
+    if text.isascii() or _FOLDABLE.search(text) is None:
+        return text
+    return text.translate(_FOLDED)
 
 
 def possible_kinds(text: str) -> frozenset[SensitiveKind]:

@@ -116,6 +116,7 @@ def collector_figures(folder: Path, bootstrap: str, rounds: int, events: int) ->
     server, url = start_null_bulk(folder)
     try:
         null = [measure_collector(folder, bootstrap, url, events, null=True) for _ in range(rounds)]
+        replayed = [measure_collector(folder, bootstrap, url, events, null=True, replay=True) for _ in range(rounds)]
         logs = [
             measure_collector(folder, bootstrap, url, events // 2, null=True, kind="proxy_log") for _ in range(rounds)
         ]
@@ -124,7 +125,8 @@ def collector_figures(folder: Path, bootstrap: str, rounds: int, events: int) ->
     with start_elasticsearch(print) as elasticsearch:
         pin_tree(elasticsearch.pid, OTHER_CORE)
         real = [measure_collector(folder, bootstrap, elasticsearch.url, events // 4, null=False) for _ in range(rounds)]
-    return {"null_bulk": median_of(null), "null_bulk, proxy logs": median_of(logs), "elasticsearch": median_of(real)}
+    runs = {"null_bulk": null, "replay, null_bulk": replayed, "null_bulk, proxy logs": logs, "elasticsearch": real}
+    return {name: median_of(each) for name, each in runs.items()}
 
 
 def processor() -> str:

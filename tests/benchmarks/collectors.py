@@ -190,9 +190,12 @@ def start_null_bulk(folder: Path) -> tuple[Process, str]:
 
 
 def measure_collector(
-    folder: Path, bootstrap: str, url: str, events: int, *, null: bool, kind: Kind = "analytics"
+    folder: Path, bootstrap: str, url: str, events: int, *, null: bool, kind: Kind = "analytics", replay: bool = False
 ) -> dict[str, float]:
-    """One run over a topic of its own: events a second and CPU an event, from the first bulk to the last."""
+    """One run over a topic of its own: events a second and CPU an event, from the first bulk to the last.
+
+    With ``replay`` it is `sluice replay` that carries them, through the same entry.
+    """
     namespace = f"bench-{secrets.token_hex(4)}"
     asyncio.run(fill(bootstrap, namespace, events, kind))
     host, entries = folder / f"{namespace}.yaml", folder / f"{namespace}-collectors.yaml"
@@ -203,7 +206,8 @@ def measure_collector(
     config: dict[str, Any] = {"elasticsearch_url": url, "indices": {key: stem}}
     entry = {"name": "bench", "path": "sink://elasticsearch", "hook_types": [kind], "config": config, **ENTRIES[kind]}
     entries.write_text(yaml.safe_dump({"data_collection_plugins": [entry], "server": {"port": free_port()}}))
-    command = [sys.executable, "-m", "sluice", "collect", "--config", host, "--collectors", entries]
+    work = ["replay", "--sink", "bench", "--topic", kind] if replay else ["collect"]
+    command = [sys.executable, "-m", "sluice", *work, "--config", host, "--collectors", entries]
     before = _documents(url, stem, null=null)
     started = time.monotonic()
     process = Process(command, MEASURED_CORE, folder / "collect.log")

@@ -53,6 +53,36 @@ async def test_an_alert_says_what_when_and_of_whom() -> None:
 
 
 @virtual_time
+async def test_no_fact_takes_the_place_of_what_an_alert_says_of_itself() -> None:
+    """Nor does its name keep it from being logged: a fact may be called as the log file calls its phrase."""
+    bench = Bench()
+    names = ("event", "kind", "service", "message", "at", "level")
+    bench.alerts.send("gap", "numbers are missing", dict.fromkeys(names, "mine"))
+    assert await bench.alerts.flush()
+    body = orjson.loads(bench.log.published[0].value or b"")
+    assert (body["kind"], body["service"], body["message"]) == ("gap", "search", "numbers are missing")
+    assert (body["at"], body["level"]) == (iso_micros(NOW_MICROS), "mine")
+
+
+@virtual_time
+async def test_its_end_is_bounded_and_hides_nothing() -> None:
+    """What waits is published; a log that never answers, or refuses, holds the end up for ten seconds at most."""
+    bench, loop = Bench(), asyncio.get_running_loop()
+    bench.send("last")
+    await bench.alerts.close()
+    assert bench.messages == ["last"]
+
+    async def never(_records: Sequence[Record] = ()) -> None:
+        await asyncio.Event().wait()
+
+    bench.log.publish = bench.log.close = never  # type: ignore[method-assign, assignment]
+    bench.send("nobody takes it")
+    began = loop.time()
+    await bench.alerts.close()
+    assert loop.time() - began <= 10.0
+
+
+@virtual_time
 async def test_an_alert_is_logged_when_it_is_sent() -> None:
     """Whatever becomes of the log: the line is there before anything is published."""
     bench = Bench()

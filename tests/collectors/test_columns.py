@@ -296,3 +296,12 @@ def test_polars_uses_one_thread() -> None:
     """One thread per process: more processes are how collectors grow."""
     program = "import collectors.process, polars; print(polars.thread_pool_size())"
     assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True).stdout == b"1\n"
+
+
+def test_a_header_without_a_value_names_no_event() -> None:
+    """Kafka has such; the record is decoded by itself, and those beside it with it."""
+    records = numbered([make_record(), make_record()])
+    records[0].headers = [("ce_id", cast("bytes", None))]
+    decoded = Decoder(SchemaBook()).decode(delivery_of(records))
+    assert not decoded.poison
+    assert sum(len(frame.delivery) for frame in decoded.frames) == 2

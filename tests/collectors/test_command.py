@@ -20,6 +20,7 @@ from collectors.settings import HostSettings, Settings
 from collectors.sinks import registry
 from collectors.workers import running
 from collectors.workers.place import WorkerPlace
+from sluice.command_line.findings import Installation
 from sluice.commands import Commands
 from sluice.settings import SettingsError
 
@@ -292,3 +293,9 @@ def test_several_workers_are_supervised(bench: Bench, monkeypatch: pytest.Monkey
     (bench.folder / "collectors.yaml").write_text("data_collection_plugins: [")
     assert bench.collect("--workers", "3").exit_code == 2
     assert (len(given), bench.started) == (1, [])
+
+
+def test_the_doctor_looks_at_collectors(tmp_path: Path) -> None:
+    """Through the check that is registered, at the file that the command line names."""
+    (finding,) = command.check(Installation(tmp_path / "none.yaml", tmp_path / "also-none.yaml"))
+    assert "also-none.yaml" in finding.what

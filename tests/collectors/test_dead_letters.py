@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import pytest
 
-from collectors.dead_letters import MAX_LETTER_BYTES, DeadLetterLimits, DeadLetters
+from collectors.dead_letters import MAX_LETTER_BYTES, DeadLetterLimits, DeadLetters, RedrivenRecord
 from collectors.deliveries import Poison
 from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable
@@ -226,3 +227,45 @@ def test_alerts_of_producers_beyond_the_bound_are_bounded_too() -> None:
         limits.limits.admit(poison_of(make_record(), Unprocessable("bad"), f"made-up-{number}"))
     assert len(limits.alerts) == 1
     assert len(limits.limits._alerted_at) == 1
+
+
+def redriven(refused_by: str, **facts: bytes) -> Record:
+    """The new letter of a record that was one before, given back once already, and refused again."""
+    record = make_record()
+    original = RedrivenRecord(
+        record.topic, 5, 17, 99, record.key, record.value, record.headers, "sluice.analytics.v1.dlq/5/17", 1, facts
+    )
+    poison = poison_of(original, Unprocessable("again", "still so", status=400))
+    poison.collector = refused_by
+    [letter] = letters_of(poison)
+    return letter
+
+
+def test_a_letter_that_is_refused_again() -> None:
+    """Why is new; where its record lay and since when it fails is not; it counts, and names the letter that it was."""
+    facts = {"topic": b"sluice.analytics.v1", "partition": b"2", "offset": b"7", "timestamp": b"3", "collector": b"old"}
+    letter = redriven("search", **facts, first_failed_at=b"2025-01-01", journal=b"gw/0")
+    headers = dict(letter.headers)
+    assert len(headers) == len(letter.headers)
+    said = ("error.type", "collector", "partition", "offset", "timestamp", "first_failed_at", "journal", "redrives")
+    assert [headers[f"dlq.{name}"] for name in said] == [
+        b"again", b"search", b"2", b"7", b"3", b"2025-01-01", b"gw/0", b"2"
+    ]  # fmt: skip
+    assert headers["dlq.redriven_from"] == b"sluice.analytics.v1.dlq/5/17"
+
+
+def test_one_that_still_cannot_be_decoded_is_still_whose_it_was() -> None:
+    """No collector refused it; one that names nobody is its service's."""
+    assert dict(redriven("", collector=b"old").headers)["dlq.collector"] == b"old"
+    assert dict(redriven("").headers)["dlq.collector"] == b"es"
+
+
+def test_headers_without_a_value_are_kept() -> None:
+    """Kafka has such; nobody made the record then."""
+    record = make_record()
+    record.headers = [("ce_source", cast("bytes", None)), ("x", cast("bytes", None))]
+    [letter] = letters_of(poison_of(record, Unprocessable("bad"), None))
+    assert [value for _, value in letter.headers[:2]] == [None, None]
+    limits = Limits(max_consecutive=1)
+    with pytest.raises(Halt, match="producer 'unknown'"):
+        limits.limits.admit(poison_of(record, Unprocessable("bad"), None, 2))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collectors.documents import bulk_lines, index_of, table_rows
+from collectors.documents import bulk_lines, index_of, table_rows, without_nul
 from collectors.frames import COLUMNS, FIRST_MICROS, LAST_MICROS
 from schemas.codec import SchemaBook
 from schemas.events import KINDS, Kind
@@ -180,3 +180,13 @@ def test_rows_of_a_table_are_as_in_the_event(kind: Kind) -> None:
             assert (orjson.loads(row[name]) if isinstance(value, list) else row[name]) == value
     assert found[1]["labels"] == "[]"
     assert found[0]["occurred_at"] == NOW_MICROS
+
+
+def test_a_nul_becomes_a_replacement_character_where_there_can_be_none() -> None:
+    """In texts alone: bodies are bytes, and lists are JSON, which escapes it; rows without one are the same."""
+    clean = rows_of("proxy_log", {}, {})
+    assert without_nul(clean) is clean
+    rows = rows_of("proxy_log", {"path": "/a\0b", "labels": ["k:\0"], "request_body": b"\0"}, {"path": "/c"})
+    [first, second] = table_rows("proxy_log", without_nul(rows))
+    assert (first["path"], first["labels"], first["request_body"]) == ("/a\ufffdb", '["k:\\u0000"]', b"\0")
+    assert second["path"] == "/c"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import make_mocked_request
+from aiohttp.test_utils import TestServer, make_mocked_request
 
 from collectors.guarding import refusal
 
@@ -57,6 +58,7 @@ def test_who_asks_from_this_host_may(request_: web.Request) -> None:
         (asked(host="evil.example:9464"), 403),
         (asked(host="127.0.0.1.evil.example"), 403),
         (asked(host=""), 403),
+        (asked(host="[::1"), 403),
         (asked(origin="http://evil.example"), 403),
         (asked(origin="null"), 403),
         (asked(origin="http://127.0.0.1:8080"), 403),
@@ -94,3 +96,34 @@ def test_with_a_token_it_must_be_shown_from_everywhere(shown: str, status: int |
     form = refusal(asked(authorization="Bearer s3cret", content_type="text/plain"), "s3cret")
     assert form is not None
     assert form[0] == 415
+
+
+@pytest.mark.parametrize(
+    ("host", "shown", "token", "status"),
+    [
+        (b"127.0.0.1", b"Bearer \xff\xfe", "s3cret", b"401"),
+        (b"127.0.0.1", b"Bearer s3cr\xc3\xa9t", "s3cr\u00e9t", b"200"),
+        (b"[::1", b"", "", b"403"),
+        (b"[", b"", "", b"403"),
+        (b"127.0.0.1:x", b"", "", b"200"),
+    ],
+)
+async def test_bytes_that_are_no_text_are_refused_and_break_nothing(
+    host: bytes, shown: bytes, token: str, status: bytes
+) -> None:
+    """Whatever stands in a header of a real connection: an answer, and no fault of ours."""
+
+    async def change(request: web.Request) -> web.Response:
+        refused = refusal(request, token)
+        return web.Response(status=refused[0] if refused else 200)
+
+    app = web.Application()
+    app.router.add_post("/", change)
+    async with TestServer(app) as server:
+        reader, writer = await asyncio.open_connection(server.host, server.port)
+        head = b"POST / HTTP/1.1\r\nhost: %s\r\nauthorization: %s\r\ncontent-type: application/json\r\n" % (host, shown)
+        writer.write(head + b"content-length: 0\r\nconnection: close\r\n\r\n")
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        await writer.wait_closed()
+    assert answer.split()[1] == status

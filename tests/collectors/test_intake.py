@@ -262,3 +262,16 @@ async def test_what_is_not_the_log_s_error_is_not_swallowed() -> None:
     bench.source.poll_errors.append(ZeroDivisionError())  # type: ignore[arg-type]
     with pytest.raises(ZeroDivisionError):
         await bench.take()
+
+
+@virtual_time
+async def test_logs_are_named_where_the_source_knows_them() -> None:
+    """A source that does not is asked nothing."""
+    bench = Bench()
+    assert await bench.intake.log_ids([FIRST]) == {}
+
+    async def log_ids(partitions: Iterable[Partition]) -> dict[Partition, str]:
+        return dict.fromkeys(partitions, "a")
+
+    bench.source.log_ids = log_ids  # type: ignore[attr-defined]
+    assert await bench.intake.log_ids([FIRST, SECOND]) == {FIRST: "a", SECOND: "a"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 
 from collectors.errors import Halt, Retryable
-from collectors.metrics import CollectorMetrics, ServiceMetrics
+from collectors.metrics import CollectorMetrics, Outcome, ServiceMetrics
 from sluice.eventlog.interface import EventLogError, OffsetLostError, Partition
 from sluice.telemetry import Counter, Gauge, Histogram
 
@@ -20,13 +21,16 @@ def service() -> tuple[CollectorMetrics, ServiceMetrics]:
     return catalogue, catalogue.of("a")
 
 
-OF_THE_PROCESS = tuple(f"sluice_collector_{name}" for name in ("loop_lag", "retention", "reloads", "configuration"))
+_PROCESS = ("loop_lag", "retention", "reconcile", "reloads", "configuration", "budget", "archive")
+OF_THE_PROCESS = tuple(f"sluice_collector_{name}" for name in _PROCESS)
 """What is of no one service."""
 
 
 def metrics_of(catalogue: CollectorMetrics) -> list[Counter | Gauge | Histogram]:
-    """Every metric that is an attribute of the catalogue."""
-    return [each for each in vars(catalogue).values() if isinstance(each, Counter | Gauge | Histogram)]
+    """Every metric that is an attribute of the catalogue, or of a part of it."""
+    parts = (catalogue, catalogue.budget_truth, catalogue.archive)
+    found = [each for part in parts for each in vars(part).values()]
+    return [each for each in found if isinstance(each, Counter | Gauge | Histogram)]
 
 
 def test_every_metric_is_kept_named_and_explained() -> None:
@@ -59,12 +63,12 @@ def test_services_are_counted_apart() -> None:
     assert catalogue.records.value("a", "dead_lettered") == 0
 
 
-def test_nothing_finished_makes_no_series() -> None:
-    """A zero is not worth a line: outcomes appear with their first record."""
+def test_nothing_done_makes_no_series() -> None:
+    """A zero is not worth a line, but for what was finished: that nothing was is to be seen."""
     catalogue, one = service()
     one.finished("revoked", 0)
     one.decoded(0.5, 0)
-    assert catalogue.records.series() == []
+    assert {count for _, count in catalogue.records.series()} == {0}
     assert catalogue.column_failures.series() == []
 
 
@@ -209,7 +213,7 @@ def test_of_a_service_that_is_no_more_no_gauge_is_left() -> None:
     catalogue.configuration_stale.set(1)
     catalogue.forget("gone")
     text = catalogue.registry.render()
-    assert [line for line in text.splitlines() if 'service="gone"' in line] == [
+    assert [line for line in text.splitlines() if 'service="gone"' in line and not line.endswith(" 0")] == [
         'sluice_collector_records_total{service="gone",outcome="delivered"} 3'
     ]
     assert 'sluice_collector_lag_records{service="here",topic="t",partition="1"} 5' in text
@@ -222,3 +226,25 @@ def test_reloads_are_counted_by_what_came_of_them() -> None:
     for result in ("applied", "refused", "applied"):
         catalogue.reloaded(result)
     assert (catalogue.reloads.value("applied"), catalogue.reloads.value("refused")) == (2, 1)
+
+
+def test_a_store_fails_until_it_does_not() -> None:
+    """A failure in a day is one in a day, however seldom it is tried: what counts is whether the last one worked. What
+    there is no more does not fail."""
+    metrics = CollectorMetrics()
+    metrics.retained("search", "analytics", -1)
+    metrics.retained("", "", -1)
+    assert [value for _, value in metrics.retention_failing.series()] == [1, 1]
+    metrics.retained("search", "analytics", 0)
+    metrics.retained("", "", 0)
+    assert [value for _, value in metrics.retention_failing.series()] == [0, 0]
+    assert metrics.retention_deleted.series() == [(("search", "analytics"), 0)]
+    metrics.retention_begins()
+    assert metrics.retention_failing.series() == []
+
+
+def test_that_a_service_has_finished_nothing_can_be_seen() -> None:
+    """From its start, by every outcome: an alert that compares with zero needs a zero."""
+    metrics = CollectorMetrics()
+    metrics.of("s")
+    assert metrics.registry.render().count('sluice_collector_records_total{service="s"') == len(get_args(Outcome))

@@ -181,7 +181,7 @@ def test_nothing_is_traced_by_default() -> None:
 
 def test_what_is_missing_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything starts; of who does not trace nothing is needed."""
-    monkeypatch.setattr("collectors.tracing.find_spec", lambda name: None if "exporter" in name else sys)
+    monkeypatch.setattr("sluice.otlp.find_spec", lambda name: None if "exporter" in name else sys)
     assert missing_of(TracingSettings()) == ""
     problem = missing_of(TracingSettings(endpoint="http://c:4318/v1/traces"))
     assert "opentelemetry.exporter.otlp.proto.http" in problem

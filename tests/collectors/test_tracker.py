@@ -198,3 +198,13 @@ def test_what_is_set_aside_is_forgotten_when_it_is_finished() -> None:
         view.set_aside("t", offsets)
         lane.finish(offsets)
     assert len(view._aside["t"]) <= 20_000
+
+
+def test_a_lane_says_which_log_it_is() -> None:
+    """What the source knew when it was assigned, as a collector of several sees it too; else nothing."""
+    tracker, known, other = Tracker(), Partition("t", 0), Partition("t", 1)
+    tracker.assign((known, other), {known: "a"})
+    lane, unnamed = tracker.lane(known), tracker.lane(other)
+    assert lane is not None
+    assert unnamed is not None
+    assert (lane.log_id, CollectorLane(lane).log_id, unnamed.log_id) == ("a", "a", "")

@@ -17,7 +17,7 @@ from collectors.breaker import Breaker
 from collectors.concurrency import Concurrency
 from collectors.deliveries import Batch, Frame
 from collectors.entries import BreakerSettings, RetrySettings
-from collectors.errors import Halt, Retryable, Unprocessable
+from collectors.errors import Halt, Retryable, Unprocessable, Waiting
 from collectors.health import Health
 from collectors.metrics import CollectorMetrics
 from collectors.sinks.interface import Prepared, Verdict
@@ -351,6 +351,30 @@ async def test_a_sink_that_answers_does_not_fail(answer: Verdict) -> None:
     for _ in range(10):
         await run.writer.write(run.batch(4))
     assert run.writer.has_room
+
+
+@virtual_time
+async def test_what_waits_for_other_records_says_nothing_of_the_sink() -> None:
+    """A write that must come behind records of others' is counted as that alone: no failure, no trouble, no slower
+    pace, no attempt, and no longer wait the longer it takes; nor does it end what is wrong."""
+    run = bench(max_failures=2, open_seconds=60.0)
+    run.answers(*(postponed(4, Waiting("offset 7 is on its way")) for _ in range(9)))
+    limit, loop, batch = run.writer.concurrency.limit, asyncio.get_running_loop(), run.batch(4)
+    for _ in range(9):
+        verdict = await run.writer.write(batch)
+        began = loop.time()
+        await run.writer.wait(batch, verdict.cause)
+        assert loop.time() - began <= 1.0
+    assert (run.writer.concurrency.limit, batch.attempts, run.writer.succeeded_at) == (limit, 0, None)
+    assert run.writer.has_room
+    assert not run.health.has(SINK)
+    assert run.metrics.retries.value("test", "waiting") == 9
+    run.answers(postponed(4, Retryable("503")), postponed(4, Waiting("offset 7")), postponed(2, Waiting("offset 7")))
+    await run.writer.write(batch)
+    await run.writer.write(batch)
+    assert run.health.has(SINK)
+    await run.writer.write(run.batch(4))  # two of four were written
+    assert not run.health.has(SINK)
 
 
 @virtual_time

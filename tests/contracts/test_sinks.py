@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,8 @@ from tests.contracts.sink_laws import (
     ids_of,
     within,
 )
-from tests.contracts.store_sink_benches import ElasticsearchBench, OpenSearchBench, PostgresBench
+from tests.contracts.store_sink_benches import ElasticsearchBench, OpenSearchBench, PostgresBench, administer
+from tests.servers import Elasticsearch, OpenSearch, Postgres
 
 BENCHES: dict[str, Callable[[Path], SinkBench]] = {
     "database": DatabaseBench,
@@ -59,6 +62,30 @@ def marks_of(name: str) -> list[pytest.MarkDecorator]:
         "opensearch": pytest.mark.opensearch,
     }
     return [needed[name]] if name in needed else []
+
+
+@pytest.fixture(scope="module")
+def postgres_home(postgres_server: Postgres) -> Iterator[str]:
+    """The url of one database for all tests here: to make one takes longer than most of them."""
+    name = f"c{secrets.token_hex(5)}"
+    with ThreadPoolExecutor(1) as beside:  # a loop runs here already
+        beside.submit(asyncio.run, administer(postgres_server.url, f"CREATE DATABASE {name}")).result()
+        yield postgres_server.database_url(name)
+        beside.submit(asyncio.run, administer(postgres_server.url, f"DROP DATABASE {name} WITH (FORCE)")).result()
+
+
+@pytest.fixture(scope="module")
+def elasticsearch_home(elasticsearch_server: Elasticsearch) -> Iterator[Elasticsearch]:
+    """Without the indices at the end."""
+    yield elasticsearch_server
+    ElasticsearchBench.clean(elasticsearch_server.url)
+
+
+@pytest.fixture(scope="module")
+def opensearch_home(opensearch_server: OpenSearch) -> Iterator[OpenSearch]:
+    """Without the indices at the end."""
+    yield opensearch_server
+    OpenSearchBench.clean(opensearch_server.url)
 
 
 @pytest.fixture(params=[pytest.param(name, marks=marks_of(name)) for name in sorted(BENCHES)])

@@ -14,7 +14,7 @@ from sluice.telemetry import Metric, Registry
 
 _TOKEN = re.compile(
     r"""(?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<range>\[[^\]]*\])|(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)"""
-    r"""|(?P<number>\d+(?:\.\d+)?(?:e\d+)?)|(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^<>=(){},])|(?P<space>\s+)"""
+    r"""|(?P<duration>\d+[smhdw])|(?P<number>\d+(?:\.\d+)?(?:e\d+)?)|(?P<sign>=~|!~|!=|==|<=|>=|[-+*/%^<>=(){},])|(?P<space>\s+)"""
 )
 _KEYWORDS = {"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right"}
 _LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}

@@ -65,3 +65,28 @@ def test_loss_comes_first_and_everything_that_must_be_watched_is() -> None:
     } <= watched  # fmt: skip
     assert set(DOCUMENT) == {"groups"}
     assert all(set(group) == {"name", "rules"} for group in DOCUMENT["groups"])
+
+
+FIRST = re.compile(r"increase\((\w+)\[(\w+)\]\)+ > 0")
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if FIRST.search(rule["expr"])], ids=lambda rule: rule["alert"])
+def test_the_first_of_its_kind_is_told(rule: dict[str, Any]) -> None:
+    """A counter with labels is not there before it counts, and what appears has not increased: whoever wants to be told
+    of one asks for what was not there before as well."""
+    for name, window in FIRST.findall(rule["expr"]):
+        assert f"({name} unless {name} offset {window}) > 0" in rule["expr"]
+
+
+def test_one_that_dies_again_and_again_is_told() -> None:
+    """It is up whenever it is looked at, or nearly: how often it was started is what counts."""
+    (rule,) = [rule for rule in RULES if rule["alert"] == "SluiceCollectorWorkerDown"]
+    assert "increase(sluice_collector_worker_restarts_total[10m])" in rule["expr"]
+
+
+def test_what_silences_an_alert_is_of_the_same_process() -> None:
+    """A pause in one of several processes or workers hides no other."""
+    for rule in RULES:
+        for labels in re.findall(r"(?:unless|and) on \(([^)]*)\)", rule["expr"]):
+            if "sum by (service)" not in rule["expr"]:
+                assert {"service", "instance", "worker"} == set(labels.split(", ")), rule["alert"]

@@ -139,7 +139,7 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
         sweep=Sweep(settings.gateway.drain_timeout_seconds),
         endpoint_sweep=Sweep(settings.gateway.drain_timeout_seconds),
         metrics=metrics,
-        application=make_application(list, metrics.registry.render),
+        application=make_application(list, metrics.registry.render, open_metrics=metrics.registry.render_open),
     )
     stop = asyncio.Event()
 
@@ -158,6 +158,7 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
             serving = tasks.create_task(WorkerServer(settings.gateway, parts.app, metrics, listener).serve(stop))
             sweeping = tasks.create_task(sweep())
             keeping = tasks.create_task(share.keeper.run())
+            outlets = [tasks.create_task(outlet.run()) for outlet in parts.outlets]
             try:
                 yield flow
             finally:
@@ -166,7 +167,10 @@ async def running(folder: Path, base_url: str, **sections: Any) -> AsyncIterator
                 stop.set()
                 await asyncio.wait([serving])
                 sweeping.cancel()
-                keeping.cancel()
+                for task in (keeping, *outlets):
+                    task.cancel()
+    for outlet in parts.outlets:
+        await outlet.close()
     await parts.client.close()
     await plugins.close()
     await share.keeper.close()

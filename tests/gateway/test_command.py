@@ -21,6 +21,7 @@ from gateway.control.errors import ControlDatabaseError
 from gateway.errors import PortTakenError
 from gateway.listener import Listeners
 from gateway.settings import Settings
+from sluice.command_line.findings import Installation
 from sluice.commands import Commands
 from sluice.eventlog.interface import CommitFailedError
 from sluice.plugin_host.errors import PluginLoadError
@@ -91,7 +92,7 @@ def test_the_file_is_loaded(config: Path, tmp_path: Path) -> None:
 
 def test_the_doctor_looks_at_the_gateway(tmp_path: Path) -> None:
     """Through the check that is registered."""
-    (finding,) = check(tmp_path / "none.yaml")
+    (finding,) = check(Installation(tmp_path / "none.yaml"))
     assert not finding.ok
 
 
@@ -217,6 +218,13 @@ def test_a_token_is_shown_once_and_kept_as_its_hash() -> None:
     (kept,) = settings.tokens
     assert (kept.app, kept.prefix) == (7, token[:8])
     assert kept.sha256 == hashlib.sha256(token.encode()).hexdigest()
+
+
+def test_a_token_for_scripts() -> None:
+    """One JSON object with the same parts, the hash being the token's."""
+    made = json.loads(run("token", "--app", "7", "--json").output)
+    assert made["sha256"] == hashlib.sha256(made["token"].encode()).hexdigest()
+    assert (made["app"], made["prefix"]) == (7, made["token"][:8])
 
 
 def test_no_two_tokens_are_alike() -> None:

@@ -19,7 +19,7 @@ from gateway.control.opening import prepare
 from gateway.doctor import check_gateway
 from gateway.settings import Settings
 from schemas.topics import Topics
-from sluice.commands import Finding
+from sluice.command_line.findings import Finding
 from sluice.dev.servers.ports import free_port
 from sluice.eventlog.interface import Record
 from sluice.eventlog.places import collector_journal, gateway_journal
@@ -264,3 +264,69 @@ def test_kafka_s_problems_are_findings_each(
     assert asked == [("mine", 3)]
     if problems:
         assert [finding.what for finding in each] == problems
+
+
+def test_a_missing_data_folder_can_be_made(tmp_path: Path) -> None:
+    """For its owner alone, whatever the umask; afterwards there is nothing to mend."""
+    fix = found("data_dir", findings(tmp_path)).fix
+    assert fix is not None
+    assert str(tmp_path / "data") in fix.what
+    assert fix.apply() == "made"
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    assert found("data_dir", findings(tmp_path)).fix is None
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o660, 0o666])
+def test_an_admin_token_that_others_can_read_is_bad_and_can_be_mended(tmp_path: Path, mode: int) -> None:
+    """Whoever has it manages the gateway: the mode is named, why it matters is said, and only the mode is changed."""
+    asyncio.run(prepare(Settings.model_validate({"data_dir": tmp_path / "data"})))
+    token = tmp_path / "data" / "admin.token"
+    before = token.read_bytes()
+    assert found("admin.token", findings(tmp_path)).ok
+    token.chmod(mode)
+    finding = found("admin.token", findings(tmp_path))
+    assert not finding.ok
+    assert f"{mode:04o}" in finding.what
+    assert finding.why
+    assert finding.remedy == f"chmod 600 {token}"
+    assert finding.fix is not None
+    finding.fix.apply()
+    assert (token.stat().st_mode & 0o777, token.read_bytes()) == (0o600, before)
+    assert found("admin.token", findings(tmp_path)).ok
+
+
+@pytest.mark.parametrize(("mode", "ok"), [(0o600, True), (0o440, True), (0o400, True), (0o644, False), (0o660, False)])
+def test_a_key_file_may_be_read_by_its_group(tmp_path: Path, mode: int, ok: bool) -> None:
+    """As the gateway itself takes it: a mounted secret has no other way."""
+    key = tmp_path / "my.key"
+    key.write_text("")
+    key.chmod(mode)
+    finding = found("my.key", findings(tmp_path, control={"secret_key_file": str(key)}))
+    assert finding.ok is ok
+    assert (finding.fix is None) is ok
+
+
+def test_a_missing_topic_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing, and nothing else: of other problems there is no fix that is safe."""
+    made: list[Topics] = []
+
+    async def problems(*_: Any) -> list[str]:
+        return ["topic sluice.analytics.v1 is missing: the next gateway makes it", "topic x has 3 partitions, not 12"]
+
+    async def ensure(_: Any, topics: Topics) -> None:
+        made.append(topics)
+
+    monkeypatch.setattr(doctor_module, "find_problems", problems)
+    monkeypatch.setattr(doctor_module, "ensure_topics", ensure)
+    each = findings(tmp_path, kafka={"bootstrap_servers": "127.0.0.1:1"})
+    missing, differs = found("is missing", each), found("3 partitions", each)
+    assert differs.fix is None
+    assert missing.fix is not None
+    assert (missing.fix.apply(), len(made)) == ("made", 1)
+
+
+def test_what_is_wrong_says_why_it_matters(tmp_path: Path) -> None:
+    """Nobody mends what seems not to matter."""
+    each = findings(tmp_path, **llm("http://127.0.0.1:1/v1"))
+    assert [finding.what for finding in each if not finding.ok and not finding.why] == []
+    assert any(not finding.ok for finding in each)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from gateway.entity_settings import AppSettings, LlmSettings, PriceSettings, TokenSettings
+from gateway.entity_settings import AppSettings, LlmSettings, TokenSettings
+from sluice.money.price_settings import PriceSettings
 
 LLM = {"id": 1, "slug": "demo", "base_url": "http://vendor/v1"}
 APP = {"id": 1, "name": "tests"}

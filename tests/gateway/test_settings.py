@@ -65,12 +65,22 @@ def test_two_bodies_and_their_headers_fit_their_topic() -> None:
         ("gateway", {"upstream": {"connect_timeout_seconds": 0}}), ("record", {"unauthenticated_per_second": -1}),
         ("budget", {"interrupted": "never"}), ("budget", {"default_output_tokens": 0}), ("version", "2"),
         ("eventlog", {"durability": "strict"}), ("unknown", {}),
+        ("console", {"max_queries": 0}), ("console", {"session_hours": 0}), ("console", {"colectors": []}),
     ],
 )  # fmt: skip
 def test_what_is_out_of_bounds_is_refused(section: str, values: Any) -> None:
     """By its key; unknown keys too."""
     key = next(iter(values), section) if isinstance(values, dict) else section
     assert str(key) in refusal(**{section: values})
+
+
+@pytest.mark.parametrize(
+    "url", ["", "collector:9464", "ftp://c", "http://", "http://u:p@c", "http://c?x=1", "http://c:0", "http://[::1"]
+)
+def test_a_collector_that_cannot_be_asked_is_refused(url: str) -> None:
+    """By its address, with one that can be."""
+    assert "http://127.0.0.1:9464" in refusal(console={"collectors": [url]})
+    assert tree(console={"collectors": ["https://c:1/base"]}).console.collectors == ("https://c:1/base",)
 
 
 @pytest.mark.parametrize(

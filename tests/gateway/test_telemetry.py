@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.telemetry import GatewayMetrics
+from gateway.tracing.trace import Trace
 from sluice.money.usage import Usage
 from tests.gateway.test_exchange import an_exchange
 from tests.sluice.eventlog.journal.making import begun
@@ -76,3 +77,17 @@ def test_rendered_counts_are_whole_numbers(cost: int) -> None:
     metrics.count(an_exchange(outcome="ok", cost_nanos=cost, cost_status="exact"))
     lines = [line for line in metrics.registry.render().splitlines() if line.startswith("sluice_cost_nanos_total{")]
     assert lines == ([f'sluice_cost_nanos_total{{cost_status="exact"}} {cost}'] if cost else [])
+
+
+@pytest.mark.parametrize("exemplars", [True, False])
+def test_a_traced_exchange_is_found_by_its_duration(exemplars: bool) -> None:
+    """Unless ``metrics.exemplars`` is off; when its record began is noted either way."""
+    metrics = GatewayMetrics(exemplars=exemplars)
+    metrics.count(an_exchange(outcome="ok"))
+    assert metrics.duration.exemplars() == []
+    exchange = an_exchange(outcome="ok", trace=Trace("a" * 32, "b" * 16))
+    metrics.count(exchange)
+    assert exchange.trace is not None
+    assert exchange.trace.settled_ns > exchange.started_ns
+    found = [trace_id for series in metrics.duration.exemplars() for _, (trace_id, *_) in series]
+    assert found == (["a" * 32] if exemplars else [])

@@ -46,3 +46,13 @@ def test_a_damaged_file_hides_nobody_else(tmp_path: Path) -> None:
     text = folder.render("w0", registry(1).families())
     assert 'worker="w1"' in text
     assert 'worker="w2"' not in text
+
+
+def test_open_metrics_are_those_of_all_workers_too(tmp_path: Path) -> None:
+    """With one end, behind all of them."""
+    folder = MetricsFolder(tmp_path, "gateway-1")
+    folder.write("w1", registry(2).families())
+    text = folder.render_open("w0", registry(1).families())
+    assert 'sluice_things_total{worker="w0"} 1\nsluice_things_total{worker="w1"} 2\n' in text
+    assert (text.count("# TYPE sluice_things counter"), text.count("# EOF\n")) == (1, 1)
+    assert text.endswith("# EOF\n")

@@ -72,7 +72,7 @@ class Collecting:
         """The command, not started; one of another ``name`` is another process of the same services."""
         folder, port = self.folder / name, self.port if name == "collector" else free_port()
         folder.mkdir(exist_ok=True)
-        config = write_yaml(folder / "sluice.yaml", {"data_dir": "data", "kafka": self.kafka | kafka})
+        config = write_yaml(folder / "sluice.yaml", {"data_dir": str(folder / "data"), "kafka": self.kafka | kafka})
         configuration = self.configuration
         if name != "collector":
             document = yaml.safe_load(configuration.read_text()) | {"server": {"port": port}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -15,16 +16,10 @@ import pytest
 import typer
 
 from sluice import cli
-from sluice.commands import Commands, Finding
+from sluice.command_line.findings import Finding, Fix, Installation
+from sluice.commands import Commands
 
 VALID = '{"llms": [{"id": 1, "slug": "demo", "base_url": "http://127.0.0.1:9/v1"}]}'
-
-
-@pytest.fixture(autouse=True)
-def own_app(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``main`` adds its commands to one Typer of the process; each test has a fresh one."""
-    fresh = typer.Typer(name="sluice", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
-    monkeypatch.setattr(cli, "app", fresh)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -50,8 +45,8 @@ def with_check(monkeypatch: pytest.MonkeyPatch, **findings: list[Finding]) -> li
     asked: list[Path] = []
 
     def checked(name: str) -> Any:
-        def check(config: Path) -> Iterator[Finding]:
-            asked.append(config)
+        def check(installation: Installation) -> Iterator[Finding]:
+            asked.append(installation.config)
             yield from findings[name]
 
         return check
@@ -78,12 +73,22 @@ def test_version_is_the_installed_one(monkeypatch: pytest.MonkeyPatch, capsys: p
     """The distribution's own, nothing else."""
     assert run(monkeypatch, "version") == 0
     assert capsys.readouterr().out == version("sluice-gateway") + "\n"
+    assert run(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == version("sluice-gateway") + "\n"
 
 
 def test_an_unknown_command_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Status 2, as every misuse."""
     assert run(monkeypatch, "validte") == 2
-    assert "validte" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "validte" in said
+    assert "Did you mean 'validate'" in said
+
+
+def test_an_unknown_option_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 2, and the nearest that there is."""
+    assert run(monkeypatch, "doctor", "--cnfig", "x") == 2
+    assert "--config" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("as_json", [False, True])
@@ -167,13 +172,58 @@ def test_doctor_ends_as_things_are(
 
 
 def test_doctor_tells_scripts_in_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """One array, an object for each finding, with its area."""
-    with_check(monkeypatch, gateway=[Finding(False, "what", "remedy")], other=[Finding(True, "fine")])
+    """One array, an object for each finding, with its area, why it matters, what to do and what could be done."""
+    fix = Fix("mend it", lambda: "mended")
+    with_check(monkeypatch, gateway=[Finding(False, "what", "remedy", "why", fix)], other=[Finding(True, "fine")])
     assert run(monkeypatch, "doctor", "--json") == 1
     assert json.loads(capsys.readouterr().out) == [
-        {"area": "gateway", "ok": False, "what": "what", "remedy": "remedy"},
-        {"area": "other", "ok": True, "what": "fine", "remedy": ""},
+        {"area": "gateway", "ok": False, "what": "what", "why": "why", "remedy": "remedy", "fix": "mend it"},
+        {"area": "other", "ok": True, "what": "fine", "why": "", "remedy": "", "fix": None},
     ]
+
+
+@pytest.mark.parametrize(("answer", "is_mended"), [("y\n", True), ("n\n", False), ("\n", False)])
+def test_doctor_asks_before_it_mends(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str, is_mended: bool
+) -> None:
+    """Only a clear yes is one; what it did is said, and the end is by what is so afterwards, looked at anew."""
+    state = [False]
+
+    def check(_: Installation) -> Iterator[Finding]:
+        yield Finding(state[0], "the folder", fix=None if state[0] else Fix("make it", make))
+
+    def make() -> str:
+        state[0] = True
+        return "made"
+
+    def load(app: typer.Typer) -> Commands:
+        commands = Commands(app)
+        commands.add_check("gateway", check)
+        return commands
+
+    monkeypatch.setattr(cli, "load_commands", load)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(answer))
+    assert run(monkeypatch, "doctor", "--fix") == (0 if is_mended else 1)
+    assert state == [is_mended]
+    assert ("done     make it: made" if is_mended else "declined make it") in capsys.readouterr().out
+
+
+def test_doctor_asks_nobody_in_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A question would be in the middle of the document: without --yes that is refused, and nothing is mended."""
+    touched: list[str] = []
+
+    def mend() -> str:
+        touched.append("x")
+        return ""
+
+    with_check(monkeypatch, gateway=[Finding(False, "x", fix=Fix("mend", mend))])
+    assert run(monkeypatch, "doctor", "--json", "--fix") == 2
+    assert "--yes" in capsys.readouterr().err
+    assert touched == []
+    assert run(monkeypatch, "doctor", "--json", "--fix", "--yes") == 1  # the finding is as bad when looked at anew
+    [row] = json.loads(capsys.readouterr().out)
+    assert row["repair"] == {"state": "done", "said": ""}
+    assert touched == ["x"]
 
 
 def serve(server: HTTPServer, requests: int) -> None:

@@ -12,7 +12,9 @@ import typer
 from typer.testing import CliRunner
 
 from sluice import commands as commands_module
-from sluice.commands import GROUP, Commands, Finding, load_commands
+from sluice.command_line.application import Application
+from sluice.command_line.findings import Finding, Installation
+from sluice.commands import GROUP, STAND_INS, Commands, load_commands
 
 REGISTERED: list[str] = []
 
@@ -31,9 +33,9 @@ def register_second(commands: Commands) -> None:
     commands.app.command("bye")(lambda: typer.echo("bye"))
 
 
-def find_nothing(config: Path) -> Iterator[Finding]:
+def find_nothing(installation: Installation) -> Iterator[Finding]:
     """A check that is content."""
-    yield Finding(True, str(config))
+    yield Finding(True, str(installation.config))
 
 
 def entry(name: str, target: str) -> EntryPoint:
@@ -70,7 +72,7 @@ def test_what_packages_register_is_there(installed: Any) -> None:
     (tree,) = commands.settings
     assert (tree.name, tree.recognises({"first": 1}), tree.recognises({})) == ("first", True, False)
     assert tree.load(Path("some/file.yaml")) == "file.yaml"
-    assert list(commands.checks["first"](Path("x"))) == [Finding(True, "x")]
+    assert list(commands.checks["first"](Installation(Path("x")))) == [Finding(True, "x")]
 
 
 def test_the_order_does_not_depend_on_the_installation(installed: Any) -> None:
@@ -81,7 +83,7 @@ def test_the_order_does_not_depend_on_the_installation(installed: Any) -> None:
     assert REGISTERED == ["second", "first"] * 2
 
 
-@pytest.mark.parametrize(("extra", "command"), [("gateway", "gateway"), ("collectors", "collect")])
+@pytest.mark.parametrize(("extra", "command"), [(extra, name) for extra, names in STAND_INS.items() for name in names])
 def test_a_missing_extra_says_what_to_install(installed: Any, extra: str, command: str) -> None:
     """Its command is there all the same, says what is missing, and ends with status 2; the others work."""
     app, commands = installed(entry(extra, "no_such_module_at_all:register"), entry("b", f"{__name__}:register_second"))
@@ -116,6 +118,16 @@ def test_two_commands_share_nothing() -> None:
     one.add_check("x", find_nothing)
     one.add_settings("x", bool, str)
     assert (other.checks, other.settings) == ({}, [])
+
+
+def test_every_command_of_an_extra_has_its_stand_in() -> None:
+    """Whoever asks for `replay` on a base installation is told what to install, not that there is no such command."""
+    app = Application()
+    load_commands(app)
+    groups = {found.typer_instance.info.name for found in app.registered_groups if found.typer_instance}
+    there = {found.name for found in app.registered_commands} | groups
+    without_extras = {"token", "plugins"}
+    assert {name for names in STAND_INS.values() for name in names} == there - without_extras
 
 
 def test_our_own_packages_are_registered() -> None:

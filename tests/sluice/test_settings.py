@@ -239,6 +239,10 @@ def test_secrets_are_not_printed(tmp_path: Path) -> None:
         ("name: a\nname: b", "key 'name' stands twice"),
         ("!!python/object/apply:os.system ['true']", "is no YAML"),
         ("a: &a [*a]", "holds itself"),
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)),
+            "aliases",
+        ),
     ],
 )
 def test_what_is_no_settings_file_is_refused(tmp_path: Path, text: str, said: str) -> None:

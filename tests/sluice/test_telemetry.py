@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sluice.exposition import Exemplar
 from sluice.telemetry import MAX_SERIES, OTHER, Registry
 
 
@@ -72,3 +73,24 @@ def test_a_name_is_given_once() -> None:
     registry.counter("sluice_things_total", "Things.")
     with pytest.raises(ValueError, match="exists already"):
         registry.gauge("sluice_things_total", "Things.")
+
+
+def test_each_bucket_keeps_its_latest_exemplar() -> None:
+    """A flood of traces keeps one a bucket; series that overflow share theirs."""
+    histogram = Registry().histogram("sluice_seconds", "Time.", "seconds", (1.0,), labels=("name",))
+    for number in range(100):
+        histogram.observe(0.5, "a")
+        histogram.exemplify(0.5, Exemplar(f"{number:032x}", 0.5, 1.0), "a")
+    histogram.observe(0.5, "b")
+    assert histogram.exemplars() == [[(0, Exemplar(f"{99:032x}", 0.5, 1.0))], []]
+    for number in range(MAX_SERIES + 5):
+        histogram.observe(2.0, str(number))
+        histogram.exemplify(2.0, Exemplar("e" * 32, 2.0, 1.0), str(number))
+    assert len(histogram.exemplars()) == len(histogram.series()) == MAX_SERIES + 1
+
+
+def test_without_exemplars_nothing_is_carried() -> None:
+    """Nobody pays for what is not there."""
+    histogram = Registry().histogram("sluice_seconds", "Time.", "seconds", (1.0,))
+    histogram.observe(0.5)
+    assert histogram.exemplars() == []

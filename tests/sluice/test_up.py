@@ -22,7 +22,8 @@ from sluice import up as up_module
 from sluice.dev.children import ChildError, ChildSpec
 from sluice.dev.demo.state import DemoState, prepare
 from sluice.dev.servers.ports import free_port
-from sluice.up import Options, Up, up
+from sluice.up import Options, Up
+from sluice.up_command import up
 from tests.sluice.dev.standins import dying, has_ended, pid_of, standin, until
 
 

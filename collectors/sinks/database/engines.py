@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ BUSY_SECONDS = 5.0
 
 _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers do not wait for the writer
-    "PRAGMA synchronous=NORMAL",  # with WAL: durable against our death; the log keeps what a power cut takes
+    "PRAGMA synchronous=FULL",  # a power cut must not take what was acknowledged to the log: one fsync for each batch
 )
 _MAKING_TABLES = 7_310_579_620_174_451  # any number: who makes tables holds PostgreSQL's advisory lock of it
 _NO_RIGHT = "42501"  # SQLSTATE
+_FILE = "file"
+"""With a connection to SQLite: its file's path, and which file that was."""
 
 
 def open_engine(settings: DatabaseSettings, connections: int) -> AsyncEngine:
@@ -34,7 +36,7 @@ def open_engine(settings: DatabaseSettings, connections: int) -> AsyncEngine:
     url = make_url(settings.url)
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, hide_parameters=True, connect_args={"timeout": BUSY_SECONDS})
-        event.listen(engine.sync_engine, "connect", _configure)
+        event.listen(engine.sync_engine, "connect", partial(_configure, Path(url.database or "")))
         return engine
     if password := settings.password.get_secret_value():
         url = url.set(password=password)
@@ -61,11 +63,28 @@ def _postgres_engine(url: URL, timeout_seconds: float, connections: int) -> Asyn
         raise Halt(message, "pip install 'sluice-gateway[postgres]'") from error
 
 
-def _configure(connection: Any, _record: Any) -> None:
+def _configure(path: Path, connection: Any, record: Any) -> None:
+    record.info[_FILE] = path, _identity(path)
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(pragma)
     cursor.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def lost_file(connection: AsyncConnection) -> str:
+    """The path of SQLite's file where it is not the one that was opened any more: what is written goes nowhere then."""
+    path, opened = (
+        connection.sync_connection.info.get(_FILE, (None, None)) if connection.sync_connection else (None, None)
+    )
+    return str(path) if path is not None and _identity(path) != opened else ""
 
 
 async def prepare(engine: AsyncEngine) -> None:

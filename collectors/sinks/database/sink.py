@@ -11,10 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collectors.deliveries import Frame
-from collectors.documents import table_rows
+from collectors.documents import table_rows, without_nul
 from collectors.errors import Halt, Retryable, Unprocessable
 from collectors.sinks.database.causes import TableMissing, cause_of
-from collectors.sinks.database.engines import insert_rows, open_engine, prepare
+from collectors.sinks.database.engines import insert_rows, lost_file, open_engine, prepare
 from collectors.sinks.halving import write_in_halves
 from collectors.sinks.interface import Prepared, Verdict
 from collectors.sinks.settings import DatabaseSettings
@@ -42,6 +42,7 @@ class DatabaseSink:
 
     def __init__(self, settings: DatabaseSettings, *, connections: int = 10) -> None:
         self._engine = open_engine(settings, connections)
+        self._is_sqlite = self._engine.dialect.name == "sqlite"
         self._errors = known_errors()
         self._remade = False
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -58,17 +59,17 @@ class DatabaseSink:
         """Open it; in PostgreSQL also see whether rows could be inserted."""
         try:
             async with self._begin() as connection:
-                if self._engine.dialect.name == "sqlite":
+                if self._is_sqlite:
                     await connection.execute(text("SELECT 1"))
-                    return
-                for kind in KINDS:
+                for kind in () if self._is_sqlite else KINDS:
                     await insert_rows(connection, kind, ())
         except self._errors as error:
             raise _of_the_place(cause_of(error)) from error
 
     def prepare(self, frame: Frame) -> Prepared[Row]:
         """A row for every event."""
-        return Prepared([Row(frame.kind, values) for values in table_rows(frame.kind, frame.rows)])
+        rows = frame.rows if self._is_sqlite else without_nul(frame.rows)
+        return Prepared([Row(frame.kind, values) for values in table_rows(frame.kind, rows)])
 
     async def write(self, documents: Sequence[Row]) -> Verdict:
         """All in one transaction; where a row is at fault, in halves until it is alone."""
@@ -102,11 +103,16 @@ class DatabaseSink:
         task = asyncio.current_task()
         kept = {task} if task is not None else set()
         self._under_way |= kept  # the loop itself would not keep one that nobody waits for
+        lost = ""
         try:
             async with self._engine.begin() as connection:
                 yield connection
+                lost = lost_file(connection)
         finally:
             self._under_way -= kept
+        if lost:  # the next connection opens, or makes, what has the name now
+            await self._engine.dispose()
+            raise ConnectionError(f"{lost} was removed or replaced while it was open")
 
     async def _make_again(self, missing: TableMissing) -> Retryable | Halt:
         """Tables that somebody dropped are made once; one that is missing still is a halt."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collectors.errors import Halt, Retryable
 from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
+from collectors.sinks.halving import UnansweredError
 from sluice.eventstore.elasticsearch_http import (
     ElasticsearchDistrustError,
     ElasticsearchHttp,
@@ -27,4 +28,4 @@ def cause_of_silence(error: ElasticsearchUnreachableError, settings: Elasticsear
     """What to do where no answer came."""
     if isinstance(error, ElasticsearchDistrustError):
         return Halt(error.reason, error.remedy)
-    return Retryable(f"{', '.join(settings.urls())} does not answer: {error}")
+    return UnansweredError(f"{', '.join(settings.urls())} does not answer: {error}")

@@ -5,7 +5,7 @@
 | 200, 201 | durable |
 | 409 on ``create`` with our id | duplicate: durable |
 | 429, circuit breaker, rejected execution | retry, throttled |
-| flood-stage block, 5xx, no space, shards failed, any answer that is not a bulk's | retry |
+| flood-stage block, 503 of any block, 5xx, no space, shards failed, any answer that is not a bulk's | retry |
 | 401, 403, other blocks, a closed index, no room for another index's shards | halt |
 | an index missing after the templates were installed again, an ingest pipeline that is missing | halt |
 | everything else about one document | poison |
@@ -41,6 +41,7 @@ _INGEST = frozenset(("fail_processor_exception", "ingest_processor_exception", "
 """A pipeline that refuses a document will refuse it again, though it says 500."""
 _NO_PIPELINE = re.compile(r"pipeline with id \[[^\]]*\] does not exist")
 _FLOOD_STAGE = "/12/"
+_CONFLICTS = frozenset(("", "version_conflict_engine_exception"))
 _ITEM = b'{"create":{"status":'
 
 
@@ -105,7 +106,7 @@ def _judge_item(verdict: Verdict, position: int, result: _Result) -> None:
             verdict.poison[position] = Unprocessable(FAILURE_STORE, "the document went to the failure store")
         return
     error = error or _Error()
-    if status == 409:
+    if status == 409 and error.type in _CONFLICTS:
         verdict.duplicates += 1
         return
     cause = cause_of(status, error.type, error.reason or "")
@@ -121,12 +122,14 @@ def cause_of(status: int, kind: str, reason: str, retry_after: str = "") -> Retr
     is_block = kind == "cluster_block_exception"
     if not is_block and (status == 429 or kind in _THROTTLED):
         return Retryable(message, _seconds(retry_after), throttled=True)
-    if is_block and _FLOOD_STAGE in reason:
-        return Retryable(message)
+    if is_block and (status >= 500 or _FLOOD_STAGE in reason):  # a cluster that starts, or elects, blocks with 503
+        return Retryable(message, _seconds(retry_after))
     if halt := _halt_of(status, kind, reason, message):
         return halt
     refused = kind in _INGEST and status <= 500
-    if not refused and (status >= 500 or status in {404, 408} or "no space left" in without_values(reason).lower()):
+    if not refused and (
+        status >= 500 or status in {404, 408, 409} or "no space left" in without_values(reason).lower()
+    ):
         return Retryable(message, _seconds(retry_after))
     return Unprocessable(kind or f"status_{status}", without_values(reason), status=status)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,6 +29,7 @@ from collectors.sinks.elasticsearch.bulk_cuts import cut_bodies, split_by_bytes
 from collectors.sinks.elasticsearch.name_clash import refuse_clashes
 from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
 from collectors.sinks.elasticsearch.template_install import install_templates
+from collectors.sinks.halving import write_runs
 from collectors.sinks.interface import Prepared, Verdict
 from schemas.events import Kind
 from sluice.clock import now_micros
@@ -54,16 +55,20 @@ class ElasticsearchSink:
         *,
         connections: int = 10,
         clock: Callable[[], int] = now_micros,
+        targets: Mapping[Kind, str] | None = None,
     ) -> None:
+        """``targets`` are the stems of the indices that are written, where these are not the entry's own."""
         names, periods = settings.indices.names(), settings.indices.periods()
         self._settings = settings
         self._stems = {kind: names[kind] for kind in kinds}
+        self._targets = self._stems if targets is None else targets
         self._periods = {kind: None if settings.data_streams else periods[kind] for kind in kinds}
         self._bulk_path = f"_bulk?filter_path={FILTER_PATH}"
         if settings.pipeline:
             self._bulk_path += f"&pipeline={settings.pipeline}"
         self._clock = clock
-        self._reinstalled = False
+        self._missing: set[bytes] = set()
+        """Indices that templates were installed again for, and that nothing was written to since."""
         self._http = open_http(settings, connections=connections)
 
     async def start(self) -> None:
@@ -86,7 +91,7 @@ class ElasticsearchSink:
 
     def prepare(self, frame: Frame) -> Prepared[bytes]:
         """Lines for every row; those whose time cannot be right are poison."""
-        lines = bulk_lines(frame.kind, frame.rows, self._stems[frame.kind], self._periods[frame.kind])
+        lines = bulk_lines(frame.kind, frame.rows, self._targets[frame.kind], self._periods[frame.kind])
         return Prepared(lines, self._out_of_range(frame.rows["occurred_at"]))
 
     def _out_of_range(self, occurred_at: pl.Series) -> dict[int, Unprocessable]:
@@ -100,14 +105,17 @@ class ElasticsearchSink:
         return dict.fromkeys(outside.arg_true().to_list(), error)
 
     async def write(self, documents: Sequence[bytes]) -> Verdict:
-        """As few bulks as ``max_bulk_bytes`` allows, one after the other: the pipeline keeps several writes going."""
-        verdict, offset = Verdict(), 0
-        for part in split_by_bytes(documents, self._settings.max_bulk_bytes):
-            verdict.absorb(await self._write_bulk(part), offset)
-            offset += len(part)
-        return verdict
+        """As few bulks as ``max_bulk_bytes`` allows, one after the other: the pipeline keeps several writes going.
 
-    async def _write_bulk(self, lines: Sequence[bytes]) -> Verdict:
+        A bulk that is refused for one of its documents, or is too large for the server, is halved.
+        """
+        runs: list[range] = []
+        for part in split_by_bytes(documents, self._settings.max_bulk_bytes):
+            begins = runs[-1].stop if runs else 0
+            runs.append(range(begins, begins + len(part)))
+        return await write_runs(documents, runs, self._write_bulk)
+
+    async def _write_bulk(self, lines: Sequence[bytes]) -> Verdict | Unprocessable:
         try:
             answer = await self._post(lines)
         except ElasticsearchUnreachableError as error:
@@ -115,13 +123,15 @@ class ElasticsearchSink:
         if answer.status == 413:
             return await self._write_smaller(lines)
         if answer.status != 200:
-            return await self._refused(lines, answer)
+            cause = cause_of_request(answer)
+            return cause if isinstance(cause, Unprocessable) else _postponed(len(lines), cause)
         verdict = judge_bulk(answer, len(lines))
         self._judge_failure_store(verdict)
         if isinstance(verdict.cause, IndexMissing):
-            verdict.cause = await self._install_again(verdict.cause)
-        elif verdict.cause is None:
-            self._reinstalled = False
+            left = {_index_of(lines[at]) for at in verdict.retry}
+            verdict.cause = await self._install_again(verdict.cause, left)
+        elif verdict.cause is None and self._missing:
+            self._missing -= set(map(_index_of, lines))
         return verdict
 
     def _judge_failure_store(self, verdict: Verdict) -> None:
@@ -139,33 +149,18 @@ class ElasticsearchSink:
             body = await asyncio.to_thread(_gzip, body)
         return await self._http.request("POST", self._bulk_path, body, headers)
 
-    async def _refused(self, lines: Sequence[bytes], answer: Answer) -> Verdict:
-        """A whole request was refused: for now, for good, or because of one document that halving finds."""
-        cause = cause_of_request(answer)
-        if not isinstance(cause, Unprocessable):
-            return _postponed(len(lines), cause)
-        return Verdict(poison={0: cause}) if len(lines) == 1 else await self._halves(lines)
-
-    async def _write_smaller(self, lines: Sequence[bytes]) -> Verdict:
-        """Too large for the server: halve; a single document loses its bodies, flagged; then it is poison."""
-        if len(lines) > 1:
-            return await self._halves(lines)
-        shorter = cut_bodies(lines[0])
+    async def _write_smaller(self, lines: Sequence[bytes]) -> Verdict | Unprocessable:
+        """Too large for the server: a single document loses its bodies, flagged; then it is poison."""
+        shorter = cut_bodies(lines[0]) if len(lines) == 1 else lines[0]
         if len(shorter) < len(lines[0]):
             return await self._write_bulk([shorter])
-        return Verdict(poison={0: Unprocessable("too_large", "larger than the server takes", status=413)})
+        return Unprocessable("too_large", "larger than the server takes", status=413)
 
-    async def _halves(self, lines: Sequence[bytes]) -> Verdict:
-        middle = len(lines) // 2
-        verdict = await self._write_bulk(lines[:middle])
-        verdict.absorb(await self._write_bulk(lines[middle:]), middle)
-        return verdict
-
-    async def _install_again(self, missing: IndexMissing) -> Retryable | Halt:
+    async def _install_again(self, missing: IndexMissing, indices: set[bytes]) -> Retryable | Halt:
         """Templates that somebody removed are installed once; an index that is still missing then is a halt."""
-        if self._reinstalled or not self._settings.use_index_templates:
+        if indices <= self._missing or not self._settings.use_index_templates:
             return missing
-        self._reinstalled = True
+        self._missing |= indices
         try:
             await install_templates(self._http, self._settings, self._stems, again=True)
         except (Retryable, Halt) as error:
@@ -175,6 +170,11 @@ class ElasticsearchSink:
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
+
+
+def _index_of(lines: bytes) -> bytes:
+    """What stands in an action before the id."""
+    return lines.partition(b'","_id":"')[0]
 
 
 def _postponed(count: int, cause: Retryable | Halt) -> Verdict:

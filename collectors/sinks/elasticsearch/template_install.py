@@ -44,6 +44,18 @@ async def install_templates(
     return installed
 
 
+async def outdated_templates(
+    http: ElasticsearchHttp, settings: ElasticsearchSettings, stems: Mapping[Kind, str]
+) -> list[str]:
+    """The paths of what ``install_templates`` would install; nothing is. Raises ``Retryable`` and ``Halt``."""
+    found = []
+    for template in templates(stems, settings.shape()):
+        version, options = await _installed(http, settings, template)
+        if version < TEMPLATE_VERSION or (version == TEMPLATE_VERSION and options != template.options):
+            found.append(template.path)
+    return found
+
+
 async def _installed(
     http: ElasticsearchHttp, settings: ElasticsearchSettings, template: Template
 ) -> tuple[int, dict[str, Any]]:

@@ -133,14 +133,18 @@ class AggregateStore:
         self._file = file
         self._names = names
         self._epoch = least_epoch
+        self._log_id = ""
 
-    def open(self, first: Placed) -> Position:  # noqa: ARG002 - the file tells it all
-        """What it covers of this partition."""
+    def open(self, first: Placed) -> Position:
+        """What it covers of this partition. What is another log's is another epoch."""
         with self._file.held() as document:
             covers = document["covers"]
             while self._names.stem(self._epoch + 1) in covers:
                 self._epoch += 1
-            return _position(covers.get(self._names.stem(self._epoch)))
+            covered = covers.get(self._names.stem(self._epoch), {})
+            before = covered.get("log_id", "")
+            self._log_id = first.lane.log_id or before
+            return self.begin_epoch() if before not in {"", self._log_id} else _position(covered)
 
     def append(self, documents: Sequence[Placed]) -> int:
         """Add them; those that another process has added meanwhile are passed over."""
@@ -152,7 +156,8 @@ class AggregateStore:
                 for each in fresh:
                     _add(document["totals"], each.body)
                 newest = max(position.newest_ms or 0, *(each.appended_at_ms for each in fresh))
-                document["covers"][stem] = {"next_offset": fresh[-1].offset + 1, "newest_ms": newest}
+                covered = {"next_offset": fresh[-1].offset + 1, "newest_ms": newest}
+                document["covers"][stem] = covered | ({"log_id": self._log_id} if self._log_id else {})
                 self._file.write(document)
         return len(documents)
 
@@ -168,8 +173,8 @@ class AggregateStore:
         """Nothing is open."""
 
 
-def _position(covered: dict[str, int] | None) -> Position:
-    return Position() if covered is None else Position(covered["next_offset"], covered["newest_ms"])
+def _position(covered: Document | None) -> Position:
+    return Position() if not covered else Position(covered["next_offset"], covered["newest_ms"])
 
 
 def _add(totals: dict[str, Document], usage: Usage) -> None:

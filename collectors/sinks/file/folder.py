@@ -18,22 +18,22 @@ _HALTS = {
 _TEMPORARY = ".tmp"
 
 
-def cause_of(error: OSError, folder: Path) -> Retryable | Halt:
+def cause_of(error: OSError, folder: Path, key: str = "output_directory") -> Retryable | Halt:
     """Full disks and I/O errors may pass; rights, and a folder that is none or is gone, do not."""
     reason = error.strerror or str(error)
-    message = f"output_directory {folder}: {reason}"
+    message = f"{key} {folder}: {reason}"
     if error.errno in _HALTS:
         return Halt(message, "make it a folder that this process may write to, or mount it again")
     return Retryable(message)
 
 
 @contextlib.contextmanager
-def translated(folder: Path) -> Iterator[None]:
-    """Errors of the operating system as what they ask for."""
+def translated(folder: Path, key: str = "output_directory") -> Iterator[None]:
+    """Errors of the operating system as what they ask for; ``key`` is the setting that names the folder."""
     try:
         yield
     except OSError as error:
-        raise cause_of(error, folder) from error
+        raise cause_of(error, folder, key) from error
 
 
 def sync_folder(folder: Path) -> None:
@@ -45,15 +45,19 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def publish(folder: Path, name: str, write: Callable[[BinaryIO], None]) -> None:
-    """A new file with this content: whole and durable when it can be seen. Whoever has the name already keeps it."""
+def publish(folder: Path, name: str, write: Callable[[BinaryIO], object]) -> bool:
+    """A new file with this content: whole and durable when it can be seen. Whoever has the name already keeps it:
+    ``False`` then."""
     temporary = _write_beside(folder, name, write)
+    is_new = False
     try:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, folder / name)
+            is_new = True
     finally:
         temporary.unlink(missing_ok=True)
     sync_folder(folder)
+    return is_new
 
 
 def replace(folder: Path, name: str, content: bytes) -> None:

@@ -43,6 +43,8 @@ class Content(msgspec.Struct, frozen=True):
     partition: tuple[str, int]
     format: FormatName
     compression: Compression
+    log_id: str = ""
+    """Which log its records are from, where that is known."""
 
     def names(self) -> OffsetNames:
         """Those of its partition."""
@@ -82,11 +84,11 @@ class FileStore:
         self._ended: list[tuple[int, int]] = []
         """Epochs and generations that are ended and not published yet."""
 
-    def open(self, first: Placed) -> Position:  # noqa: ARG002 - names tell it all
-        """Go on with what is ours; else take over whatever lies there."""
+    def open(self, first: Placed) -> Position:
+        """Go on with what is ours; else take over whatever lies there. What is another log's is another epoch."""
         with translated(self._folder):
-            if not self._is_newest():
-                self._take_over()
+            if not self._is_newest() or first.lane.log_id not in {"", self._content.log_id}:
+                self._take_over(first.lane.log_id)
             return Position(self._position.next_offset, self._position.newest_ms)
 
     def recover(self) -> None:
@@ -101,18 +103,28 @@ class FileStore:
             return False
         return max(self._names.staged(self._listed())) == (self._epoch, self._generation)
 
-    def _take_over(self) -> None:
+    def _take_over(self, log_id: str = "") -> None:
         self._let_go()
         names = self._listed()
         older = self._names.staged(names)
         epochs = [epoch for epoch, _ in older] + [found.epoch for found in self._names.published(names)]
         epoch = max([self._epoch, *epochs])
+        before = self._log_id(epoch, older)
+        if log_id and before and before != log_id:
+            _log.warning("the log was made anew", topic=self._names.topic, partition=self._names.partition)
+            epoch += 1
+        self._content = msgspec.structs.replace(self._content, log_id=log_id or before)
         generation = max((generation for _, generation in older), default=-1) + 1
         # once this is there whoever had the partition before has lost it, and what lies there is read after that
         self._begin(epoch, generation, lambda: self._known(epoch, older))
         self._ended = older
         remove_leftovers(self._folder, self._names.stem(epoch))
         self._try(self._publish_ended)
+
+    def _log_id(self, epoch: int, older: Sequence[tuple[int, int]]) -> str:
+        """Of the log that an epoch's growing files are from."""
+        heads = [_content(self._path(*each)) for each in reversed(older) if each[0] == epoch]
+        return next((head.log_id for head in heads if head is not None and head.log_id), "")
 
     def _begin(self, epoch: int, generation: int, find: Callable[[], Position]) -> None:
         """Go on in a new growing file, or leave none."""

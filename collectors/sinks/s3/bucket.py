@@ -7,23 +7,32 @@ pipeline does, with its own backoff and for as long as it takes.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import Any, BinaryIO
 
+import botocore.loaders
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from collectors.errors import Halt
 from collectors.sinks.s3.answers import ALREADY_THERE, cause_of, code_of, status_of
-from collectors.sinks.s3.settings import S3Settings
+from collectors.sinks.s3.settings import BucketSettings
 
 _CONNECT_SECONDS = 5.0
+_PART_BYTES = 1 << 20
+
+
+@cache
+def _loader(data_path: str | None) -> Any:
+    """Of what botocore knows of services: read once, and not for each client, which takes ten times as long."""
+    return botocore.loaders.create_loader(data_path)
 
 
 class Bucket:
     """Connects with its first request; raises ``Retryable`` or ``Halt``."""
 
-    def __init__(self, settings: S3Settings, connections: int) -> None:
+    def __init__(self, settings: BucketSettings, connections: int) -> None:
         self._settings = settings
         self._connections = connections
         self._client: Any = None
@@ -35,6 +44,7 @@ class Bucket:
         settings = self._settings
         try:
             session = botocore.session.Session(profile=settings.profile or None)
+            session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
             self._client = session.create_client(
                 "s3",
                 region_name=settings.region or ("us-east-1" if settings.endpoint_url else None),
@@ -69,16 +79,58 @@ class Bucket:
 
     def keys(self, prefix: str, start_after: str) -> Iterator[str]:
         """Those that begin so, from one on."""
+        return (key for key, _ in self.objects(prefix, start_after))
+
+    def objects(self, prefix: str, start_after: str = "") -> Iterator[tuple[str, int]]:
+        """As ``keys``, each with its size in bytes."""
         arguments: dict[str, Any] = {"Prefix": prefix, "StartAfter": start_after}
         while True:
             try:
                 answer = self._ask("list_objects_v2", **arguments)
             except (BotoCoreError, ClientError) as error:
                 raise cause_of(error, self._settings.bucket) from error
-            yield from (found["Key"] for found in answer.get("Contents", ()))
+            yield from ((found["Key"], int(found["Size"])) for found in answer.get("Contents", ()))
             if not answer.get("IsTruncated"):
                 return
             arguments["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def folders(self, prefix: str) -> list[str]:
+        """What stands between the prefix and the next slash of keys that have one, sorted, each once."""
+        arguments: dict[str, Any] = {"Prefix": prefix, "Delimiter": "/"}
+        found: list[str] = []
+        while True:
+            try:
+                answer = self._ask("list_objects_v2", **arguments)
+            except (BotoCoreError, ClientError) as error:
+                raise cause_of(error, self._settings.bucket) from error
+            found += [each["Prefix"][len(prefix) : -1] for each in answer.get("CommonPrefixes", ())]
+            if not answer.get("IsTruncated"):
+                return sorted(found)
+            arguments["ContinuationToken"] = answer["NextContinuationToken"]
+
+    def download(self, key: str, file: BinaryIO) -> bool:
+        """Write an object's bytes into a file, some at a time; ``False`` where there is none."""
+        try:
+            body = self._ask("get_object", Key=key)["Body"]
+            try:
+                while part := body.read(_PART_BYTES):
+                    file.write(part)
+            finally:
+                body.close()
+        except ClientError as error:
+            if code_of(error) == "NoSuchKey":
+                return False
+            raise cause_of(error, self._settings.bucket) from error
+        except BotoCoreError as error:
+            raise cause_of(error, self._settings.bucket) from error
+        return True
+
+    def delete(self, key: str) -> None:
+        """Remove an object; twice is once."""
+        try:
+            self._ask("delete_object", Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise cause_of(error, self._settings.bucket) from error
 
     def find(self, key: str) -> Mapping[str, str] | None:
         """As ``metadata``; ``None`` where there is no such object, or no bucket."""

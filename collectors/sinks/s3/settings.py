@@ -14,8 +14,8 @@ from sluice.eventlog.settings import Section
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 
 
-class S3Settings(Section):
-    """``sink://s3``: a bucket of Amazon's or of whoever speaks its protocol."""
+class BucketSettings(Section):
+    """A bucket of Amazon's or of whoever speaks its protocol: where it is, who asks, and how objects are put there."""
 
     bucket: str
     prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9!_.*'()=/-]{1,500})?$")] = ""
@@ -31,10 +31,6 @@ class S3Settings(Section):
     secret_access_key: SecretStr = SecretStr("")
     session_token: SecretStr = SecretStr("")
     profile: str = ""
-    format: Literal["jsonl", "parquet"] = "jsonl"
-    compression: Compression = "gzip"
-    max_object_bytes: Size = 64 << 20
-    """Of the events' bytes in the log; what a write has beyond it goes into further objects."""
     server_side_encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = ""
     """Empty: as the bucket says."""
     sse_kms_key_id: str = ""
@@ -43,8 +39,6 @@ class S3Settings(Section):
     """Puts never replace an object. ``false`` for servers that do not know that: two owners of a partition at one
     moment may then leave some events twice."""
     timeout: Duration = 10.0
-    epoch: Annotated[int, Field(ge=0)] = 0
-    """As of ``sink://file``."""
 
     @field_validator("bucket")
     @classmethod
@@ -87,3 +81,14 @@ class S3Settings(Section):
             message = "sse_kms_key_id needs server_side_encryption: aws:kms"
             raise ValueError(message)
         return self
+
+
+class S3Settings(BucketSettings):
+    """``sink://s3``."""
+
+    format: Literal["jsonl", "parquet"] = "jsonl"
+    compression: Compression = "gzip"
+    max_object_bytes: Size = 64 << 20
+    """Of the events' bytes in the log; what a write has beyond it goes into further objects."""
+    epoch: Annotated[int, Field(ge=0)] = 0
+    """As of ``sink://file``."""

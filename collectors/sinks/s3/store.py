@@ -14,6 +14,8 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from collectors.errors import Halt, Retryable
 from collectors.sinks.formats import Format
 from collectors.sinks.offset_names import OffsetNames, Published
@@ -23,10 +25,13 @@ from schemas.events import Kind
 from sluice.clock import at_micros
 
 _HOUR_MS = 3_600_000
+_log = structlog.get_logger(__name__)
 NEWEST = "newest-ms"
 """The metadata that says when the log appended the last record of an object, or of one before it."""
 LAST = "last-offset"
 """Where the object ends."""
+LOG = "log-id"
+"""Which log its records are from, where that is known."""
 DIGEST = "sha256"
 """Of the object: whether what lies under a key is what was to be put there."""
 _CONTENT_TYPES = {".parquet": "application/vnd.apache.parquet", ".jsonl": "application/x-ndjson"}
@@ -68,6 +73,7 @@ class S3Store:
         self._max_object_bytes = max_object_bytes
         self._is_conditional = is_conditional
         self._newest_ms = 0
+        self._log_id = ""
         self._unknown: _Put | None = None
 
     def open(self, first: Placed) -> Position:
@@ -76,17 +82,21 @@ class S3Store:
         keys = {key.rpartition("/")[2]: key for key in self._bucket.keys(self._prefix, start)}
         found = self._names.begun(keys)
         self._epoch = max([self._epoch, *(each.epoch for each in found)])
-        of_epoch = [each for each in found if each.epoch == self._epoch]
-        position = self._position(of_epoch, keys)
+        position, before = self._position([each for each in found if each.epoch == self._epoch], keys)
+        self._log_id = first.lane.log_id or before
+        if before not in {"", self._log_id}:
+            _log.warning("the log was made anew", topic=self._names.topic, partition=self._names.partition)
+            return self.begin_epoch()
         unknown = self._unknown
         if unknown is not None and (unknown.epoch != self._epoch or unknown.offsets[0] < position.next_offset):
             self._unknown = None
         self._newest_ms = position.newest_ms or 0
         return position
 
-    def _position(self, found: Sequence[Published], keys: dict[str, str]) -> Position:
+    def _position(self, found: Sequence[Published], keys: dict[str, str]) -> tuple[Position, str]:
+        """How far these go, and which log they are from."""
         if not found:
-            return Position()
+            return Position(), ""
         key = keys[max(found, key=lambda each: (each.first, each.last)).name]
         metadata = self._bucket.metadata(key)
         last, newest = metadata.get(LAST, ""), metadata.get(NEWEST, "")
@@ -94,7 +104,7 @@ class S3Store:
             message = "copy it again with its metadata, or set epoch to a number that no name has"
             raise Halt(f"object {key} does not say where it ends: it has no {LAST} beside it", message)
         next_offset = 1 + max(int(last), *(each.last for each in found))
-        return Position(next_offset, int(newest) if newest.isdecimal() else None)
+        return Position(next_offset, int(newest) if newest.isdecimal() else None), metadata.get(LOG, "")
 
     def append(self, documents: Sequence[Placed]) -> int:
         """As many as belong into one object. Where an answer was lost the same object is put again first."""
@@ -136,6 +146,7 @@ class S3Store:
         newest = max(self._newest_ms, *(document.appended_at_ms for document in documents))
         body = content.getvalue()
         metadata = {NEWEST: str(newest), LAST: str(offsets[-1]), "events": str(len(offsets))}
+        metadata |= {LOG: self._log_id} if self._log_id else {}
         metadata[DIGEST] = hashlib.sha256(body).hexdigest()
         key = f"{self._prefix}{_hour(documents[0].appended_at_ms)}{self._name(offsets)}{self._format.extension}"
         return _Put(self._epoch, key, body, offsets, metadata)

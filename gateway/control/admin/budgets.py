@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -11,7 +10,7 @@ import typer
 from gateway.control.admin.errors import UsageError
 from gateway.control.admin.session import DEFAULT_CONFIG, AsJson, Config, reporting
 from gateway.control.admin.show import show_json, show_rows
-from gateway.control.entities import Actor
+from sluice.command_line.application import Application
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ACTOR = Actor("command")
 _BUDGETS = ("app_id", "monthly_budget", "current_usage", "granted", "stranded", "period_start", "period_end")
 _HOSTS = ("host", "holds", "is_alive")
 _WRITTEN_OFF = ("scope", "app_id", "llm_id", "period_start", "amount")
@@ -33,8 +31,13 @@ Force = Annotated[bool, typer.Option("--force", help="Although it was heard of w
 
 def budgets_app() -> typer.Typer:
     """The sub-command, to be added to ``sluice``."""
-    text = "Look at the ledger of budgets, and mend it. Works on the control database of --config."
-    app = typer.Typer(name="budgets", help=text, no_args_is_help=True, rich_markup_mode=None)
+    text = """Look at the ledger of budgets, and mend it. Works on the control database of --config.
+
+    Exits 1 where the ledger refuses, 2 where the settings or the database cannot be used.
+
+    Example: sluice budgets show
+    """
+    app = Application(name="budgets", help=text)
     app.command("show")(show)
     app.command("write-off")(write_off)
     return app
@@ -68,10 +71,11 @@ def write_off(
 
     Example: sluice budgets write-off --host edge-3
     """
-    from gateway.control.write_off import write_off as take_back  # noqa: PLC0415 - every sluice command imports this
+    from gateway.control.entities import Actor  # noqa: PLC0415 - every sluice command imports this file
+    from gateway.control.write_off import write_off as take_back  # noqa: PLC0415 - as above
 
     async def act(database: ControlDatabase) -> list[WrittenOff]:
-        return await take_back(database, host, _ACTOR, even_if_alive=force)
+        return await take_back(database, host, Actor("command"), even_if_alive=force)
 
     rows = [_written_row(each) for each in _on_database(config, act)]
     if as_json:
@@ -84,6 +88,8 @@ def write_off(
 
 def _on_database(config: Path, act: Callable[[ControlDatabase], Coroutine[Any, Any, T]]) -> T:
     """What comes of it. A database that cannot be used ends the command with 2, a refusal with 1."""
+    import asyncio  # noqa: PLC0415 - as above
+
     from gateway.control.errors import ControlDatabaseError, InvalidError  # noqa: PLC0415 - as above
     from gateway.control.opening import open_control  # noqa: PLC0415 - as above
     from gateway.settings import Settings  # noqa: PLC0415 - as above

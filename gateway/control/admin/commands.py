@@ -7,6 +7,7 @@ import typer
 from gateway.control.admin import links, reports
 from gateway.control.admin.resources import RESOURCES, resource_commands
 from gateway.control.admin.rotation import rotate_key
+from sluice.command_line.application import Application
 
 _HELP = """Manage a gateway over its control API.
 
@@ -18,12 +19,12 @@ Example: sluice admin apps create name=bench 'llm_ids=[1]' monthly_budget=12.50
 
 def admin_app() -> typer.Typer:
     """The sub-command, to be added to ``sluice``."""
-    app = typer.Typer(name="admin", help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+    app = Application(name="admin", help=_HELP)
     for resource in RESOURCES:
         commands = resource_commands(resource)
         _add_more(resource.name, commands)
         app.add_typer(commands, name=resource.name)
-    budgets = typer.Typer(help="Show and change budgets.", no_args_is_help=True, rich_markup_mode=None)
+    budgets = Application(help="Show and change budgets.\n\nExample: sluice admin budgets show")
     budgets.command("show")(reports.show_budgets)
     budgets.command("history")(reports.budget_history)
     budgets.command("update")(reports.update_budget)

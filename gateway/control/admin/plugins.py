@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.control.admin.session import DEFAULT_CONFIG, AsJson, Config, Token, Url, open_session
-from sluice.plugin_host.registration import scheme_of
+from sluice.command_line.application import Application
 from sluice.plugin_kit.command import Set, add_kit, read_values
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ Plugin = Annotated[
 
 def plugins_app() -> typer.Typer:
     """The sub-command, to be added to ``sluice``."""
-    app = typer.Typer(name="plugins", help=_HELP, invoke_without_command=True, rich_markup_mode=None)
+    app = Application(name="plugins", help=_HELP, invoke_without_command=True, no_args_is_help=False)
     app.callback()(list_plugins)
     app.command("schema")(schema)
     add_kit(app)
@@ -75,6 +74,8 @@ def schema(
 
     Example: sluice plugins schema my_plugin/my_plugin.py
     """
+    from sluice.plugin_host.registration import scheme_of  # noqa: PLC0415 - every sluice command imports this file
+
     found: Mapping[str, Any] | None
     if scheme_of(plugin) is not None:
         found = _schema_of_command(plugin, values or [])
@@ -85,6 +86,8 @@ def schema(
 
 
 def _schema_of_command(command: str, values: list[str]) -> Mapping[str, Any]:
+    import asyncio  # noqa: PLC0415 - as above
+
     from sluice.plugin_kit.schemas import SchemaError, schema_of_command  # noqa: PLC0415 - as above
 
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from gateway.control.admin.errors import UsageError
 from gateway.control.admin.session import DEFAULT_CONFIG, AsJson, Config, reporting
 from gateway.control.admin.show import show_json, show_rows
+from sluice.command_line.application import Application
 
 if TYPE_CHECKING:
     from gateway.control.entities import PriceEntity
@@ -48,8 +48,11 @@ Version = Annotated[
 
 def prices_app() -> typer.Typer:
     """The sub-command, to be added to ``sluice``."""
-    text = "Show prices, which of them holds and why. Works on the control database of --config."
-    app = typer.Typer(name="prices", help=text, no_args_is_help=True, rich_markup_mode=None)
+    text = """Show prices, which of them holds and why. Works on the control database of --config.
+
+    Example: sluice prices show
+    """
+    app = Application(name="prices", help=text)
     app.command("show")(show)
     app.command("why")(why)
     app.command("diff")(diff)
@@ -189,6 +192,8 @@ def _table(config: Path) -> PriceTable:
 
 def _read(settings: Settings) -> tuple[list[PriceEntity], list[PriceEntity]]:
     """The rows, and every state that the audit has of any."""
+    import asyncio  # noqa: PLC0415 - as above
+
     from gateway.control.errors import ControlDatabaseError  # noqa: PLC0415 - as above
     from gateway.control.opening import open_control  # noqa: PLC0415 - as above
     from gateway.control.price_history import past_prices  # noqa: PLC0415 - as above

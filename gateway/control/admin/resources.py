@@ -21,6 +21,7 @@ from gateway.control.admin.session import (
     reporting,
 )
 from gateway.control.admin.values import read_values
+from sluice.command_line.application import Application
 
 Id = Annotated[int, typer.Argument(min=1, help="Its id.")]
 
@@ -122,7 +123,7 @@ RESOURCES = (
 
 def resource_commands(resource: Resource) -> typer.Typer:
     """The commands of one resource."""
-    app = typer.Typer(help=f"Manage {resource.many}.", no_args_is_help=True, rich_markup_mode=None)
+    app = Application(help=f"Manage {resource.many}.{_example(resource, 'list')}")
     _add_looks(app, resource)
     _add_create(app, resource)
     if resource.change:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.control.admin.errors import UsageError
 from gateway.control.admin.session import DEFAULT_CONFIG, Config, reporting
-from gateway.control.entities import Actor
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from gateway.settings import Settings
-
-_ACTOR = Actor("command")
 
 Again = Annotated[
     bool, typer.Option("--encrypt-only", help="Make no key: encrypt everything with the newest one that is there.")
@@ -31,6 +27,8 @@ def rotate_key(config: Config = DEFAULT_CONFIG, encrypt_only: Again = False) -> 
 
     Example: sluice admin rotate-key --config sluice.yaml
     """
+    import asyncio  # noqa: PLC0415 - as below
+
     from gateway.control.errors import ControlError  # noqa: PLC0415 - every sluice command imports this file
     from gateway.settings import Settings  # noqa: PLC0415 - as above
     from sluice.secrets import SecretError  # noqa: PLC0415 - as above
@@ -60,8 +58,9 @@ def _new_key(settings: Settings) -> Path:
 
 
 async def _encrypt(settings: Settings) -> int:
+    from gateway.control.entities import Actor  # noqa: PLC0415 - as above
     from gateway.control.keys import open_secret_box  # noqa: PLC0415 - as above
     from gateway.control.opening import open_control  # noqa: PLC0415 - as above
 
     async with open_control(settings) as control:
-        return await control.store.reencrypt(open_secret_box(settings.control, settings.data_dir), _ACTOR)
+        return await control.store.reencrypt(open_secret_box(settings.control, settings.data_dir), Actor("command"))

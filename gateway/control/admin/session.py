@@ -14,6 +14,7 @@ from gateway.control.admin.client import AdminClient, Body
 from gateway.control.admin.errors import CommandError
 from gateway.control.admin.show import show_body, show_json
 from gateway.control.admin.target import DEFAULT_CONFIG, find_target
+from sluice.command_line.completing import complete_files
 
 Url = Annotated[
     str, typer.Option("--url", help="The gateway's control API; by default where the settings file has it.")
@@ -24,7 +25,9 @@ Token = Annotated[
         "--token", help="An admin token; by default SLUICE_ADMIN_TOKEN, else admin.token in the data_dir of --config."
     ),
 ]
-Config = Annotated[Path, typer.Option("--config", "-c", help="The gateway's settings file.")]
+Config = Annotated[
+    Path, typer.Option("--config", "-c", help="The gateway's settings file.", autocompletion=complete_files)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="The answer as JSON, for scripts.")]
 Values = Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Fields; JSON values, @FILE, else text.")]
 FromFile = Annotated[

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from gateway.control.admin.errors import UsageError
-from sluice.settings import SettingsError, environment, read_document
 
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_CONFIG = Path("sluice.yaml")
@@ -44,6 +43,8 @@ def find_target(url: str = "", token: str = "", config: Path = DEFAULT_CONFIG) -
 def _document(config: Path) -> Mapping[str, Any]:
     if config == DEFAULT_CONFIG and not config.exists():
         return {}
+    from sluice.settings import SettingsError, read_document  # noqa: PLC0415 - every sluice command imports this file
+
     try:
         return read_document(config)
     except SettingsError as error:
@@ -70,6 +71,8 @@ def _url_of(document: Mapping[str, Any]) -> str:
 
 
 def _token_of(document: Mapping[str, Any], config: Path) -> str:
+    from sluice.settings import environment  # noqa: PLC0415 - as above
+
     found = environment().get(TOKEN_VARIABLE, "")
     if found:
         return found

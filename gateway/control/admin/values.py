@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gateway.control.admin.errors import UsageError
-from sluice.settings import SettingsError, read_document
 
 STDIN = Path("-")
 _MAX_FILE_BYTES = 1 << 20
@@ -44,6 +42,8 @@ def parse_value(key: str, text: str) -> Any:
 
 
 def _exact(text: str) -> float | str:
+    from decimal import Decimal  # noqa: PLC0415 - every sluice command imports this file
+
     number = float(text)
     return number if Decimal(repr(number)) == Decimal(text) else text
 
@@ -66,6 +66,8 @@ def _content(key: str, path: Path) -> str:
 
 
 def _of_file(file: Path) -> dict[str, Any]:
+    from sluice.settings import SettingsError, read_document  # noqa: PLC0415 - every sluice command imports this file
+
     try:
         if file != STDIN:
             return read_document(file)

@@ -10,7 +10,7 @@ from typing import Any, Literal, Protocol
 from gateway.control.api import plugin_views, report_views, system_views, usage_views, views, workflow_views
 from gateway.control.api.paging import PageInfo
 from gateway.control.api.problems import NOUNS, Problem
-from gateway.control.api.services import BudgetStatus, ControlServices, Identity
+from gateway.control.api.services import BudgetStatus, ControlServices, Identity, SpentBudget
 from gateway.control.audit import AuditEntry
 from gateway.control.entities import AppEntity, Attachment, LlmEntity, LlmLink, PluginEntity, PriceEntity, TokenEntity
 from sluice.eventstore.queries import Costs, LlmStats, Summary
@@ -151,6 +151,7 @@ _VIEWS: dict[type[Any], Callable[[Any], views.View]] = {
     workflow_views.Workflow: workflow_views.WorkflowStatusView.of,
     workflow_views.ConfigSchema: workflow_views.ConfigSchemaView.of,
     BudgetStatus: report_views.BudgetView.of,
+    SpentBudget: report_views.SpentBudgetView.of,
     report_views.BudgetOverview: report_views.BudgetOverviewView.of,
     usage_views.Event: usage_views.EventView.of,
     usage_views.OneBody: usage_views.body_view,

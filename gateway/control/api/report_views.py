@@ -13,7 +13,7 @@ from gateway.control.api.views import Amount, At, PluginView, View, at, at_or_no
 from sluice.money.nanos import format_nanos
 
 if TYPE_CHECKING:
-    from gateway.control.api.services import BudgetStatus
+    from gateway.control.api.services import BudgetStatus, SpentBudget
     from gateway.control.entities import Attachment, PluginEntity
 
 _PERCENT = 100
@@ -117,6 +117,35 @@ class BudgetView(View):
             period_end=at(status.period_end),
             is_over_budget=limit is not None and status.spent_nanos > limit,
             percentage_used=round(status.spent_nanos * _PERCENT / limit, 2) if limit else 0.0,
+        )
+
+
+class SpentBudgetView(View):
+    """What was spent of one budget in one period."""
+
+    scope: Annotated[str, Field(examples=["app"], description="app, llm or app_llm")]
+    app_id: Annotated[int | None, Field(examples=[2])]
+    llm_id: int | None
+    spent_nanos: int
+    prompt_tokens: int
+    response_tokens: int
+    requests_count: int
+    period_start: At
+    period_end: At
+
+    @classmethod
+    def of(cls, spent: SpentBudget) -> Self:
+        """The view of one."""
+        return cls(
+            scope=spent.scope,
+            app_id=spent.app_id,
+            llm_id=spent.llm_id,
+            spent_nanos=spent.spent_nanos,
+            prompt_tokens=spent.prompt_tokens,
+            response_tokens=spent.response_tokens,
+            requests_count=spent.requests_count,
+            period_start=at(spent.period_start),
+            period_end=at(spent.period_end),
         )
 
 

@@ -51,6 +51,22 @@ class BudgetStatus:
     period_end: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpentBudget:
+    """What the ledger has of one budget in one period, whatever its scope: the sum over hosts."""
+
+    scope: str
+    """``app``, ``llm`` or ``app_llm``."""
+    app_id: int | None
+    llm_id: int | None
+    spent_nanos: int
+    prompt_tokens: int
+    response_tokens: int
+    requests_count: int
+    period_start: int
+    period_end: int
+
+
 class BudgetQueries(Protocol):
     """What the ledger tells."""
 
@@ -64,6 +80,10 @@ class BudgetQueries(Protocol):
 
     async def overview(self) -> Sequence[BudgetStatus]:
         """The present period of every app that has a budget."""
+        ...
+
+    async def spent(self, ended_after: int, page: int, limit: int) -> tuple[Sequence[SpentBudget], int]:
+        """A page of all that was spent in periods that ended after a moment, and how many there are in all."""
         ...
 
 

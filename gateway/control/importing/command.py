@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,6 +94,8 @@ def _apply(plan: Plan, report: Report, url: str, token: str, config: Path, *, wi
 
 
 def _put_tokens(plan: Plan, report: Report, config: Path, *, is_dry: bool) -> None:
+    import asyncio  # noqa: PLC0415 - as above
+
     from gateway.control.errors import ControlError  # noqa: PLC0415 - as above
     from gateway.control.importing.into_database import put_tokens  # noqa: PLC0415 - as above
     from gateway.settings import Settings  # noqa: PLC0415 - as above

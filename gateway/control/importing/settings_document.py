@@ -14,9 +14,10 @@ from pydantic import BaseModel, ValidationError
 from gateway.control.admin.errors import UsageError
 from gateway.control.api.views import PRICED
 from gateway.control.importing.plan import Plan, PlannedApp, PlannedLlm, PlannedPlugin, PlannedPrice, free_name
-from gateway.entity_settings import AppSettings, LlmSettings, PriceSettings, TokenSettings
+from gateway.entity_settings import AppSettings, LlmSettings, TokenSettings
 from gateway.settings import Settings
 from sluice.clock import iso_micros
+from sluice.money.price_settings import PriceSettings
 from sluice.plugin_host.registration import PluginRegistration
 from sluice.settings import document_text
 

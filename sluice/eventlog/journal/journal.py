@@ -22,6 +22,7 @@ from sluice.eventlog.interface import CommitFailedError, CommitTimeoutError, Eve
 from sluice.eventlog.journal.appender import Append, Appender, WrittenGroup
 from sluice.eventlog.journal.counters import JournalCounters
 from sluice.eventlog.journal.disk import Disk
+from sluice.eventlog.journal.identity import ensure_identity
 from sluice.eventlog.journal.lock import LOCK_FILE, FileLock
 from sluice.eventlog.journal.recovery import event_ids_since, recover_journal
 from sluice.eventlog.journal.retention import GroupDetached, Retention, detached_alert
@@ -66,6 +67,7 @@ class Journal:
         remedy = "one process writes to a journal: stop that one, or use another data_dir or gateway.id"
         self._lock = FileLock(directory / LOCK_FILE, remedy)
         try:
+            ensure_identity(directory)
             found = recover_journal(directory)
         except BaseException:
             self._lock.release()

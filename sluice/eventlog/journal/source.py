@@ -25,9 +25,11 @@ from sluice.eventlog.interface import (
     Subscription,
 )
 from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.identity import journal_id
 from sluice.eventlog.journal.lock import FileLock
 from sluice.eventlog.journal.offsets import NOTHING_COMMITTED, load_offset, offset_path, store_offset
 from sluice.eventlog.journal.reader import JournalReader
+from sluice.eventlog.journal.segment import segment_numbers
 from sluice.eventlog.journal.tail import JournalTail
 from sluice.eventlog.places import all_journals, group_lock
 from sluice.eventlog.settings import JournalSettings
@@ -35,6 +37,7 @@ from sluice.eventlog.settings import JournalSettings
 _LOOK_SECONDS = 0.02
 """How often an idle source looks for new records: one ``fstat`` and one ``pread`` a journal."""
 _DISCOVER_SECONDS = 1.0
+_IDENTITY_SECONDS = 0.5
 
 logger = structlog.get_logger(__name__)
 
@@ -158,6 +161,15 @@ class JournalSource:
             lags[partition] = PartitionLag(records, oldest, self._retention_ms)
         return lags
 
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """The ids of these journals, of those that have one."""
+        directories = {partition_of(directory): directory for directory in all_journals(self._data_dir)}
+        ids = {}
+        for each in partitions:
+            if each in directories and (known := await _settled_id(directories[each])):
+                ids[each] = known
+        return ids
+
     async def read_schemas(self) -> Sequence[bytes]:
         """The schemas at the head of every segment there is."""
         return schemas_of(self._data_dir)
@@ -206,6 +218,17 @@ class JournalSource:
         except Exception:  # the listener's own to count: it must not end the group
             self.listener_failures += 1
             logger.exception("rebalance listener failed", group=self._group)
+
+
+async def _settled_id(directory: Path) -> str:
+    """Of a journal that is being made it is waited for: it is there before the first segment."""
+    deadline = asyncio.get_running_loop().time() + _IDENTITY_SECONDS
+    while True:
+        if known := journal_id(directory):
+            return known
+        if segment_numbers(directory) or asyncio.get_running_loop().time() >= deadline:
+            return journal_id(directory)
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def schemas_of(data_dir: Path) -> list[bytes]:

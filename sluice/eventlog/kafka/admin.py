@@ -26,6 +26,9 @@ from sluice.eventlog.kafka.config import KafkaDeniedError, connection_arguments,
 from sluice.eventlog.kafka.rights import lacks, principal
 from sluice.eventlog.settings import KafkaSettings, LogSettings
 
+MISSING = "is missing"
+"""In a problem of a topic that can be made."""
+
 _DENIED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
@@ -72,7 +75,7 @@ async def _problems_found(admin: AIOKafkaAdminClient, settings: LogSettings, top
     present = [topic for topic in topics.all() if topic.name in existing]
     hidden = await _hidden(admin, missing)
     problems = [lacks(settings.kafka, "Describe", "topic", [name]) for name in hidden]
-    problems += [f"topic {name} is missing: the next gateway makes it" for name in missing if name not in hidden]
+    problems += [f"topic {name} {MISSING}: the next gateway makes it" for name in missing if name not in hidden]
     return problems + await _differences(admin, settings, present)
 
 

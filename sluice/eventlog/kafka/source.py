@@ -37,12 +37,15 @@ from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import connection_arguments, explain
 from sluice.eventlog.kafka.schema_topic import PublishedSchemas
 from sluice.eventlog.kafka.stopping import stop_consumer
+from sluice.eventlog.kafka.topic_ids import topic_ids
 from sluice.eventlog.kafka.twins import Twins
 from sluice.eventlog.settings import LogSettings
 
 _FETCH_BYTES = 4 << 20
 _WATCHDOG_SECONDS = 20.0
 """So long without a record while there are some: the consumer is made anew."""
+_IDS_SECONDS = 5.0
+"""Rebalances wait for it."""
 _NOT_OURS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError,
              IllegalStateError)  # fmt: skip
 
@@ -270,6 +273,15 @@ class KafkaSource:
     async def read_schemas(self) -> Sequence[bytes]:
         """The whole schema topic, read afresh; and the registry's schemas of ids that were met."""
         return await self._schemas.read()
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """The ids of their topics: a topic that was made again has another."""
+        wanted = list(partitions)
+        if self._consumer is None:
+            return {}
+        client = self._consumer._client  # noqa: SLF001 - a connection of its own would be one for each rebalance
+        ids = await topic_ids(client, {each.topic for each in wanted}, _IDS_SECONDS)
+        return {each: ids[each.topic] for each in wanted if each.topic in ids}
 
     async def close(self) -> None:
         """Leave the group, within a bound."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,23 @@ async def test_relative_paths_begin_beside_it(bench: Bench) -> None:
     origin: Origin = bench.origin
     assert origin.kept() is None
     assert [path.name for path in bench.path.parent.iterdir()] == ["collectors.yaml"]
+
+
+async def test_a_pipe_is_read_once(tmp_path: Path) -> None:
+    """As of ``--collectors <(sops -d …)``: who opens it again waits for a writer for ever, or finds it empty."""
+    reading, writing = os.pipe()
+    os.write(writing, b"one")
+    os.close(writing)
+    origin = FileOrigin(Path(f"/dev/fd/{reading}"))
+    try:
+        assert await origin.read(insists=True) == b"one"
+        assert [await origin.read(insists=insists) for insists in (False, False, True)] == [None] * 3
+    finally:
+        os.close(reading)
+    os.mkfifo(tmp_path / "fifo")
+    named = FileOrigin(tmp_path / "fifo")
+    writer = threading.Thread(target=(tmp_path / "fifo").write_bytes, args=(b"two",), daemon=True)
+    writer.start()
+    assert await named.read(insists=True) == b"two"
+    writer.join(20)
+    assert await named.read(insists=True) is None

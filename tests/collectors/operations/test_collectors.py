@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -149,3 +150,66 @@ def test_where_it_is_not_known_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         server_of("", tmp_path / "none.yaml")
     assert server_of("http://x:1", tmp_path / "none.yaml") == ("http://x:1", "")
+
+
+@asynccontextmanager
+async def answering(document: object, status: int = 200) -> AsyncIterator[str]:
+    """A server that says this on every page; its URL."""
+
+    async def page(_: web.Request) -> web.Response:
+        return web.json_response(document, status=status)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", page)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_long_answer_is_read_to_its_end(tmp_path: Path) -> None:
+    """Hundreds of services and partitions do not come in one piece; what does not end is no answer of ours."""
+    lag = {f"sluice.analytics.v1/{number}": number for number in range(400)}
+    services = [{"service": f"s{at}", "state": "running", "lag_by_partition": lag} for at in range(100)]
+    async with answering({"services": services}) as url:
+        seen = Seen()
+        assert await collectors(tmp_path / "none.yaml", url, "", "", seen.printer) == 0
+        assert len(seen.documents) == 100
+    async with answering({"services": ["x" * (9 << 20)]}) as url:
+        with pytest.raises(Retryable, match="does not answer"):
+            await collectors(tmp_path / "none.yaml", url, "", "", Seen().printer)
+
+
+async def test_a_worker_that_does_not_answer_is_wrong(tmp_path: Path) -> None:
+    """1, named, in a list and of one service: what is shown is not of all."""
+    one = {"service": "s", "state": "running", "workers": {"0": "running", "1": "does not answer"}}
+    for service, document in (("", {"services": [], "workers": {"0": "ok", "1": "does not answer"}}), ("s", one)):
+        async with answering(document) as url:
+            seen = Seen()
+            assert await collectors(tmp_path / "none.yaml", url, service, "", seen.printer) == 1
+            assert seen.err.getvalue() == "worker 1 does not answer\n"
+
+
+async def test_a_configuration_that_is_not_taken_up_is_said(tmp_path: Path) -> None:
+    """With its problems, beside services that run on: that alone is not wrong."""
+    standing = {"source": "c.yaml", "state": "refused", "problems": ["version: is missing"], "waiting": {"s": "401"}}
+    async with answering({"services": [], "configuration": standing}) as url:
+        seen = Seen()
+        assert await collectors(tmp_path / "none.yaml", url, "", "", seen.printer) == 0
+        assert seen.err.getvalue() == "configuration c.yaml is refused: version: is missing; s: 401\n"
+
+
+async def test_a_file_that_is_refused_keeps_nobody_from_asking(bench: Bench, tmp_path: Path) -> None:
+    """It is when it is broken that one asks what runs: by --url, which the error names."""
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("server: {port: ninety}\n")
+    with pytest.raises(UsageError, match=r"server\.port.*\n.*--url"):
+        await collectors(broken, "", "", "", Seen().printer)
+    seen = Seen()
+    url, _ = server_of("", bench.file)
+    assert await collectors(broken, url, "", "", seen.printer) == 0
+    assert "server.port" in seen.err.getvalue()
+    assert "no token is shown" in seen.err.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -11,14 +12,18 @@ from collectors.operations.dead_letters import (
     Wanted,
     count,
     dead_letters,
+    known_marks,
     letters,
     place_of,
     show_all,
     show_one,
 )
+from collectors.operations.log import Log
+from collectors.operations.marks import Marks, Settled, mark_of
 from collectors.operations.running import UsageError
+from collectors.settings import HostSettings
 from sluice.clock import now_micros
-from sluice.eventlog.interface import Partition
+from sluice.eventlog.interface import EventLogError, Partition, StoredRecord
 from tests.collectors.events import make_record
 from tests.collectors.operations.benches import DAMAGED, Seen, letter, log_of
 from tests.contracts.eventlog_laws import JournalBench, exchanges, on_durable_logs
@@ -91,6 +96,58 @@ async def test_what_is_not_there_is_said(bench: JournalBench) -> None:
         await show_one(log, f"{where}/{int(offset) + 1}", seen.printer)
     with pytest.raises(UsageError, match="nothing lies at"):
         await show_one(log, "elsewhere/0/0", seen.printer)
+
+
+def marks_of(*letters: tuple[str, str]) -> Marks:
+    """As a redrive left them."""
+    marks = Marks()
+    for found, outcome in letters:
+        mark = mark_of("t", found, cast("Settled", outcome), "job", "now", "me")
+        marks.learn(StoredRecord("t", 0, 0, 0, mark.key, mark.value))
+    return marks
+
+
+@on_durable_logs()
+async def test_open_ones_are_told_from_settled_ones(bench: JournalBench) -> None:
+    """Only the open are shown, and make it exit with 1; with all of them each has its state."""
+    await bench.commit(exchanges(1))
+    await bench.publisher().publish([letter(bench, DAMAGED, redrives="2"), letter(bench, DAMAGED, "other")])
+    log, seen = log_of(bench), Seen()
+    await show_all(letters(log, Wanted()), seen.printer)
+    first, second = (each["id"] for each in sorted(seen.documents, key=lambda each: each["dead_letter"]["error.type"]))
+    one, both = marks_of((first, "delivered")), marks_of((first, "delivered"), (second, "superseded"))
+    some, everything, counts, texts = Seen(), Seen(), Seen(), Seen(as_json=False)
+    assert await show_all(letters(log, Wanted(), marks=one), some.printer) == 1
+    assert [each["id"] for each in some.documents] == [second]
+    assert await show_all(letters(log, Wanted(), marks=both), some.printer) == 0
+    assert await show_all(letters(log, Wanted(), marks=one), everything.printer, all_of_them=True) == 1
+    assert {each["id"]: each["state"] for each in everything.documents} == {first: "delivered", second: "open"}
+    assert await count(letters(log, Wanted(), marks=both), counts.printer, all_of_them=True) == 0
+    assert [tuple(each.values()) for each in counts.documents] == [
+        (1, "bad_body", "search", "analytics", "delivered"),
+        (1, "other", "search", "analytics", "superseded"),
+    ]
+    await show_all(letters(log, Wanted(), marks=both), texts.printer)
+    await count(letters(log, Wanted(), marks=both), texts.printer)
+    assert texts.lines == ["no open dead letters; 2 were redriven: --all shows them"] * 2
+    await show_all(letters(log, Wanted(), marks=one), texts.printer, all_of_them=True)
+    assert "STATE" in texts.lines[2]
+    await show_one(log, first, texts.printer, one)
+    assert any(line.endswith("  delivered") and first in line for line in texts.lines)
+
+
+async def test_marks_that_cannot_be_read_hold_up_nothing(tmp_path: Path) -> None:
+    """All letters are then open, and that is said."""
+    log, seen = Log(HostSettings(data_dir=tmp_path)), Seen()
+
+    class Away:
+        async def ranges(self, _topics: object) -> Any:
+            message = "Kafka is away"
+            raise EventLogError(message)
+
+    log.reader = cast("Any", Away())
+    assert not (await known_marks(log, seen.printer)).counts()
+    assert "all letters are shown as open: Kafka is away" in seen.err.getvalue()
 
 
 @pytest.mark.parametrize("text", ["", "x", "a/b/c", "a/1", "a/1/-2", "a/1/2 "])

@@ -129,3 +129,26 @@ def test_a_hostile_model_name_stays_text() -> None:
 def test_fields_are_plain(value: Any, expected: Any) -> None:
     """However deep."""
     assert plain(value) == expected
+
+
+def test_an_event_in_a_topic_of_another_kind_is_shown() -> None:
+    """By what is in it: somebody put it there, and has to be found."""
+    for kind, topic in (("budget", "analytics"), ("analytics", "proxy_log"), ("proxy_log", "budget")):
+        found = shown(record(TOPICS.event(topic).name, make_record(kind).value))  # type: ignore[arg-type]
+        assert found.event is not None
+        assert f"event_id={found.event['event_id']}" in one_line(found)
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, 1 << 62, -(1 << 62), 253_402_300_800_000])
+def test_any_time_of_a_record_is_shown(timestamp_ms: int) -> None:
+    """Kafka takes whatever a producer says that the time is."""
+    found = shown(StoredRecord(TOPICS.alert.name, 0, 1, timestamp_ms, None, b"{}", ()))
+    assert one_line(found).startswith(found.appended_at[:20])
+    assert json.loads(json_text(found.as_dict()))["appended_at"] == found.appended_at
+
+
+def test_json_of_any_depth_is_shown() -> None:
+    """What can be read can be written, though the library that reads it writes less deep."""
+    deep = b'{"a":' * 900 + b"1" + b"}" * 900
+    found = shown(record(TOPICS.alert.name, deep))
+    assert json.loads(json_text(found.as_dict()))["event"] == json.loads(deep)

@@ -147,11 +147,12 @@ async def test_records_that_retention_took_are_said() -> None:
     assert notes == ["records were deleted before they were read: begin later"]
 
 
-async def test_what_is_nobody_s_is_passed_over_once(tmp_path: Path) -> None:
+async def test_what_is_nobody_s_is_passed_over_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever follows a topic of few records does not read a whole journal again at each look."""
     bench = JournalBench(tmp_path, TOPICS)
     async with bench.stack:
         await bench.commit(exchanges(20))
+        monkeypatch.setattr("collectors.operations.log._LOOK_AROUND_SECONDS", 1.0)
         log, read = log_of(bench), list[int]()
         inner = log.reader.read
 
@@ -198,3 +199,15 @@ async def test_a_real_broker_s_restart_is_survived(kafka_server: Kafka, unique_n
         await following.aclose()
     assert [each.event and each.event["number"] for each in found] == [1, 2, 3, 4, 5]
     assert len(notes) <= 2, notes
+
+
+async def test_a_topic_that_was_made_again_is_followed_from_its_beginning() -> None:
+    """It ends before what was read of the old one: said once, and not asked for again and again."""
+    reader, notes = Reader(numbered([make_record() for _ in range(6)]), []), list[str]()
+    following = follow(reader, notes)
+    await take(following, 6)
+    reader.records, reader.faults = numbered([make_record() for _ in range(2)]), [OffsetLostError("out of range")]
+    found = await take(following, 2)
+    await following.aclose()
+    assert [each.offset for each in found] == [0, 1]
+    assert notes == ["records were deleted before they were read: out of range"]

@@ -79,3 +79,14 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
     os.close(reading)
     _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (0, b"")
+
+
+def test_who_has_something_to_finish_says_that_it_did_not() -> None:
+    """A script must not take a job that was interrupted for one that is done."""
+
+    async def work() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        run(work, interrupted=WRONG)
+    assert ended.value.exit_code == WRONG

@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from collectors.errors import Halt, Retryable
-from collectors.retention.indices import IndexStore, end_of
+from collectors.retention.indices import IndexStore, end_of, start_of
 from collectors.retention.settings import Limit
 from collectors.retention.stores import Due
 from collectors.sinks.elasticsearch.access import open_http
@@ -54,6 +54,47 @@ STEM = "microgateway-analytics"
 def test_only_real_dates_behind_the_stem_are_ours(index: str, day: int | None) -> None:
     """Days, months and years, each with its end; whatever only begins alike is nobody's to delete."""
     assert end_of(index, STEM) == (None if day is None else day * DAY_MICROS)
+
+
+@pytest.mark.parametrize(
+    ("date", "day"), [("2025.01.31", 20_119), ("2025.02", 20_120), ("2025", 20_089), ("2025.02.29", None), ("x", None)]
+)
+def test_a_dated_index_begins_with_its_first_day(date: str, day: int | None) -> None:
+    """Of its month or year where it has several."""
+    assert start_of(f"{STEM}-{date}", STEM) == (None if day is None else day * DAY_MICROS)
+
+
+async def test_what_a_rebuild_put_in_a_days_place_goes_as_the_day() -> None:
+    """By the alias that it has; one that is only called so, or is in another entry's place, is nobody's."""
+    ours, other, free = (f"sluice-rebuild-{job}-analytics-2020.01.01" for job in "abc")
+    aliases: dict[str, Any] = {
+        ours: {"aliases": {STEM: {}, f"{STEM}-2020.01.01": {}}},
+        other: {"aliases": {f"{STEM}-eu-2020.01.01": {}}},
+        free: {"aliases": {STEM: {}}},
+    }
+    named, one = Answer(200, orjson.dumps(aliases)), Answer(200, orjson.dumps({ours: aliases[ours]}))
+    store, http = told(listed(ours, other, free), named, Answer(200, b'{"count": 3}'), one, Answer(200, b"{}"))
+    found = await store.find("analytics", AGE, FLOOR, now_micros())
+    assert [(due.name, due.events) for due in found.due] == [(ours, 3)]
+    assert await store.delete("analytics", found.due[0], lambda _: None) == 3
+    assert http.asked[-2:] == [f"GET {ours}/_alias", f"DELETE {ours}"]
+    store, http = told(Answer(200, orjson.dumps({free: aliases[free]})))
+    with pytest.raises(Halt, match="nothing is deleted"):
+        await store.delete("analytics", Due(free, 3), lambda _: None)
+    assert len(http.asked) == 1
+
+
+async def test_the_oldest_is_the_one_that_begins_first() -> None:
+    """Whatever else there is; none where there is none of ours."""
+    rebuilt = "sluice-rebuild-a-analytics-2024.01.01"
+    aliases: dict[str, Any] = {rebuilt: {"aliases": {f"{STEM}-2024.01.01": {}}}}
+    store, _ = told(
+        listed(f"{STEM}-2025.01.01", rebuilt, f"{STEM}-eu-2020.01.01"),
+        Answer(200, orjson.dumps(aliases)),
+        Answer(404, b""),
+    )
+    assert await store.oldest("analytics") == 19_723 * DAY_MICROS
+    assert await store.oldest("analytics") is None
 
 
 class Told(ElasticsearchHttp):

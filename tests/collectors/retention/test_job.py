@@ -78,7 +78,7 @@ async def test_a_dry_run_says_what_a_real_one_does(tmp_path: Path) -> None:
     ]  # fmt: skip
     assert (await bench.count("analytics"), await bench.count("budget")) == (1, 1)
     assert steps[-1] == (2, 2, "fallback analytics")
-    assert bench.noted == [("fallback", "analytics", 2)]
+    assert bench.noted == [("fallback", "analytics", 2), ("fallback", "budget", 0), (KV, "", 0)]
 
 
 async def test_a_store_that_is_away_holds_no_other_up(tmp_path: Path) -> None:
@@ -89,7 +89,8 @@ async def test_a_store_that_is_away_holds_no_other_up(tmp_path: Path) -> None:
         results = await bench.job().sweep(Sweep())
     assert "does not answer" in results[0].problem
     assert await bench.count("analytics") == 0
-    assert bench.noted == [("search", "proxy_log", -1), ("fallback", "analytics", 1)]
+    assert bench.noted[:2] == [("search", "proxy_log", -1), ("fallback", "analytics", 1)]
+    assert all(events == 0 for _, _, events in bench.noted[2:])
 
 
 async def test_a_store_that_cannot_be_opened_holds_no_other_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,3 +174,4 @@ async def test_it_comes_again_and_outlives_whatever_happens(tmp_path: Path) -> N
             await until(lambda: len(calls) > held, 20)
             running.cancel()
     assert bench.noted[:2] == [("", "", -1), ("", "", -1)]
+    assert ("", "", 0) in bench.noted, "and that it works again"

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from collectors.sinks.formats import CSV_HEADERS, Format, format_of
+from collectors.sinks.formats import CSV_HEADERS, Format, compressed, decompressed, format_of
 from collectors.sinks.settings import Compression, FormatName
 from schemas.events import KINDS, Kind
 from tests.collectors.events import NOW_MICROS
@@ -151,3 +151,18 @@ def test_parquet_of_picked_rows() -> None:
     found = pl.read_parquet(written(form, [a[3], a[1], b[2], a[0]]))
     ids, others = first["event_id"], second["event_id"]
     assert found["event_id"].to_list() == [ids[3], ids[1], others[2], ids[0]]
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip", "zstd"])
+def test_what_is_compressed_is_read_by_its_name(compression: Compression) -> None:
+    """The same bytes for the same content, and back."""
+    bodies = []
+    for _ in range(2):
+        file = io.BytesIO()
+        with compressed(file, compression) as content:
+            content.write(b"some lines\n" * 1_000)
+        bodies.append(file.getvalue())
+    assert bodies[0] == bodies[1]
+    suffix = {"none": "", "gzip": ".gz", "zstd": ".zst"}[compression]
+    with decompressed(io.BytesIO(bodies[0]), f"x.jsonl{suffix}") as back:
+        assert back.read() == b"some lines\n" * 1_000

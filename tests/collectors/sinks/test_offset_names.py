@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from collectors.sinks.offset_names import OffsetNames, Published
+from collectors.sinks.offset_names import Named, OffsetNames, Published, named
 from sluice.eventlog.interface import Partition
 
 KAFKA = OffsetNames("sluice.proxy-log.v1", Partition("sluice.proxy-log.v1", 7))
@@ -77,3 +77,19 @@ def test_growing_files_in_the_order_they_were_begun() -> None:
     names = [KAFKA.staged_name(epoch, generation) for epoch, generation in [(0, 10), (0, 9), (1, 11)]]
     assert KAFKA.staged(names) == [(0, 9), (0, 10), (1, 11)]
     assert all(name.startswith(".") for name in names)
+
+
+@pytest.mark.parametrize("topic", ["t", "sluice.proxy-log.v1", "a-1-2.analytics.v1", f"x-0-1-{5:020}"])
+@pytest.mark.parametrize("partition", [None, Partition("gw-1/w-0", 0), Partition("ü %/0", 0)])
+def test_any_name_says_whose_it_is(topic: str, partition: Partition | None) -> None:
+    """Without knowing the partition, a number or a journal's; with and without its end."""
+    where = partition or Partition(topic, 11)
+    names = OffsetNames(topic, where)
+    assert named(names.name(3, 5, 9) + ".jsonl.gz") == Named(topic, 3, where, 5, 9, ".jsonl.gz")
+    assert named(names.name_of_first(3, 5) + ".parquet") == Named(topic, 3, where, 5, None, ".parquet")
+
+
+@pytest.mark.parametrize("name", ["", "manifest.json", "t-0-0-5-9.jsonl", ".t-0-0-7.part", f"a/t-0-0-{5:020}.jsonl"])
+def test_other_names_say_nothing(name: str) -> None:
+    """Hidden ones, short ones, paths."""
+    assert named(name) is None

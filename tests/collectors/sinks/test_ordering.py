@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from collectors.errors import Halt, Retryable
+from collectors.errors import Halt, Retryable, Waiting
 from collectors.sinks import ordering
 from collectors.sinks.interface import Verdict
 from collectors.sinks.ordering import OrderedWrites, Placed, Position
@@ -136,7 +136,7 @@ async def test_interleaved_and_one_at_a_time(bench: Bench, monkeypatch: pytest.M
     documents = bench.deliver(200)
     evens, odds = documents[::2], documents[1::2]
     first = await bench.writes.write(evens)
-    assert isinstance(first.cause, Retryable)
+    assert isinstance(first.cause, Waiting)
     assert await bench.writes.write(odds) == Verdict()
     assert bench.store.durable == list(range(200))
     assert await bench.writes.write([evens[at] for at in first.retry]) == Verdict()

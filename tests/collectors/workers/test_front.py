@@ -15,6 +15,7 @@ from collectors.server import HealthServer
 from collectors.service import Service
 from collectors.settings import ServerSettings
 from collectors.workers.front import Front
+from collectors.workers.pausing import Paused
 from collectors.workers.supervisor import Supervisor
 from tests.collectors.fleets import FleetBench, entry_of
 
@@ -149,3 +150,34 @@ async def test_a_token_is_asked_for_at_the_front(tmp_path: Path, monkeypatch: An
         async with session.post("/services/a/pause", headers={**JSON, "authorization": "Bearer hush"}) as answer:
             assert answer.status == 200
         assert bench.service(1, "a").health.is_paused
+
+
+async def test_a_pause_that_not_all_heard_is_an_error(tmp_path: Path, monkeypatch: Any) -> None:
+    """A worker that runs and does not answer may go on writing: who paused must know. One that is yet to be started
+    finds it written down."""
+    bench = Bench(tmp_path, monkeypatch)
+    supervisor = bench.front._supervisor
+    async with bench.serving(1) as session:
+        monkeypatch.setattr(type(supervisor), "pids", property(lambda _: {0: 1, 1: 2}))
+        async with session.post("/services/a/pause", headers=JSON) as answer:
+            document = await answer.json()
+            assert (answer.status, document["workers"]["1"]) == (503, "does not answer")
+            assert "worker 1 does not answer; ask again" in document["error"]
+        monkeypatch.setattr(type(supervisor), "pids", property(lambda _: {0: 1}))
+        async with session.post("/services/b/pause", headers=JSON) as answer:
+            assert answer.status == 200
+        assert Paused(tmp_path).names() == {"a", "b"}
+        async with session.post("/services/a/resume", headers=JSON) as answer:
+            assert answer.status == 200
+        assert Paused(tmp_path).names() == {"b"}
+
+
+async def test_a_pause_that_nobody_took_is_not_kept(tmp_path: Path, monkeypatch: Any) -> None:
+    """Of a service that there is not, or where no worker answers: later workers begin as if nobody had asked."""
+    bench = Bench(tmp_path, monkeypatch)
+    async with bench.serving() as session, session.post("/services/none/pause", headers=JSON) as answer:
+        assert answer.status == 404
+    absent = Bench(tmp_path, monkeypatch).serving(0, 1)
+    async with absent as session, session.post("/services/a/pause", headers=JSON) as answer:
+        assert answer.status == 503
+    assert Paused(tmp_path).names() == frozenset()

@@ -54,8 +54,9 @@ def settings(port: int = 0) -> Settings:
 
 async def test_a_signal_ends_it_all(tmp_path: Path) -> None:
     """The workers, the page and the folder of sockets."""
-    code = f"import sys, time; open({str(tmp_path / 'sockets')!r}, 'a').write(sys.argv[1] + '\\n'); time.sleep(60)"
     sockets = tmp_path / "sockets"
+    note = f"open({str(sockets)!r}, 'a').write(sys.argv[1] + '\\n')"
+    code = f"import sys, time; open(sys.argv[1], 'w'); {note}; time.sleep(60)"
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(
             run_workers(settings(), 2, lambda place: [sys.executable, "-c", code, str(place.socket)])
@@ -66,7 +67,7 @@ async def test_a_signal_ends_it_all(tmp_path: Path) -> None:
         folders = {Path(line).parent for line in sockets.read_text().splitlines()}
         assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700]
         os.kill(os.getpid(), signal.SIGTERM)
-        assert await task == 1  # they heard no stop, and died of it
+        assert await task == 1  # they served, heard no stop, and died of it
     assert not any(folder.exists() for folder in folders)
 
 

@@ -22,7 +22,7 @@ from tests.collectors.fakes import until
 SECONDS = 20.0
 OBEYS = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); note('up'); time.sleep(60)"
 IGNORES = "signal.signal(signal.SIGTERM, lambda *_: note('TERM')); note('up'); [time.sleep(60) for _ in range(9)]"
-HEARS = "signal.signal(signal.SIGHUP, lambda *_: note('HUP')); note('up'); [time.sleep(60) for _ in range(9)]"
+HEARS = "signal.signal(signal.SIGHUP, lambda *_: note('HUP')); serve(); note('up'); [time.sleep(60) for _ in range(9)]"
 FAILS = "note('up'); sys.exit(3)"
 READS_PIPE = "note('up'); os.read(int(sys.argv[3].partition('=')[2]), 1); note('alone')"
 
@@ -34,7 +34,8 @@ class Bench:
         self.log = folder / "log"
         self.log.touch()
         note = f"note = lambda what: open({str(self.log)!r}, 'a').write(sys.argv[1][-1] + ' ' + what + '\\n')"
-        code = f"import os, signal, sys, time; {note}; {program}"
+        serve = "serve = lambda: open(sys.argv[2].partition('=')[2], 'w')"
+        code = f"import os, signal, sys, time; {note}; {serve}; {program}"
         command: Callable[[WorkerPlace], list[str]] = lambda place: [sys.executable, "-c", code, *place.options()]  # noqa: E731
         self.supervisor = Supervisor(command, count, folder, shutdown_seconds)
 
@@ -111,7 +112,7 @@ async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
 
 
 async def test_a_hangup_is_passed_on_and_ends_nothing(tmp_path: Path) -> None:
-    """Every worker reads the configuration itself."""
+    """Every worker that serves reads the configuration itself."""
     bench = Bench(tmp_path, HEARS, 2, shutdown_seconds=0.1)
     async with bench.running() as task:
         await bench.until_noted("0 up", "1 up")
@@ -139,3 +140,35 @@ async def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path)
         await bench.until_noted("0 up")
         pid = bench.supervisor.pids[0]
         assert os.getpgid(pid) == pid != os.getpgid(0)
+
+
+async def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """No more processes for now, or a program that is being replaced: the others run on, and it follows."""
+    bench = Bench(tmp_path, OBEYS, 2)
+    program = tmp_path / "python"
+    inner = bench.supervisor._command
+    bench.supervisor._command = lambda place: [str(program), *inner(place)[1:]] if place.index else inner(place)
+    with structlog.testing.capture_logs() as lines:
+        async with bench.running() as task:
+            await until(
+                lambda: len([line for line in lines if line["event"] == "worker cannot be started"]) > 1, SECONDS
+            )
+            await bench.until_noted("0 up")
+            program.symlink_to(sys.executable)
+            await bench.until_noted("0 up", "1 up")
+            bench.supervisor.signalled(signal.SIGTERM)
+            assert await task == 0
+    assert len(list(Path("/proc/self/fd").iterdir())) < 200, "ends of pipes are closed"
+
+
+async def test_one_that_is_starting_is_told_no_hangup_and_ends_well(tmp_path: Path) -> None:
+    """It would end by it, and reads the configuration anyway; stopped before it served anything it had nothing to
+    lose, and the code is 0."""
+    bench = Bench(tmp_path, "note('up'); time.sleep(60)", 2, shutdown_seconds=5.0)
+    async with bench.running() as task:
+        await bench.until_noted("0 up", "1 up")
+        for _ in range(50):
+            bench.supervisor.signalled(signal.SIGHUP)
+        bench.supervisor.signalled(signal.SIGTERM)
+        assert await task == 0
+    assert "restarts_total{" not in bench.supervisor.registry.render()

@@ -99,3 +99,17 @@ async def test_what_is_not_there_is_not_found(
     """An unknown app, or an LLM that the app may not use."""
     with pytest.raises(NotFoundError):
         await BudgetBooks(database).status(app or app_id, llm)
+
+
+async def test_what_was_spent_is_summed_over_hosts_and_of_every_scope(database: ControlDatabase, app_id: int) -> None:
+    """Each budget in each period once, hosts together, the rows that are no budget left out; page by page."""
+    books = BudgetBooks(database)
+    found, total = await books.spent(0, 1, 100)
+    assert total == 3
+    assert [(each.scope, each.app_id, each.period_start, each.spent_nanos, each.requests_count) for each in found] == [
+        ("app", app_id, PERIOD.start - 10, 70, 2),
+        ("app", app_id, PERIOD.start, 450, 4),
+        ("app_llm", app_id, PERIOD.start, 20, 2),
+    ]
+    present, total = await books.spent(PERIOD.start, 2, 1)
+    assert (total, [each.scope for each in present]) == (2, ["app_llm"])

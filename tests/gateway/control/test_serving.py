@@ -73,4 +73,4 @@ async def test_events_are_read_where_they_are_written(tmp_path: Path) -> None:
         assert not (tmp_path / "data" / "events.db").exists()
     elsewhere = {"events": {"elasticsearch_url": "http://127.0.0.1:1"}}
     async with served(tmp_path, control=elsewhere) as (_, services):
-        assert type(services.events).__name__ == "ElasticsearchStore"
+        assert type(services.events).__name__ == "ElasticsearchPanels"

@@ -142,3 +142,13 @@ def test_only_large_bodies_that_are_redacted_are_slow() -> None:
     assert not keeping.is_slow(telling("default", large))
     assert not keeping.is_slow(telling("redacted", b"x"))
     assert keeping.is_slow(telling("redacted", large))
+
+
+@pytest.mark.parametrize("bodies", ["full", "redacted", "metadata", "none"])
+def test_a_path_in_the_in_flight_file_is_as_its_policy_keeps_it(bodies: str) -> None:
+    """Whoever recovers an exchange that a kill cut knows no policy: its slot has only what the log may have."""
+    exchange = telling(bodies, path="/llm/x/of/ada@example.com/" + "4111111111111111" * (bodies == "redacted"))
+    keeping = Keeping("full", BodyRedactor(RulesSettings()), MAX_BODY)
+    kept = EventBuilder(BOOT, MAX_BODY, 1 << 20, keeping).kept_path(exchange)
+    assert kept == log_of(events_of(exchange))["path"].partition("?")[0]
+    assert ("ada@" in kept) == (bodies != "redacted")

@@ -56,6 +56,7 @@ def test_a_report_says_everything(closing: bool) -> None:
     body = body_of(report(BOOT, TOPICS, totals, {"proxy_log": 4, "budget": 2}, drops, closing=closing))
     assert body == {
         "gateway_id": "gateway-1", "worker": "w0", "boot_id": "boot-1", "reported_at": "2023-11-14T22:13:20.000000Z",
+        "started_at": "2023-11-14T22:13:20.000000Z",
         "closing": closing, "outcomes": {"ok": 1}, "request_bytes": 2, "response_bytes": 3, "cost_nanos": 7,
         "unrecorded": 0, "last_sequences": {"proxy_log": 4, "budget": 2}, "drops": {"dropped": 1},
     }  # fmt: skip

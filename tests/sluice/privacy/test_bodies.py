@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import brotli
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -154,3 +155,16 @@ def test_a_cut_stream_does_not_keep_half_a_secret() -> None:
         found = kept(body[:size], "text/event-stream", cut=True).body or b""
         assert b"sk-" not in found
         assert b"api03" not in found
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "text/plain", "text/event-stream"])
+@pytest.mark.parametrize("begin", ["", "\ufeff", "id: 1\n", "retry: 5\n", ": hello\n\n", "event: x\n", " \n"])
+def test_a_stream_is_told_by_how_it_begins(begin: str, content_type: str) -> None:
+    """Whatever a proxy says of its type, and whatever field or comment or mark of bytes comes first."""
+    pieces = [{"choices": [{"index": 0, "delta": {"content": part}}]} for part in ("ada@exa", "mple.com")]
+    first, second = map(json.dumps, pieces)
+    for text in (f"{begin}data: {first}\n\ndata: {second}\n\n", f"{first}\n{second}\n", f"{first} \r\n\r\n{second}"):
+        kept = REDACTOR.body(text.encode(), content_type, "", 10_000, is_cut=False).body or b""
+        assert b"ada@" not in kept
+        assert b"mple.com" not in kept
+        assert pl.Series([text]).str.contains(REDACTOR.body_gate or "").all()

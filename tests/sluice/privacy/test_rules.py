@@ -8,6 +8,7 @@ import pytest
 
 from sluice.privacy.rules import Rules
 from sluice.privacy.settings import RulesSettings
+from sluice.privacy.texts import TextRedactor
 
 SECRET = "0123456789abcdef"
 
@@ -67,3 +68,45 @@ def test_a_clean_text_is_the_same_object() -> None:
     """So that nothing is written anew for nothing."""
     text = "nothing of it 12345"
     assert replaced(text) is text
+
+
+@pytest.mark.parametrize("action", ["mask", "hash", "remove"])
+def test_a_credential_is_hidden_once(action: str) -> None:
+    """What stands in its place is a word after a name, as a credential is, and yet not found again: nor is what another
+    rule put there."""
+    settings = RulesSettings.model_validate({
+        "rules": [{"name": "credential", "action": action}, {"name": "key", "action": "last4"}], "hash_secret": "s" * 16
+    })  # fmt: skip
+    redact = TextRedactor(Rules(settings)).redact
+    for text in (
+        "password: hunter2hunter2 stays",
+        '{"api_key": "sk-abcdefghijklmnop1234"}',
+        "Authorization: Bearer abc123abc123",
+    ):
+        written = redact(text)
+        assert redact(written) == written
+        assert "***" not in written
+        assert text.partition(":")[0] in written
+        assert "hunter2" not in written
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "refresh_token",
+        "session-token",
+        "authToken",
+        "api_secret",
+        "app-secret",
+        "private_key",
+        "passphrase",
+        "PASS_PHRASE",
+    ],
+)
+def test_names_of_credentials(name: str) -> None:
+    """In JSON, in forms and in header lines; and not where something is only about them."""
+    redact = TextRedactor(Rules(RulesSettings())).redact
+    for text in (f'{{"{name}":"Zx81kdkeiw93kd"}}', f"a=1&{name}=Zx81kdkeiw93kd&b=2", f"{name}: Zx81kdkeiw93kd"):
+        assert "Zx81" not in redact(text)
+        assert name in redact(text)
+    assert redact(f"{name}s_count: 1234567") == f"{name}s_count: 1234567"

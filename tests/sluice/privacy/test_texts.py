@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -98,9 +99,33 @@ def test_no_text_takes_long(unit: str) -> None:
     ("text", "expected"),
     [
         ("my key sk-ant-ap", "my key"), ("card 4111 1111 11", "card"), ("call +49 (30) 12", "call"), ("", ""),
-        ("mail ada@exam", "mail"), ('{"a": "sk-ab', '{"a": "'), ("a" * 2000, "a" * 1488),
+        ("mail ada@exam", "mail"), ('{"a": "sk-ab', '{"a": "'), ("漢" * 2000, "漢" * 1488),
+        ("see eyJ" + "a" * 2000, "see"), ("see eyJ" + "a" * 20_000 + "." + "b" * 9_000, "see"),
+        ("MT84 MALT 0110 0001 2345 MTLC AST0", ""), ("to GB82 WEST 1234 56", "to"),
+        ("call\u202f+49\u202f30\u202f12", "call"),
+        ("in 2024 MT84 MALT is", "in 2024"),
     ],
 )  # fmt: skip
 def test_half_a_secret_is_not_kept(text: str, expected: str) -> None:
     """Of what was cut the last word goes, and the number before it."""
     assert without_tail(text).rstrip() == expected.rstrip()
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2009", "\u202f", "\u3000", "\u2010", "\u2011", "\u2013", "\u2212"])
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_a_typesetter_s_spaces_and_hyphens_hide_nothing(space: str, is_escaped: bool) -> None:
+    """Between the groups of a number they are spaces and hyphens, and so in JSON's escapes."""
+    text = json.dumps({"a": space.join(["card 4111", "1111", "1111", "1111 ok"])}, ensure_ascii=is_escaped)
+    redactor = TextRedactor(Rules(RulesSettings()))
+    assert json.loads(redactor.redact(text)) == {"a": "card [card] ok"}
+    assert re.search(redactor.gate or "", text)
+
+
+def test_full_width_digits_are_digits() -> None:
+    """As keyboards of the far east write them; a hash is that of the plain number."""
+    wide = str.maketrans({each: chr(0xFEE0 + ord(each)) for each in "0123456789@."})
+    text = f"{'4111111111111111'.translate(wide)} \u3068 {ADA.translate(wide)}"
+    assert REDACTOR.redact(text) == "[card] \u3068 [email]"
+    hashing = RulesSettings.model_validate({"rules": [{"name": "card", "action": "hash"}], "hash_secret": "s" * 16})
+    redact = TextRedactor(Rules(hashing)).redact
+    assert redact("4111-1111-1111-1111".translate(wide)) == redact("4111111111111111")

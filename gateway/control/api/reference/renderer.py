@@ -39,7 +39,7 @@ _MESSAGES = {
 }
 _ONLY_MESSAGES = frozenset(("llm.plugins.updated", "app.llms.updated", "budget.updated", "token.revoked"))
 _UNWRAPPED = frozenset(("plugin.health", "token.validated"))
-_CLEAN = frozenset(("token.rotated", "credential.created", "credential.listed", "credential.read"))
+_CLEAN = frozenset(("token.rotated", "credential.created", "credential.listed", "credential.read", "budget.spent"))
 
 Show = Callable[[Any], Row | Awaitable[Row]]
 

@@ -8,14 +8,14 @@ from fastapi import Path, Query, Response
 from pydantic import Field
 
 from gateway.control.api.call import CallOf
-from gateway.control.api.envelopes import One, Timed
+from gateway.control.api.envelopes import Many, One, Timed
 from gateway.control.api.fields import MAX_ID, Body, Money, ResetDay, example
+from gateway.control.api.paging import PageQuery, by_ids
 from gateway.control.api.paging import Query as QueryModel
-from gateway.control.api.paging import by_ids
 from gateway.control.api.renderer import Answer
-from gateway.control.api.report_views import BudgetOverview, BudgetOverviewView, BudgetView
+from gateway.control.api.report_views import BudgetOverview, BudgetOverviewView, BudgetView, SpentBudgetView
 from gateway.control.api.route import control_router
-from gateway.control.api.times import MONTH_MICROS, TimeQuery, range_of
+from gateway.control.api.times import MONTH_MICROS, At, TimeQuery, range_of
 from gateway.control.api.views import AppView
 
 router = control_router("budgets")
@@ -39,6 +39,13 @@ class UsageQuery(QueryModel):
     llm_id: _LlmId | None = None
 
 
+class SpentQuery(PageQuery):
+    """In which periods."""
+
+    ended_after: At | None = None
+    """By default all there are."""
+
+
 class HistoryQuery(TimeQuery):
     """When, and on which LLM; without one all together."""
 
@@ -52,6 +59,13 @@ async def read_budgets(call: CallOf) -> Response:
     over = [status.app_id for status in statuses if status.spent_nanos > status.limit_nanos]
     names = {app.id: app.name for app in (await by_ids(call.store.apps, over)).values()}
     return await call.answer(Answer(data=BudgetOverview(statuses, names)))
+
+
+@router.get("/budgets/spent", name="budget.spent", response_model=Many[SpentBudgetView])
+async def read_spent(query: Annotated[SpentQuery, Query()], call: CallOf) -> Response:
+    """What the ledger has of every budget in every period, exactly: for whoever compares it with the events."""
+    found, total = await call.services.budgets.spent(query.ended_after or 0, query.page, query.limit)
+    return await call.listed(found, total, query)
 
 
 @router.get("/budgets/{app_id}/usage", name="budget.read", response_model=One[BudgetView])

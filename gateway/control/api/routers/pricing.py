@@ -15,7 +15,7 @@ from gateway.control.api.renderer import Answer
 from gateway.control.api.route import control_router
 from gateway.control.api.routers.llms import KnownVendor
 from gateway.control.api.views import PRICED, PriceView
-from gateway.entity_settings import MAX_ALIASES, MAX_TIERS
+from sluice.money.price_settings import MAX_ALIASES, MAX_TIERS
 
 router = control_router("pricing")
 PriceId = Annotated[int, Path(ge=1, le=MAX_ID)]

@@ -24,6 +24,7 @@ class Said(Exception):  # noqa: N818 - what a driver said
         ("55000", Retryable), ("55P03", Retryable), ("57P01", Retryable), ("57P03", Retryable), ("57014", Retryable),
         ("58030", Retryable), ("XX000", Retryable),
         ("28P01", Halt), ("28000", Halt), ("3D000", Halt), ("42501", Halt), ("42703", Halt), ("25006", Halt),
+        ("3F000", Halt), ("42804", Halt), ("42P10", Halt), ("54000", Unprocessable), ("54001", Retryable),
         ("42P01", TableMissing),
         ("22021", Unprocessable), ("22003", Unprocessable), ("23502", Unprocessable), ("23514", Unprocessable),
     ],
@@ -47,6 +48,7 @@ def test_each_state_has_its_class(state: str, means: type[Exception], is_wrapped
         (DBAPIError("", {}, Exception("attempt to write a readonly database")), Halt),
         (DBAPIError("", {}, Exception("no such table: analytics")), TableMissing),
         (DBAPIError("", {}, Exception("no such column: x")), Halt),
+        (DBAPIError("", {}, Exception("table analytics has no column named attempts")), Halt),
         (IntegrityError("", {}, Exception("NOT NULL constraint failed")), Unprocessable),
     ],
 )
@@ -59,3 +61,8 @@ def test_no_value_is_said() -> None:
     """PostgreSQL quotes what it does not like."""
     cause = cause_of(DBAPIError("", {}, Said("22P02", "invalid input syntax for type bigint: 'hunter2'")))
     assert "hunter2" not in str(cause)
+    row = 'new row violates check constraint "c"\nDETAIL:  Failing row contains (1, hunter2)'
+    for error in (DBAPIError("", {}, Said("23514", row)), IntegrityError("", {}, Exception(row))):
+        cause = cause_of(error)
+        assert "hunter2" not in str(cause)
+        assert "check constraint" in str(cause)

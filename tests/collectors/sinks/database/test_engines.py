@@ -66,7 +66,7 @@ async def test_what_was_recorded_is_what_is_stored(postgres_url: str) -> None:
 
 
 async def test_a_row_that_it_does_not_take_is_poison_alone(postgres_url: str) -> None:
-    """PostgreSQL's text has no NUL: that event is a dead letter, all around it stand."""
+    """What PostgreSQL refuses of one row (a NUL that nobody took out, say) is a dead letter; all around it stand."""
     sink = sink_of(postgres_url)
     await sink.start()
     documents = list(sink.prepare(frame(9)).documents)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from collectors.deliveries import Frame
 from collectors.errors import Halt, Retryable
@@ -171,3 +172,42 @@ async def test_row_at_fault_is_poison_alone(sink: DatabaseSink) -> None:
     assert list(verdict.poison) == [2]
     assert verdict.poison[2].reason == "row_refused"
     assert (await sink.write(documents)).duplicates == 3
+
+
+async def test_a_file_that_is_taken_away_loses_nothing(sink: DatabaseSink, tmp_path: Path) -> None:
+    """Removed, or replaced by a copy, while it is open: SQLite goes on in a file that has no name, so such a write is
+    not acknowledged, the file is made or opened anew, and the next write is where everybody looks."""
+    folder = tmp_path / "deep"
+    await write(sink, frame())
+    for path in folder.iterdir():
+        path.unlink()
+    lost = frame()
+    verdict = await write(sink, lost)
+    assert sorted(verdict.retry) == [0, 1, 2]
+    assert isinstance(verdict.cause, Retryable)
+    async with asyncio.timeout(5):
+        while (await write(sink, lost)).retry:
+            pass
+    copy = tmp_path / "copy.db"
+    with sqlite3.connect(folder / "events.db") as source, sqlite3.connect(copy) as target:
+        source.backup(target)
+    source.close()
+    target.close()
+    copy.replace(folder / "events.db")
+    with pytest.raises(Retryable, match="removed or replaced"):
+        await sink.check()
+    await sink.check()
+    await write(sink, frame(count=2))
+    with sqlite3.connect(folder / "events.db") as connection:
+        assert connection.execute("SELECT count(*) FROM analytics").fetchone() == (5,)
+    connection.close()
+
+
+async def test_what_is_acknowledged_is_on_the_disk(sink: DatabaseSink) -> None:
+    """Offsets move on with an acknowledgement, so a commit waits for the disk: a power cut takes none of it."""
+    await sink.check()
+    async with sink._begin() as connection:
+        found = [
+            (await connection.execute(text(f"PRAGMA {name}"))).scalar() for name in ("journal_mode", "synchronous")
+        ]
+    assert found == ["wal", 2]

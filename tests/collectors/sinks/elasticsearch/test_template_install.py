@@ -10,7 +10,7 @@ import pytest
 
 from collectors.errors import Halt, Retryable
 from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
-from collectors.sinks.elasticsearch.template_install import install_templates
+from collectors.sinks.elasticsearch.template_install import install_templates, outdated_templates
 from schemas.events import KINDS
 from sluice.eventstore.elasticsearch_http import ElasticsearchHttp
 from sluice.eventstore.names import INDEX_NAMES
@@ -208,4 +208,18 @@ async def test_a_template_without_meta_is_as_none(
     """Somebody's own: replaced."""
     await install_templates(http, SETTINGS, STEMS)
     server.templates[f"/{PATHS[0]}"]["_meta"] = meta
+    assert await install_templates(http, SETTINGS, STEMS) == [PATHS[0]]
+
+
+async def test_what_is_outdated_is_told_without_installing(
+    server: ScriptedElasticsearch, http: ElasticsearchHttp
+) -> None:
+    """The same as would be installed: what is missing or older, and not what is newer."""
+    assert await outdated_templates(http, SETTINGS, STEMS) == PATHS
+    assert puts(server) == []
+    await install_templates(http, SETTINGS, STEMS)
+    assert await outdated_templates(http, SETTINGS, STEMS) == []
+    set_version(server, PATHS[0], TEMPLATE_VERSION - 1)
+    set_version(server, PATHS[1], TEMPLATE_VERSION + 1)
+    assert await outdated_templates(http, SETTINGS, STEMS) == [PATHS[0]]
     assert await install_templates(http, SETTINGS, STEMS) == [PATHS[0]]

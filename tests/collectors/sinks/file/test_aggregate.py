@@ -14,6 +14,7 @@ from collectors.errors import Halt, Retryable
 from collectors.sinks.file.aggregate import FILE_NAME, AggregateFile, AggregateStore, usages
 from collectors.sinks.offset_names import OffsetNames
 from collectors.sinks.ordering import Placed, Position, placed
+from collectors.tracker import Lane
 from sluice.eventlog.interface import Partition
 from tests.collectors.events import NOW_MICROS
 from tests.contracts.sink_laws import LogPart
@@ -163,3 +164,19 @@ def test_nobody_waits_for_a_dead_process(tmp_path: Path) -> None:
     (tmp_path / f".{FILE_NAME}.lock").touch()
     store(tmp_path).append(events(LogPart()))
     assert (tmp_path / FILE_NAME).stat().st_size > 0
+
+
+def test_a_log_with_another_id_adds_to_what_is_there(tmp_path: Path) -> None:
+    """Made anew with its clock set back: its first records are no duplicates of those that had their offsets."""
+    total = 0
+    for log_id, count in (("a", 3), ("b", 2)):
+        log, lane = LogPart(), Lane(Partition(TOPIC, 0), log_id)
+        documents = [each._replace(lane=lane) for each in events(log, count)]
+        made = store(tmp_path)
+        assert made.open(documents[0]) == Position()
+        made.append(documents)
+        again = store(tmp_path)
+        assert again.open(documents[0]).next_offset == documents[-1].offset + 1
+        total += count
+    [found] = totals(tmp_path).values()
+    assert found["requests_count"] == total

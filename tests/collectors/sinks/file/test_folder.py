@@ -14,8 +14,8 @@ from collectors.sinks.file.folder import cause_of, publish, remove_leftovers, re
 
 def test_a_name_that_is_taken_stays_as_it_is(tmp_path: Path) -> None:
     """Whoever was first keeps it: a process that was taken for dead changes nothing."""
-    publish(tmp_path, "a", lambda file: file.write(b"first"))  # type: ignore[arg-type]
-    publish(tmp_path, "a", lambda file: file.write(b"second"))  # type: ignore[arg-type]
+    assert publish(tmp_path, "a", lambda file: file.write(b"first"))
+    assert not publish(tmp_path, "a", lambda file: file.write(b"second"))
     assert (tmp_path / "a").read_bytes() == b"first"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 

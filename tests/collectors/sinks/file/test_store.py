@@ -419,3 +419,43 @@ def test_a_growing_file_without_a_beginning_is_kept(tmp_path: Path) -> None:
     made.append(documents(0, 1))
     made.close()
     assert offsets(tmp_path) == [0, 1]
+
+
+def of_log(log_id: str, first: int, last: int) -> list[Placed]:
+    """Records of this log, all of one time: its clock tells nothing."""
+    lane = Lane(Partition("t", 0), log_id)
+    return [each._replace(lane=lane, appended_at_ms=1_000) for each in documents(first, last)]
+
+
+@pytest.mark.parametrize("is_restarted", [True, False])
+def test_a_log_with_another_id_begins_anew(tmp_path: Path, is_restarted: bool) -> None:
+    """Made anew under the same name, with its clock set back: its offsets mean other records, whatever their times are.
+    What the one before had is finished first, and a redelivery of either is known."""
+    made = store(tmp_path)
+    assert made.open(of_log("a", 0, 0)[0]) == Position()
+    made.append(of_log("a", 0, 4))
+    if is_restarted:
+        made.close()
+        made = store(tmp_path)
+    assert made.open(of_log("b", 0, 0)[0]) == Position()
+    made.append(of_log("b", 0, 2))
+    again = store(tmp_path)
+    assert again.open(of_log("b", 0, 0)[0]).next_offset == 3
+    again.close()
+    assert names(tmp_path) == ["t-0-0-0-4.jsonl", "t-1-0-0-2.jsonl"]
+
+
+def test_an_id_that_is_not_known_is_no_other(tmp_path: Path) -> None:
+    """A log that does not say which it is goes on where it was, and one that says so from now on does too."""
+    made = store(tmp_path)
+    made.open(of_log("", 0, 0)[0])
+    made.append(of_log("", 0, 1))
+    for log_id, first in (("a", 2), ("", 4), ("a", 6)):
+        made.close()
+        made = store(tmp_path)
+        assert made.open(of_log(log_id, first, first)[0]).next_offset == first
+        made.append(of_log(log_id, first, first + 1))
+    made.close()
+    for path in abandoned(tmp_path):
+        store(tmp_path, content=path).recover()
+    assert store(tmp_path).open(of_log("b", 0, 0)[0]) == Position()

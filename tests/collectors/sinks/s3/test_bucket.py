@@ -1,7 +1,8 @@
-"""Three requests to a bucket, against a real S3-compatible server."""
+"""Requests to a bucket, against a real S3-compatible server."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,3 +101,34 @@ def test_a_close_may_be_repeated(bucket: Bucket) -> None:
     bucket.check()
     bucket.close()
     bucket.close()
+
+
+def test_folders_are_what_slashes_make(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over pages, each once, sorted; objects beside them are none."""
+    for key in ("a/z/1", "a/b/1", "a/b/2", "a/c/d/1", "a/file", "x/y"):
+        bucket.put(key, b"", "text/plain", {})
+    asked, real = [], bucket._ask
+
+    def few(operation: str, **arguments: Any) -> dict[str, Any]:
+        asked.append(operation)
+        return real(operation, **arguments, MaxKeys=2)
+
+    monkeypatch.setattr(bucket, "_ask", few)
+    assert bucket.folders("a/") == ["b", "c", "z"]
+    assert len(asked) > 1
+    assert bucket.folders("nothing/") == []
+
+
+def test_a_download_is_the_object(bucket: Bucket, s3_server: S3Server) -> None:
+    """Whole; of one that is not there, or was deleted, it is said so; sizes are listed."""
+    body = bytes(range(256)) * 10_000
+    bucket.put("a", body, "text/plain", {})
+    file = io.BytesIO()
+    assert bucket.download("a", file)
+    assert file.getvalue() == body
+    assert list(bucket.objects("")) == [("a", len(body))]
+    bucket.delete("a")
+    bucket.delete("a")
+    assert not bucket.download("a", file)
+    with pytest.raises(Halt, match="NoSuchBucket"):
+        Bucket(settings(s3_server, "no-such-bucket"), 1).download("a", file)

@@ -14,14 +14,18 @@ import polars as pl
 import pytest
 
 from collectors.deliveries import Frame
+from collectors.entries import S3Entry
 from collectors.errors import Halt, Retryable
+from collectors.settings import ControlSettings, HostSettings
 from collectors.sinks.interface import Verdict
-from collectors.sinks.s3.sink import S3Sink
+from collectors.sinks.registry import SinkOpening
+from collectors.sinks.s3.sink import S3Sink, open_sink
 from schemas.events import KINDS
-from sluice.eventlog.interface import StoredRecord
+from sluice.eventlog.interface import EventLogError, StoredRecord
 from tests.collectors.sinks.s3.benches import BucketBench
 from tests.contracts.sink_laws import LogPart
 from tests.s3_server import Fault, S3Server
+from tests.servers import Kafka
 
 HOUR_MS = 3_600_000
 
@@ -265,6 +269,50 @@ async def test_a_prefix_has_one_owner(bench: BucketBench, is_conditional: bool) 
     await elsewhere.start()
     await elsewhere.start()
     await elsewhere.close()
+
+
+async def test_a_prefix_has_the_events_of_one_cluster(bench: BucketBench) -> None:
+    """Another installation, whose service and entry are called alike, is refused by name: its offsets mean other
+    records. A log that cannot say which it is is waited for, and a prefix from before that was asked is its owner's."""
+
+    def sink_of(prefix: str, answer: str | Exception) -> S3Sink:
+        async def name_log() -> str:
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return S3Sink(bench.settings(prefix=prefix), owner="tests/lake", name_log=name_log)
+
+    async def start(prefix: str, answer: str | Exception) -> None:
+        sink = sink_of(prefix, answer)
+        try:
+            await sink.start()
+        finally:
+            await sink.close()
+
+    with pytest.raises(Retryable, match="which it is: away"):
+        await start("lake/", EventLogError("away"))
+    for _ in range(2):
+        await start("lake/", "Kafka cluster a")
+    with pytest.raises(Halt, match="has the events of Kafka cluster a") as error:
+        await start("lake/", "Kafka cluster b")
+    assert "reads Kafka cluster b" in error.value.remedy
+    assert "lake/.owner" in error.value.remedy
+    for answer in ("", "Kafka cluster a"):
+        await start("old/", answer)
+
+
+@pytest.mark.kafka
+async def test_the_cluster_is_asked_who_it_is(bench: BucketBench, kafka_server: Kafka) -> None:
+    """By a start, of the cluster that ``sluice.yaml`` names; of journals nobody is asked."""
+    entry = S3Entry.model_validate({"name": "lake", "path": "sink://s3", "config": {"bucket": bench.name}})
+    for kafka, names_it in (({"bootstrap_servers": kafka_server.bootstrap_servers}, True), ({}, False)):
+        opening = SinkOpening(HostSettings.model_validate({"kafka": kafka}), Path(), ControlSettings(), f"s{names_it}")
+        sink = open_sink(entry.model_copy(update={"config": bench.settings(prefix=f"{names_it}/")}), opening)
+        await sink.start()
+        owner = await asyncio.to_thread(bench.server.client.head_object, Bucket=bench.name, Key=f"{names_it}/.owner")
+        assert owner["Metadata"].get("log", "").startswith("Kafka cluster ") == names_it
+        await sink.close()
 
 
 async def test_a_server_that_ignores_the_condition(bench: BucketBench) -> None:

@@ -176,3 +176,25 @@ def test_times_of_nowhere() -> None:
     assert "/year=1970/month=01/day=01/hour=00/" in key
     made: Any = store(bucket).open(documents(0, 0, -5)[0])
     assert made.next_offset == 2
+
+
+def test_a_log_with_another_id_begins_anew() -> None:
+    """Made anew under the same name, with its clock set back: its offsets mean other records, whatever their times are;
+    one that does not say which it is goes on where it was."""
+    bucket = MemoryBucket()
+
+    def of_log(log_id: str, last: int) -> list[Placed]:
+        return [each._replace(lane=Lane(Partition("t", 0), log_id)) for each in documents(0, last)]
+
+    for log_id, last in (("a", 4), ("b", 2)):
+        made = store(bucket)
+        assert made.open(of_log(log_id, 0)[0]) == Position()
+        made.append(of_log(log_id, last))
+    for log_id in ("b", ""):
+        assert store(bucket).open(of_log(log_id, 0)[0]).next_offset == 3
+    assert [key.rpartition("/")[2].split("-")[1] for key in sorted(bucket.objects)] == ["0", "1"]
+    back = store(bucket)
+    for _ in range(2):  # twice is once
+        assert back.open(of_log("a", 0)[0]) == Position()
+    back.append(of_log("a", 0))
+    assert sorted(key.rpartition("/")[2].split("-")[1] for key in bucket.objects) == ["0", "1", "2"]

@@ -12,7 +12,7 @@ import httpx
 from gateway.access.addresses import parse_network
 from gateway.access.credentials import hash_token
 from gateway.control.api.renderer import CleanRenderer, Renderer
-from gateway.control.api.services import BudgetStatus, ControlServices, Identity, SystemInfo
+from gateway.control.api.services import BudgetStatus, ControlServices, Identity, SpentBudget, SystemInfo
 from gateway.control.entities import Actor, Entities, PluginEntity
 from gateway.control.errors import NotFoundError
 from gateway.control.store import ControlStore
@@ -82,6 +82,7 @@ class MemoryBudgets:
 
     def __init__(self) -> None:
         self.statuses: list[BudgetStatus] = []
+        self.books: list[SpentBudget] = []
 
     async def status(self, app_id: int, llm_id: int | None = None) -> BudgetStatus:
         for status in self.statuses:
@@ -95,6 +96,10 @@ class MemoryBudgets:
 
     async def overview(self) -> Sequence[BudgetStatus]:
         return [status for status in self.statuses if status.llm_id is None]
+
+    async def spent(self, ended_after: int, page: int, limit: int) -> tuple[Sequence[SpentBudget], int]:
+        found = [each for each in self.books if each.period_end > ended_after]
+        return found[(page - 1) * limit : page * limit], len(found)
 
 
 class MemoryEvents:

@@ -167,7 +167,7 @@ def test_what_was_never_named_is_removed(tmp_path: Path) -> None:
     killed(tmp_path, 1)
     (tmp_path / "00000002.new").write_bytes(b"half a head")
     assert recover_journal(tmp_path).number == 1
-    assert sorted(os.listdir(tmp_path)) == ["00000001.seg", "lock"]  # noqa: PTH208
+    assert sorted(os.listdir(tmp_path)) == ["00000001.seg", "identity", "lock"]  # noqa: PTH208
 
 
 def test_a_new_boot_counts_anew_and_the_last_one_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from schemas.codec import EncodedEvent, published_schemas
 from sluice.eventlog.interface import Partition, PolledRecord, Record, Subscription
+from sluice.eventlog.journal.identity import IDENTITY_FILE
 from sluice.eventlog.journal.lock import JournalBusyError
 from sluice.eventlog.journal.publisher import JournalPublisher
 from sluice.eventlog.journal.source import JournalSource
@@ -194,3 +195,29 @@ async def test_a_listener_that_raises_does_not_end_the_group(tmp_path: Path) -> 
     assert source.listener_failures == 1
     assert await polled(source)
     await source.close()
+
+
+async def test_a_journal_that_is_made_anew_is_another_log(tmp_path: Path) -> None:
+    """Its name and its offsets are the same: the id tells them apart."""
+    source, found = source_of(tmp_path), []
+    await source.start(Listener())
+    for _ in range(2):
+        await filled(tmp_path, "w0", 1)
+        found.append((await source.log_ids([FIRST, SECOND]))[FIRST])
+        shutil.rmtree(gateway_journal(tmp_path, "gateway-1", "w0"))
+        assert await source.log_ids([FIRST]) == {}
+    assert found[0] != found[1]
+    await source.close()
+
+
+async def test_the_id_of_a_journal_that_is_being_made_is_waited_for(tmp_path: Path) -> None:
+    """Its folder is seen before its id is there; one without an id, of an older version, holds nobody up."""
+    source, folder = source_of(tmp_path), gateway_journal(tmp_path, "gateway-1", "w0")
+    folder.mkdir(parents=True)
+    asking = asyncio.get_running_loop().create_task(source.log_ids([FIRST]))
+    await asyncio.sleep(0)
+    await filled(tmp_path, "w0", 1)
+    assert set(await asking) == {FIRST}
+    (folder / IDENTITY_FILE).unlink()
+    async with asyncio.timeout(0.4):
+        assert await source.log_ids([FIRST]) == {}

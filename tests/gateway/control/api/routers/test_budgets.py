@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.control.api.services import BudgetStatus
+from gateway.control.api.services import BudgetStatus, SpentBudget
 from tests.gateway.control.api.harness import Api
 
 NOVEMBER, DECEMBER = 1_793_491_200_000_000, 1_796_083_200_000_000
@@ -141,3 +141,23 @@ async def test_a_time_that_is_none_is_refused(api: Api) -> None:
         assert (await api.get(f"/budgets/1/history?{query}", 400))["field"] in query
     await api.get("/budgets/99/history", 404)
     await api.get("/budgets/99/usage", 404)
+
+
+async def test_what_was_spent_is_told_of_every_scope_exactly(api: Api) -> None:
+    """Nanos of every budget in every period, in pages, of those periods that ended after the moment."""
+    made = {"prompt_tokens": 1, "response_tokens": 2, "requests_count": 3, "period_start": NOVEMBER}
+    api.budgets.books = [
+        SpentBudget(scope="app", app_id=1, llm_id=None, spent_nanos=2**60 + 1, period_end=DECEMBER, **made),
+        SpentBudget(scope="llm", app_id=None, llm_id=3, spent_nanos=5, period_end=DECEMBER, **made),
+        SpentBudget(scope="app_llm", app_id=1, llm_id=3, spent_nanos=7, period_end=DECEMBER + 1, **made),
+    ]
+    found = await api.get("/budgets/spent?page=1&limit=2")
+    assert found["pagination"] == {"page": 1, "limit": 2, "total": 3, "total_pages": 2}
+    assert found["data"][0] == {
+        "scope": "app", "app_id": 1, "llm_id": None, "spent_nanos": 2**60 + 1, "prompt_tokens": 1,
+        "response_tokens": 2, "requests_count": 3, "period_start": "2026-11-01T00:00:00.000000Z",
+        "period_end": "2026-12-01T00:00:00.000000Z",
+    }  # fmt: skip
+    later = (await api.get("/budgets/spent?ended_after=2026-12-01T00:00:00Z"))["data"]
+    assert [each["scope"] for each in later] == ["app_llm"]
+    await api.get("/budgets/spent?ended_after=yesterday", 400)
