@@ -1,6 +1,6 @@
 """Budget truth, reconciliation and the archive as `sluice collect` runs them: killed, reloaded, and told on.
 
-A real gateway writes to its journal or to a real Kafka; what is compared is a real Elasticsearch and the events database.
+A real gateway writes to its journal or to a real Kafka; a real Elasticsearch and the events database are compared.
 """
 
 from __future__ import annotations
