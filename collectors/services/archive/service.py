@@ -164,7 +164,8 @@ class Archive:
                     await asyncio.sleep(self._settings.every if is_well else min(wait, self._settings.every))
                     wait = _FIRST_WAIT_SECONDS if is_well else 2 * wait
         finally:
-            self._meter.well()  # whoever does not archive waits for nothing
+            if self._waiting_since is not None:
+                self._meter.well()  # whoever does not archive any more waits for nothing
             await alerts.close()
 
     async def _sweep_safely(self, alerts: Alerts) -> bool:

@@ -187,6 +187,22 @@ async def test_it_goes_on_through_failures_of_log_and_place(tmp_path: Path) -> N
     assert sum(bench.meter.records.values()) == len(bench.log.all)
 
 
+async def test_who_is_ended_while_it_waits_waits_no_more(tmp_path: Path) -> None:
+    """A section that a reload takes away leaves no gauge behind that says it fails."""
+    bench = Bench(tmp_path, every=3_600)
+
+    def fails(_what: str) -> None:
+        raise EventLogError("away")
+
+    bench.log.fails = fails
+    bench.meter.enough = lambda waits: len(waits) > 0
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(bench.service.run())
+        await bench.meter.reached.wait()
+        running.cancel()
+    assert (len(bench.meter.waits), bench.meter.waits[-1]) == (2, 0.0)
+
+
 def test_topics_are_named_as_everywhere() -> None:
     """By kind or short name; all of them; one that there is not halts with what there is."""
     settings = ArchiveSettings.model_validate({"folder": "x", "topics": ["analytics", "alert", "analytics"]})
