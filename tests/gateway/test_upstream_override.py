@@ -84,7 +84,7 @@ async def test_a_call_goes_where_a_plugin_sends_it(mock_vendor: MockVendor, tmp_
         assert heads[0].startswith(b"POST /other/v2/chat/completions HTTP/1.1\r\n")
         assert f"host: {host}".encode() in heads[0].lower()
         assert b"authorization: Bearer vendor-key" in heads[0]
-        assert {tuple(event["labels"]) for event in events.values()} == {(f"upstream:{host}",)}
+        assert {tuple(event["labels"]) for event in events.values()} == {(f"upstream:{host}", "priced:model=gpt-4o-mini")}
         assert [attempt["llm_slug"] for attempt in events["analytics"]["attempts"]] == ["demo"]
     assert not mock_vendor.requests
 
@@ -146,4 +146,4 @@ async def test_retries_stay_there_and_failover_leaves(mock_vendor: MockVendor, t
     assert (answer.status_code, answer.headers["x-sluice-llm"]) == (200, "two")
     attempts = [(each["llm_slug"], each["error_kind"]) for each in events["analytics"]["attempts"]]
     assert attempts == [("demo", "unreachable"), ("demo", "unreachable"), ("two", "")]
-    assert events["proxy_log"]["labels"] == ["upstream:127.0.0.1:1"]
+    assert events["proxy_log"]["labels"] == ["upstream:127.0.0.1:1", "priced:vendor=openai"]

@@ -155,8 +155,9 @@ async def test_lag_at_a_thousand_events_a_second(kafka_server: Kafka, unique_nam
     await load.close()
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    "seconds", [20.0, pytest.param(600.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])], ids=["short", "long"]
+    "seconds", [60.0, pytest.param(600.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])], ids=["short", "long"]
 )
 async def test_memory_while_the_sink_is_down(
     kafka_server: Kafka, unique_name: str, tmp_path: Path, seconds: float

@@ -23,7 +23,7 @@ from tests.collectors.events import TOPICS
 from tests.collectors.services.budget_truth.making import bench_of, charge, database_of, event, owned
 
 HOUR = 3_600_000_000
-SECONDS = 30.0
+SECONDS = 90.0
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
