@@ -155,9 +155,12 @@ async def test_lag_at_a_thousand_events_a_second(kafka_server: Kafka, unique_nam
     await load.close()
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
-    "seconds", [60.0, pytest.param(600.0, marks=[pytest.mark.long, pytest.mark.timeout(900)])], ids=["short", "long"]
+    "seconds",
+    [
+        pytest.param(60.0, id="minute", marks=pytest.mark.timeout(240)),
+        pytest.param(600.0, id="ten", marks=[pytest.mark.long, pytest.mark.timeout(900)]),
+    ],
 )
 async def test_memory_while_the_sink_is_down(
     kafka_server: Kafka, unique_name: str, tmp_path: Path, seconds: float
