@@ -193,8 +193,10 @@ class Up:
 
             result |= {"token": demo.token, "curl": curl_line(self._address, demo.token)}
             result["manage"] = f"sluice admin llms list --config {demo.config}"
+            result["console"] = f"{self._address}/console/"
             self._tell(f"\naddress  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}")
-            self._tell(f"manage   {result['manage']}\n")
+            self._tell(f"manage   {result['manage']}")
+            self._tell(f"console  {result['console']}  (sign in with the token in {demo.admin_token})\n")
             elasticsearch_url = self._options.variables.get(ELASTICSEARCH_VARIABLE, "")
             try:
                 result |= await run_demo(self._address, demo, elasticsearch_url, self._console, self._tell)

@@ -22,6 +22,7 @@ version: "1"
 data_dir: {folder}/data
 gateway: {{id: demo, host: 127.0.0.1, port: {gateway_port}}}
 control: {{allow_private_endpoints: true, events: {{{events}}}}}
+console: {{collectors: ["http://127.0.0.1:{collectors_port}"]}}
 {kafka}
 llms:
   - id: 1
@@ -72,6 +73,11 @@ class DemoState:
     database: Path
     token: str
 
+    @property
+    def admin_token(self) -> Path:
+        """The file with the token that manages, made at the gateway's first start."""
+        return self.config.parent / "data" / "admin.token"
+
 
 def prepare(folder: Path, *, real: bool) -> DemoState:
     """The demo's files in ``folder``, made where they are missing. Ports are chosen once, so that addresses stay."""
@@ -80,8 +86,9 @@ def prepare(folder: Path, *, real: bool) -> DemoState:
         folder / "sluice.yaml", folder / "collectors.yaml", folder / "events.db", _token(folder / "token")
     )
     ports = _Ports()
-    _write_once(state.config, _sluice_text(state.token, folder, state.database, ports, real=real))
-    _write_once(state.collectors, _collectors_text(state.database, ports, real=real))
+    collectors_port = ports.take(_COLLECTORS_PORT)
+    _write_once(state.config, _sluice_text(state.token, folder, state.database, ports, collectors_port, real=real))
+    _write_once(state.collectors, _collectors_text(state.database, collectors_port, real=real))
     return state
 
 
@@ -92,11 +99,12 @@ class _Ports:
         return usual if is_free(usual) else free_port()
 
 
-def _sluice_text(token: str, folder: Path, database: Path, ports: _Ports, *, real: bool) -> str:
+def _sluice_text(token: str, folder: Path, database: Path, ports: _Ports, collectors_port: int, *, real: bool) -> str:
     return _SLUICE.format(
         folder=folder.as_posix(),
         gateway_port=ports.take(_GATEWAY_PORT),
         vendor_port=ports.take(_VENDOR_PORT),
+        collectors_port=collectors_port,
         events=_events(database, real=real),
         kafka=_KAFKA if real else "",
         prefix=token[:8],
@@ -105,9 +113,9 @@ def _sluice_text(token: str, folder: Path, database: Path, ports: _Ports, *, rea
     )
 
 
-def _collectors_text(database: Path, ports: _Ports, *, real: bool) -> str:
+def _collectors_text(database: Path, collectors_port: int, *, real: bool) -> str:
     return _COLLECTORS.format(
-        collectors_port=ports.take(_COLLECTORS_PORT),
+        collectors_port=collectors_port,
         sink="sink://elasticsearch" if real else "sink://database",
         config="elasticsearch_url: '${ES_URL}'" if real else f"url: sqlite:///{database.as_posix()}",
     )
