@@ -96,7 +96,7 @@ async def test_a_deleted_index_comes_back_and_a_second_replay_changes_nothing(ho
     ledger = list(host.bench.published)
     _, dry, _ = await host.replay(dry_run=True)
     async with Group(host.bench) as group, asyncio.TaskGroup() as tasks:
-        replaying = tasks.create_task(host.replay(job="first", rate=600.0))
+        replaying = tasks.create_task(host.replay(job="first", rate=150.0))
         await until((host.folder / "data" / "jobs" / "first" / "plan.json").exists, SECONDS, "a plan")
         await host.bench.publish(20)
         await group.rebalance()

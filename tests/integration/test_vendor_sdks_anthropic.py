@@ -67,8 +67,8 @@ CASES: list[Any] = [
     pytest.param(ASK, COUNTS, Expected("anthropic", PATH, written_1h=150), id="cache-and-thinking"),
     pytest.param({**ASK, "tools": TOOLS}, "tool_calls=3", Expected("anthropic", PATH), id="tools"),
     pytest.param(ASK, "prompt_tokens=0;response_tokens=0", Expected("anthropic", PATH), id="zeros"),
-    pytest.param(ASK, "model=mock-claude-20990101", Expected("anthropic", PATH, model="mock-claude-20990101"),
-                 id="another-name"),
+    pytest.param(ASK, "model=mock-claude-20990101", Expected("anthropic", PATH, model="mock-claude-20990101",
+                 labels=["priced:model=mock-claude"]), id="another-name"),
     pytest.param(ASK, COUNTS + ";coding=br", Expected("anthropic", PATH, written_1h=150), id="brotli"),
     pytest.param(ASK, "finish=length", Expected("anthropic", PATH), id="length"),
 ]  # fmt: skip

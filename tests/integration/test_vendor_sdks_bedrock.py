@@ -116,15 +116,19 @@ async def test_converse_stream(bench: Bench, text: str, expected: Expected) -> N
     check(bench, await bench.events(), expected)
 
 
+TITANS_RAW_USAGE = {"raw_usage": {"inputTextTokenCount": 9, "results": [{"tokenCount": 7}]}}
+"""What is counted in the results is kept too, without their texts."""
+
+
 @pytest.mark.parametrize(
     ("model", "text", "choices", "more"),
     [
         pytest.param(MODEL, COUNTS, 1, {"written_1h": 150}, id="anthropic"),
         pytest.param(MODEL, "tool_calls=2", 1, {}, id="anthropic-tools"),
         pytest.param(NOVA, "prompt_tokens=2000;cached=1500;cache_write=400", 1, {}, id="nova"),
-        pytest.param(TITAN, "prompt_tokens=9", 1, {"raw": ("inputTextTokenCount",)}, id="titan"),
-        pytest.param(LLAMA, "prompt_tokens=9", 1, {"raw": ()}, id="llama"),
-        pytest.param(EMBEDDER, "prompt_tokens=9", 0, {"raw": ()}, id="embeddings"),
+        pytest.param(TITAN, "prompt_tokens=9", 1, {"raw": TITANS_RAW_USAGE}, id="titan"),
+        pytest.param(LLAMA, "prompt_tokens=9", 1, {"raw": {}}, id="llama"),
+        pytest.param(EMBEDDER, "prompt_tokens=9", 0, {"raw": {}}, id="embeddings"),
     ],
 )
 async def test_invoke(bench: Bench, model: str, text: str, choices: int, more: dict[str, Any]) -> None:
@@ -132,7 +136,7 @@ async def test_invoke(bench: Bench, model: str, text: str, choices: int, more: d
     await ask(client_of(bench, text).invoke_model, modelId=model, body=BODY, contentType=JSON)
     changes: dict[str, Any] = {}
     if "raw" in more:
-        changes = {"cache_read_prompt_tokens": None, "cache_write_prompt_tokens": None}
+        changes = {"cache_read_prompt_tokens": None, "cache_write_prompt_tokens": None, **more["raw"]}
     path = f"/model/{model.replace(':', '%3A')}/invoke"
     written = more.get("written_1h", 0)
     check(bench, await bench.events(), Expected("bedrock", path, choices, changes=changes, written_1h=written))
