@@ -10,13 +10,15 @@ from urllib.parse import quote, unquote_plus
 from sluice.privacy.rules import Rules
 from sluice.redaction import MASK
 from sluice.sdk.numbers import IBAN_COUNTRIES
-from sluice.sdk.sensitive import FOLDABLE, folded
+from sluice.sdk.sensitive import FOLDABLE, NAMED_NUMBERS, folded
 
 _MAX_ROUNDS: Final = 6
 _MAX_DEPTH: Final = 4
 """Texts within texts: a tool's arguments within a request that is itself an argument are three."""
 _TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|(?<=[:,\[\s])-?[0-9]{8,}+(?:\.[0-9]++)?+(?=\s*+[,\]}])', re.DOTALL)
 """A literal, also one that never ends; or a number, which cannot be replaced by a word."""
+_NUMBERS_ALONE: Final = re.compile(r"\s*+\[(?:[\s\[\]{},0-9.eE+-]|null|true|false)++")
+"""A list in JSON without a single text. (A body that is one number is taken for a text.)"""
 _PART: Final = re.compile(r"[^\s\"'<>&?=#/;,(){}\[\]\\]++")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
@@ -60,10 +62,12 @@ class TextRedactor:
 
     def _once(self, text: str, depth: int) -> str:
         possible = self._rules.possible(text)
+        if "credential" in possible and '"' in text:
+            text = NAMED_NUMBERS.sub(r'\1"\2"', text)
         found = self._rules.find(text, possible)
         written = text
         has_escapes = "\\" in text and (possible or self._rules.has_own or _HIDING.search(text))
-        if '"' in text and (found or has_escapes):
+        if ('"' in text and (found or has_escapes)) or (found and _NUMBERS_ALONE.fullmatch(text)):
             written = _TOKEN.sub(lambda match: self._token(match[0], depth), text)
         if "%" in text and _ESCAPE.search(text):
             written = _PART.sub(lambda match: self._part(match[0]), written)

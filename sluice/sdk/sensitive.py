@@ -38,17 +38,28 @@ _KEYS: Final = re.compile(
     re.ASCII | re.DOTALL,
 )
 _JWT: Final = re.compile(r"eyJ[\w-]{8,8192}+\.[\w-]{4,16384}+(?:\.[\w-]{0,8192}+){1,3}+", re.ASCII)
-_CREDENTIAL: Final = re.compile(
-    r"(?:[Bb]earer|BEARER|[Bb]asic|BASIC)(?:[ \t+]|%20){1,4}+([\w.~+/=-]{12,8192}+)"
-    r"|(?:[Aa](?:[Pp][Ii]|[Cc][Cc][Ee][Ss][Ss])[_-]?(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])"
+_NAMES: Final = (
+    r"(?:[Aa](?:[Pp][Ii]|[Cc][Cc][Ee][Ss][Ss])[_-]?(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])"
     r"|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]|[Pp][Aa][Ss][Ss][Ww](?:[Oo][Rr])?[Dd]"
     r"|(?:[Cc][Ll][Ii][Ee][Nn][Tt]|[Aa][Pp][IiPp])[_-]?[Ss][Ee][Cc][Rr][Ee][Tt]|[Ss][Ee][Cc][Rr][Ee][Tt][_-]?[Kk][Ee][Yy]"
     r"|(?:[Rr][Ee][Ff][Rr][Ee][Ss][Hh]|[Ss][Ee][Ss][Ss][Ii][Oo][Nn]|[Aa][Uu][Tt][Hh])[_-]?[Tt][Oo][Kk][Ee][Nn]"
     r"|[Pp][Rr][Ii][Vv][Aa][Tt][Ee][_-]?[Kk][Ee][Yy]|[Pp][Aa][Ss][Ss][_-]?[Pp][Hh][Rr][Aa][Ss][Ee])"
-    r"[\"']?\s{0,4}+[:=]\s{0,4}+[\"']?(?:(?:[Bb]earer|BEARER|[Bb]asic|BASIC|[Tt]oken)[ \t]{1,4}+)?"
-    r"([^\s\"'&,;<>\\]{6,1024}+)",
+)
+_SCHEME: Final = r"(?:(?:[Bb]earer|BEARER|[Bb]asic|BASIC|[Tt]oken)[ \t]{1,4}+)?"
+_VALUE: Final = r"([^\s\"'&,;<>\\]{6,1024}+)"
+_CREDENTIAL: Final = re.compile(
+    r"(?:[Bb]earer|BEARER|[Bb]asic|BASIC)(?:[ \t+]|%20){1,4}+([\w.~+/=-]{12,8192}+)"
+    rf"|{_NAMES}(?:"
+    # a name in quotes and a value without: what ends a list or an object in JSON is not the value's
+    rf"[\"']\s{{0,4}}+[:=]\s{{0,4}}+(?![\"']){_SCHEME}([^\s\"'&,;<>\\{{}}\[\]]{{6,1024}}+)"
+    rf"|[\"']\s{{0,4}}+[:=]\s{{0,4}}+[\"']{_SCHEME}{_VALUE}"
+    rf"|\s{{0,4}}+[:=]\s{{0,4}}+[\"']?{_SCHEME}{_VALUE})",
     re.ASCII,
 )
+NAMED_NUMBERS: Final = re.compile(
+    rf'({_NAMES}"\s{{0,4}}+:\s{{0,4}}+)(-?(?:[0-9][0-9.eE+-]{{5,1023}}+|Infinity))(?=\s*+[,\]}}])', re.ASCII
+)
+"""In JSON: a credential's name, and a number, in whose place no word can stand."""
 _KEY_STARTS: Final = (
     "sk-", "sk_", "pk-", "pk_", "rk-", "rk_", "AKIA", "ASIA", "AIza", "xox", "xapp-", "gho_", "ghp_", "ghr_", "ghs_",
     "ghu_", "github_pat_", "glpat-", "hf_", "gsk_", "r8_", "npm_", "xai-", "pplx-", "nvapi-", "ya29.", "-----BEGIN ",
@@ -167,7 +178,7 @@ def _jwts(text: str, start: int) -> Iterator[Place]:
 
 def _credentials(text: str, start: int) -> Iterator[Place]:
     for match in _CREDENTIAL.finditer(text, start):
-        group = 1 if match[1] is not None else 2
+        group = match.lastindex or 1
         is_word = group == 1 and not any(character.isdigit() or character.isupper() for character in match[1][1:])
         if not is_word and match[group] not in {"Bearer", "bearer", "[bearer]"}:
             yield match.span(group)

@@ -84,7 +84,9 @@ async def test_a_call_goes_where_a_plugin_sends_it(mock_vendor: MockVendor, tmp_
         assert heads[0].startswith(b"POST /other/v2/chat/completions HTTP/1.1\r\n")
         assert f"host: {host}".encode() in heads[0].lower()
         assert b"authorization: Bearer vendor-key" in heads[0]
-        assert {tuple(event["labels"]) for event in events.values()} == {(f"upstream:{host}", "priced:model=gpt-4o-mini")}
+        assert {tuple(event["labels"]) for event in events.values()} == {
+            (f"upstream:{host}", "priced:model=gpt-4o-mini")
+        }
         assert [attempt["llm_slug"] for attempt in events["analytics"]["attempts"]] == ["demo"]
     assert not mock_vendor.requests
 

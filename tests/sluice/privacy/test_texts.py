@@ -35,6 +35,13 @@ ADA = "ada@example.com"
         ("/v1?q=ada%2540example.com", "/v1?q=ada%2540example.com"),
         ('{"url": "https://x.example/?mail=ada%40example.com"}', '{"url": "https://x.example/?mail=[email]"}'),
         ('{"a": "0171\\/1234567"}', '{"a": "[phone]"}'),
+        ("4111111111111111", "[card]"),
+        ("[null, [4111111111111111]]", '[null, ["[card]"]]'),
+        ('[{"password": null}]', '[{"password": null}]'),
+        ('[{"PASSWD": [[true]]}]', '[{"PASSWD": [[true]]}]'),
+        ('{"password": 1234567, "b": 1}', '{"password": "[credential]", "b": 1}'),
+        ('{"api_key": "1{2}[3]45"}', '{"api_key": "[credential]"}'),
+        ('"authorization": Bearer abc1xyz', '"authorization": Bearer [credential]'),
     ],
 )
 def test_escapes_hide_nothing(text: str, expected: str | None) -> None:
@@ -58,7 +65,7 @@ def test_escapes_hide_nothing(text: str, expected: str | None) -> None:
 )
 def test_json_stays_json(value: Any, is_ascii: bool) -> None:
     """Whatever it holds; nothing that a rule names is left, and twice is once."""
-    text = json.dumps(value, ensure_ascii=is_ascii)
+    text = json.dumps(value if isinstance(value, dict | list | str) else [value], ensure_ascii=is_ascii)
     written = REDACTOR.redact(text)
     json.loads(written)
     assert ADA not in written

@@ -203,9 +203,9 @@ async def _stop_outside_of_a_transaction(pid: int, store: TruthStore) -> None:
     while True:
         os.kill(pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(1), store.unfenced() as connection:
+            async with store.unfenced() as connection:
                 await connection.exec_driver_sql("UPDATE budget_truth_state SET owner = owner")
-        except (Retryable, TimeoutError):
+        except Retryable:
             os.kill(pid, signal.SIGCONT)
             await asyncio.sleep(0.01)
         else:
