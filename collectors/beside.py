@@ -15,10 +15,6 @@ from typing import Any
 import structlog
 
 from collectors.metrics import CollectorMetrics
-from collectors.retention.job import Retention
-from collectors.services.archive.service import Archive
-from collectors.services.budget_truth.job import BudgetTruth
-from collectors.services.reconcile.service import keep_reconciling
 from collectors.settings import HostSettings, Settings
 
 _AGAIN_SECONDS = 30.0
@@ -37,20 +33,28 @@ class Part:
 
 
 def parts_of(host: HostSettings, folder: Path, metrics: CollectorMetrics) -> Sequence[Part]:
-    """All there are; ``folder`` is where relative paths begin."""
+    """All there are; ``folder`` is where relative paths begin. What a part needs is imported when it first runs."""
 
     async def retain(settings: Settings) -> None:
+        from collectors.retention.job import Retention  # noqa: PLC0415 - not by who keeps everything
+
         metrics.retention_begins()
         await Retention(settings, host, folder, note=metrics.retained).run()
 
     async def count(settings: Settings) -> None:
+        from collectors.services.budget_truth.job import BudgetTruth  # noqa: PLC0415 - as above
+
         assert settings.budget_truth is not None  # noqa: S101 - else it is not run
         await BudgetTruth(settings.budget_truth, settings.control, host, metrics.budget_truth).run()
 
     async def reconcile(settings: Settings) -> None:
+        from collectors.services.reconcile.service import keep_reconciling  # noqa: PLC0415 - as above
+
         await keep_reconciling(settings, host, metrics)
 
     async def archive(settings: Settings) -> None:
+        from collectors.services.archive.service import Archive  # noqa: PLC0415 - as above
+
         assert settings.archive is not None  # noqa: S101 - as above
         await Archive(settings.archive, host, folder, meter=metrics.archive).run()
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import collectors.beside as beside_module
 from collectors.beside import Beside, Part, parts_of
 from collectors.metrics import CollectorMetrics
 from collectors.settings import HostSettings, Settings
@@ -106,9 +105,10 @@ async def test_each_runs_with_its_own_section(tmp_path: Path, monkeypatch: pytes
 
         return Part
 
-    for name in ("Retention", "BudgetTruth", "Archive"):
-        monkeypatch.setattr(beside_module, name, noting(name))
-    monkeypatch.setattr(beside_module, "keep_reconciling", lambda *_: noting("reconcile")().run())
+    for part in ("retention.job.Retention", "services.budget_truth.job.BudgetTruth", "services.archive.service.Archive"):
+        monkeypatch.setattr(f"collectors.{part}", noting(part.rpartition(".")[2]))
+    reconciling = "collectors.services.reconcile.service.keep_reconciling"
+    monkeypatch.setattr(reconciling, lambda *_: noting("reconcile")().run())
     beside = Beside(settings(ENTRY % "a"), parts_of(HostSettings(data_dir=tmp_path), tmp_path, CollectorMetrics()))
     async with running(beside):
         beside.take(settings(ENTRY % "a" + "retention: {}\nbudget_truth: {}"))

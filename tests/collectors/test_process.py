@@ -17,7 +17,6 @@ import aiohttp
 import pytest
 import structlog
 
-from collectors import beside as beside_module
 from collectors import process as process_module
 from collectors.configuration.file import FileOrigin
 from collectors.configuration.opening import begin
@@ -318,7 +317,7 @@ async def test_retention_follows_the_configuration(tmp_path: Path, monkeypatch: 
         async def run(self) -> None:
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(beside_module, "Retention", NotedRetention)
+    monkeypatch.setattr("collectors.retention.job.Retention", NotedRetention)
     path = tmp_path / "collectors.yaml"
     process = await following(tmp_path, "a")
     async with running(process) as run:
