@@ -14,17 +14,12 @@ from dataclasses import dataclass, field
 from collectors.deliveries import Poison
 from collectors.entries import DeadLetterSettings
 from collectors.errors import Halt, Unprocessable, without_values
+from collectors.letter_headers import PREFIX, REDRIVEN_FROM, REDRIVES
 from collectors.tracker import Lane
 from schemas.codec import HEADER_BYTES, UndecodableError, split_frame
 from schemas.topics import DLQ_EXTRA_BYTES, DLQ_SUFFIX, MAX_EVENT_BYTES
 from sluice.clock import iso_micros, now_micros
 from sluice.eventlog.interface import PolledRecord, Publisher, Record, StoredRecord
-
-PREFIX = "dlq."
-REDRIVES = "dlq.redrives"
-"""Kept when a redriven record comes back: how often it was tried again."""
-REDRIVEN_FROM = "dlq.redriven_from"
-"""The id of the letter that this one took the place of: whoever sees it knows that one settled."""
 
 MAX_LETTER_BYTES = MAX_EVENT_BYTES + DLQ_EXTRA_BYTES
 """``max.message.bytes`` of the dead-letter topics."""

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from collectors.jobs.interface import Origin, UsageError
+from collectors.letter_headers import PREFIX, header_texts
 from collectors.operations.dead_letters import place_of
 from collectors.operations.tail import DEAD_LETTERS, topics_named
 from schemas.topics import Topics
 from sluice.eventlog.interface import EventLogError, Partition, PolledRecord
 from sluice.eventlog.ranges import OffsetRange
-
-_PREFIX = "dlq."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ async def _record_at(origin: Origin, names: Sequence[str], place: Partition, off
 
 
 def _place_in(record: PolledRecord, letter: str) -> LetterPlace:
-    facts = {name.removeprefix(_PREFIX): value.decode("utf-8", "replace") for name, value in record.headers}
+    facts = {name.removeprefix(PREFIX): value for name, value in header_texts(record).items()}
     try:
         topic, number = facts["topic"], int(facts["partition"])
         partition = Partition(facts.get("journal", topic), number)

@@ -10,6 +10,8 @@ from typing import Any
 
 import orjson
 
+from collectors.letter_headers import PREFIX, header_texts
+from collectors.schema_lookup import SchemaLookup
 from schemas.avro_schema import event_schema
 from schemas.codec import SchemaBook, UndecodableError, UnknownSchemaError
 from schemas.events import KINDS, Kind
@@ -18,7 +20,6 @@ from sluice.clock import iso_micros, micros_of
 from sluice.eventlog.interface import Partition, PolledRecord
 from sluice.eventlog.settings import LogSettings
 
-_PREFIX = "dlq."
 _MAX_RAW_BYTES = 256
 
 
@@ -70,15 +71,12 @@ class Decoding:
         self._book = SchemaBook(has_registry=bool(settings.schema_registry.url))
         self._kinds = topics.events()
         self._namespace = topics.namespace
-        self._read_schemas = read_schemas
-        self._given_up: set[bytes] = set()
+        self._lookup = SchemaLookup(self._book, read_schemas)
 
     async def show(self, record: PolledRecord, partition: Partition) -> Shown:
         """Never raises for what is in a record; EventLogError where schemas cannot be read."""
         base = record.topic.removesuffix(DLQ_SUFFIX)
-        headers = {
-            name: (value or b"").decode("utf-8", "replace") for name, value in record.headers
-        }  # Kafka has null ones
+        headers = header_texts(record)
         event, problem = await self._decoded(base, record.value)
         return Shown(
             topic=record.topic,
@@ -89,9 +87,9 @@ class Decoding:
             event=event,
             problem=problem,
             key=(record.key or b"").decode("utf-8", "replace"),
-            headers={name: value for name, value in headers.items() if not name.startswith(_PREFIX)},
+            headers={name: value for name, value in headers.items() if not name.startswith(PREFIX)},
             dead_letter={
-                name.removeprefix(_PREFIX): value for name, value in headers.items() if name.startswith(_PREFIX)
+                name.removeprefix(PREFIX): value for name, value in headers.items() if name.startswith(PREFIX)
             },
             raw=record.value,
         )
@@ -102,7 +100,7 @@ class Decoding:
         try:
             return self._event(value), ""
         except UnknownSchemaError as error:
-            if await self._learn(error.fingerprint):
+            if await self._lookup.finds(error.fingerprint):
                 return await self._decoded(topic, value)
             return None, str(error)
         except UndecodableError as error:
@@ -112,19 +110,6 @@ class Decoding:
         self._book.key_of(value)
         _, event = self._book.decode(value or b"")
         return {name: plain(found) for name, found in event.items()}
-
-    async def _learn(self, fingerprint: bytes) -> bool:
-        """Whether the schema is known now; what nobody has published is not asked for again."""
-        if fingerprint in self._given_up:
-            return False
-        for text in await self._read_schemas():
-            try:
-                self._book.learn(text)
-            except UndecodableError:
-                continue
-        if fingerprint not in self._book:
-            self._given_up.add(fingerprint)
-        return fingerprint in self._book
 
 
 def _moment(timestamp_ms: int) -> str:

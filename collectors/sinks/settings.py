@@ -36,6 +36,16 @@ def _bytes(value: Any) -> Any:
     return int(match["number"]) * _BYTES[(match["unit"] or "b").lower()]
 
 
+def check_compression(compression: str, file_format: str | None) -> None:
+    """zstd is not in the standard library yet; Parquet has its own. Raises ValueError naming what to install."""
+    if compression == "zstd" and file_format != "parquet":
+        try:
+            import zstandard  # noqa: F401, PLC0415 - only where it is asked for
+        except ImportError as error:
+            message = "compression: zstd needs the package zstandard: pip install 'sluice-gateway[collectors]'"
+            raise ValueError(message) from error
+
+
 def has_good_port(parts: SplitResult) -> bool:
     """Whether a URL names no port, which is the default one, or one that can be."""
     try:

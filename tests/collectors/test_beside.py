@@ -105,7 +105,11 @@ async def test_each_runs_with_its_own_section(tmp_path: Path, monkeypatch: pytes
 
         return Part
 
-    for part in ("retention.job.Retention", "services.budget_truth.job.BudgetTruth", "services.archive.service.Archive"):
+    for part in (
+        "retention.job.Retention",
+        "services.budget_truth.job.BudgetTruth",
+        "services.archive.service.Archive",
+    ):
         monkeypatch.setattr(f"collectors.{part}", noting(part.rpartition(".")[2]))
     reconciling = "collectors.services.reconcile.service.keep_reconciling"
     monkeypatch.setattr(reconciling, lambda *_: noting("reconcile")().run())

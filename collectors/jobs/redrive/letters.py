@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from collectors.dead_letters import PREFIX, RedrivenRecord
+from collectors.dead_letters import RedrivenRecord
+from collectors.letter_headers import PREFIX
 from collectors.operations.marks import letter_id
 from schemas.topics import DLQ_SUFFIX
 from sluice.eventlog.interface import Partition, PolledRecord

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from collectors.sinks.s3.settings import BucketSettings
-from collectors.sinks.settings import Compression, Duration, Size
+from collectors.sinks.settings import Compression, Duration, Size, check_compression
 from sluice.eventlog.settings import Section
 
 ALL = "all"
@@ -43,10 +43,5 @@ class ArchiveSettings(Section):
     @model_validator(mode="after")
     def compression_is_there(self) -> Self:
         """zstd is not in the standard library yet; Parquet has its own."""
-        if self.compression == "zstd" and self.format != "parquet":
-            try:
-                import zstandard  # noqa: F401, PLC0415 - only where it is asked for
-            except ImportError as error:
-                message = "compression: zstd needs the package zstandard: pip install 'sluice-gateway[collectors]'"
-                raise ValueError(message) from error
+        check_compression(self.compression, self.format)
         return self

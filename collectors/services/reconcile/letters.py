@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from collectors.dead_letters import PREFIX, REDRIVES
 from collectors.jobs.interface import Origin
+from collectors.letter_headers import PREFIX, REDRIVES, header_texts
 from collectors.services.reconcile.reports import since
 from schemas.cloudevents import EVENT_ID
 from schemas.events import SUFFIXES, Kind
@@ -52,7 +52,7 @@ async def read_letters(origin: Origin, topics: Topics, kinds: Collection[Kind], 
     ranges = await since(origin, await origin.ranges(list(suffixes)), begin_ms)
     async for _, records in origin.read(ranges, list(suffixes)):
         for record in records:
-            headers = {name: value.decode("utf-8", "replace") for name, value in record.headers}
+            headers = header_texts(record)
             letter = Letter(headers.get(_REASON, "unknown"), headers.get(REDRIVES, ""))
             letters.add(_event_id(record, headers, suffixes), headers.get(_COLLECTOR, ""), letter)
     return letters

@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator, Collection, Sequence
 
 from collectors.deliveries import Delivery, Frame
 from collectors.jobs.interface import Origin, Ranges
+from collectors.schema_lookup import SchemaLookup
 from collectors.tracker import Lane
-from schemas.codec import SchemaBook, UndecodableError
+from schemas.codec import SchemaBook
 from schemas.events import Kind
 from schemas.topics import Topics
 from sluice.eventlog.interface import Partition, PolledRecord
@@ -25,7 +26,7 @@ class EventReader:
         self._book = SchemaBook(has_registry=has_registry)
         self._decoder = origin.decoder(self._book)
         self._kinds = topics.events()
-        self._given_up: set[bytes] = set()
+        self._lookup = SchemaLookup(self._book, origin.read_schemas)
         self.topics = tuple(topics.event(kind).name for kind in kinds)
         self.undecodable: Counter[Kind] = Counter()
 
@@ -45,7 +46,7 @@ class EventReader:
         frames = list(decoded.frames)
         self._count(decoded.poison.delivery)
         for fingerprint, unknown in decoded.unknown.items():
-            if await self._learn(fingerprint):
+            if await self._lookup.finds(fingerprint):
                 frames += await self._decoded(unknown)
             else:
                 self._count(unknown)
@@ -53,19 +54,6 @@ class EventReader:
 
     def _count(self, delivery: Delivery) -> None:
         self.undecodable.update(self._kinds[record.topic] for record in delivery.records)
-
-    async def _learn(self, fingerprint: bytes) -> bool:
-        """Look once for each."""
-        if fingerprint in self._given_up:
-            return False
-        for text in await self._origin.read_schemas():
-            try:
-                self._book.learn(text)
-            except UndecodableError:
-                continue
-        if fingerprint not in self._book:
-            self._given_up.add(fingerprint)
-        return fingerprint in self._book
 
 
 def _delivery(partition: Partition, records: Sequence[PolledRecord]) -> Delivery:

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from collectors.sinks.settings import Compression, Duration, FormatName, Size
+from collectors.sinks.settings import Compression, Duration, FormatName, Size, check_compression
 from schemas.events import Kind
 from sluice.eventlog.settings import Section
 
@@ -35,12 +35,7 @@ class FileSettings(Section):
     @model_validator(mode="after")
     def compression_is_there(self) -> Self:
         """zstd is not in the standard library yet."""
-        if self.compression == "zstd" and self.format != "parquet":
-            try:
-                import zstandard  # noqa: F401, PLC0415 - only where it is asked for
-            except ImportError as error:
-                message = "compression: zstd needs the package zstandard: pip install 'sluice-gateway[collectors]'"
-                raise ValueError(message) from error
+        check_compression(self.compression, self.format)
         return self
 
     def format_name(self, kind: Kind) -> FormatName:
