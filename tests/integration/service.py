@@ -16,7 +16,7 @@ import httpx
 from sluice.dev.servers.process import ServerProcess
 from tests.integration.waiting import until
 
-READY_SECONDS = 30.0
+READY_SECONDS = 60.0
 _TAIL_CHARACTERS = 4_000
 _SAMPLE = re.compile(r"^(?P<name>[a-z0-9_]+)(?:\{(?P<labels>.*)\})? (?P<value>\S+)$", re.MULTILINE)
 
