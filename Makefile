@@ -8,7 +8,7 @@ PIP   := $(BIN)/python -m pip --disable-pip-version-check --quiet
 READY := $(VENV)/.ready-$(shell { pwd; cat requirements.lock pyproject.toml; } | cksum | cut -d ' ' -f 1)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long chaos check bench schemas prices proto help-texts lock clean
+.PHONY: help setup run test test-long chaos check bench schemas prices proto help-texts references lock clean
 .NOTPARALLEL:
 
 help: ## list what can be made
@@ -50,6 +50,9 @@ proto: $(READY) ## make the plugin protocol's Python modules anew from sluice/pl
 
 help-texts: $(READY) ## renew the help texts that tests compare, in tests/help
 	@$(BIN)/python -m tests.help_texts
+
+references: $(READY) ## renew the pages that are generated: settings of both services, events
+	@$(BIN)/python -m tests.reference_texts
 
 lock: $(READY) ## resolve requirements.lock anew for every platform (ARGS=--upgrade takes the newest)
 	@$(BIN)/uv pip compile pyproject.toml --all-extras --group dev --universal --python-version 3.11 --generate-hashes \

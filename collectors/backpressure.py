@@ -31,13 +31,13 @@ class Backpressure:
         self._move(delivery, -1)
 
     def _move(self, delivery: Delivery, sign: int) -> None:
-        for lane, records in delivery.by_lane():
-            size_bytes = sum([len(record.value or b"") for record in records])
+        for lane, sizes in delivery.sizes_by_lane():
+            records, size_bytes = sign * len(sizes), sign * sum(sizes)
             before = self._lanes.get(lane, (0, 0))
-            after = (before[0] + sign * len(records), before[1] + sign * size_bytes)
+            after = (before[0] + records, before[1] + size_bytes)
             self._lanes[lane] = after
-            self.records += sign * len(records)
-            self.size_bytes += sign * size_bytes
+            self.records += records
+            self.size_bytes += size_bytes
             if after[0] == 0:
                 del self._lanes[lane]
 

@@ -123,6 +123,8 @@ def collect(
 
     from collectors.configuration.opening import begin  # noqa: PLC0415 - as above
     from collectors.configuration.origin import open_origin  # noqa: PLC0415
+    from collectors.garbage import settle_memory  # noqa: PLC0415
+    from collectors.operations.desk.desk import Desk  # noqa: PLC0415
     from collectors.process import Process  # noqa: PLC0415
     from collectors.server import PortTakenError  # noqa: PLC0415
     from collectors.settings import HostSettings  # noqa: PLC0415
@@ -142,10 +144,14 @@ def collect(
         origin = open_origin(collectors, host.data_dir)
         reloading = await begin(origin, names, host)
         begun = reloading.running
+        desk = None if place is not None else Desk(config, origin.file, host.data_dir)
         if workers > 1:
             options = [f"--config={config}", *([f"--collectors={collectors}"] if collectors else [])]
-            return await run_workers(begun.settings, workers, partial(worker_command, options, names))
-        return await Process(begun.settings, host, begun.plans, origin.folder, reloading, place).run()
+            command = partial(worker_command, options, names)
+            return await run_workers(begun.settings, workers, command, desk, host.data_dir)
+        process = Process(begun.settings, host, begun.plans, origin.folder, reloading, place, desk)
+        settle_memory()
+        return await process.run()
 
     try:
         code = asyncio.run(run())

@@ -36,12 +36,14 @@ Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
 class Criteria(Section):
     """What an event must have to be meant."""
 
-    apps: tuple[Id, ...] = ()
+    apps: Annotated[tuple[Id, ...], Field(examples=[[7, 12]])] = ()
     """Ids of apps."""
-    llms: tuple[IdOrGlob, ...] = ()
+    llms: Annotated[tuple[IdOrGlob, ...], Field(examples=[["gpt*", 3]])] = ()
     """Ids of LLMs, and globs of their slugs."""
-    vendors: tuple[Glob, ...] = ()
-    outcomes: tuple[Glob, ...] = ()
+    vendors: Annotated[tuple[Glob, ...], Field(examples=[["openai"]])] = ()
+    """Names of vendors, or globs."""
+    outcomes: Annotated[tuple[Glob, ...], Field(examples=[["ok", "refused_*"]])] = ()
+    """Outcomes of exchanges, or globs."""
 
     @model_validator(mode="after")
     def names_something(self) -> Self:

@@ -6,7 +6,7 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -14,6 +14,8 @@ from collectors.errors import Unprocessable
 from collectors.tracker import Lane
 from schemas.events import Kind
 from sluice.eventlog.interface import PolledRecord
+
+ValueT = TypeVar("ValueT")
 
 _FEW = 2
 """One in so many rows, or fewer, are worth a copy: then what is held is at most so many times what is needed."""
@@ -27,38 +29,48 @@ class Delivery:
 
     records: list[PolledRecord] = field(default_factory=list)
     lanes: list[Lane] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    """Bytes of each value, looked up once: later a record has left the processor's caches, and each look is slow."""
+
+    def __post_init__(self) -> None:
+        if not self.sizes:
+            self.sizes = _sizes(self.records)
 
     def __len__(self) -> int:
         return len(self.records)
 
     def add(self, record: PolledRecord, lane: Lane) -> None:
         """Append one."""
-        self.records.append(record)
-        self.lanes.append(lane)
+        self.add_lane((record,), lane)
 
     def add_lane(self, records: Sequence[PolledRecord], lane: Lane) -> None:
         """Append these, all of one lane."""
         self.records += records
         self.lanes += [lane] * len(records)
+        self.sizes += _sizes(records)
 
     def extend(self, other: Delivery) -> None:
         """Append all of another."""
         self.records += other.records
         self.lanes += other.lanes
+        self.sizes += other.sizes
 
     def pick(self, positions: Sequence[int]) -> Delivery:
         """Those at these positions."""
-        return Delivery([self.records[at] for at in positions], [self.lanes[at] for at in positions])
+        return Delivery(
+            [self.records[at] for at in positions],
+            [self.lanes[at] for at in positions],
+            [self.sizes[at] for at in positions],
+        )
 
     def slice(self, start: int, end: int) -> Delivery:
         """Those from ``start`` up to ``end``."""
-        return Delivery(self.records[start:end], self.lanes[start:end])
+        return Delivery(self.records[start:end], self.lanes[start:end], self.sizes[start:end])
 
     def slices(self, max_records: int, max_bytes: int) -> Iterator[Delivery]:
         """Runs of at most as much, so that nobody works on one for long; a record above ``max_bytes`` is its own."""
         start, size = 0, 0
-        for at, record in enumerate(self.records):
-            length = len(record.value or b"")
+        for at, length in enumerate(self.sizes):
             if at - start == max_records or (size and size + length > max_bytes):
                 yield self.slice(start, at)
                 start, size = at, 0
@@ -68,16 +80,27 @@ class Delivery:
 
     def size_bytes(self) -> int:
         """Bytes of all values."""
-        return sum([len(record.value or b"") for record in self.records])
+        return sum(self.sizes)
 
     def by_lane(self) -> Iterable[tuple[Lane, list[PolledRecord]]]:
         """The records of each lane."""
+        return self._by_lane(self.records)
+
+    def sizes_by_lane(self) -> Iterable[tuple[Lane, list[int]]]:
+        """The bytes of each value of each lane."""
+        return self._by_lane(self.sizes)
+
+    def _by_lane(self, values: list[ValueT]) -> Iterable[tuple[Lane, list[ValueT]]]:
         if self.lanes and self.lanes.count(self.lanes[0]) == len(self.lanes):
-            return ((self.lanes[0], self.records),)
-        groups: dict[Lane, list[PolledRecord]] = defaultdict(list)
-        for record, lane in zip(self.records, self.lanes, strict=True):
-            groups[lane].append(record)
+            return ((self.lanes[0], values),)
+        groups: dict[Lane, list[ValueT]] = defaultdict(list)
+        for value, lane in zip(values, self.lanes, strict=True):
+            groups[lane].append(value)
         return groups.items()
+
+
+def _sizes(records: Iterable[PolledRecord]) -> list[int]:
+    return [len(record.value or b"") for record in records]
 
 
 @dataclass(slots=True)

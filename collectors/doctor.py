@@ -25,7 +25,7 @@ def check_collectors(installation: Installation) -> Iterator[Finding]:
     """Everything, from the file to what it names."""
     file = installation.collectors
     if not file.exists():
-        yield Finding(True, f"there is no {file}: nothing is carried from this folder")
+        yield Finding(True, f"there is no {file}: nothing is carried from this folder (--collectors names another)")
         return
     try:
         settings = load_settings(file, Settings)
@@ -76,7 +76,13 @@ def _reasons(body: bytes) -> str:
         ill = {name: how.get("causes") for name, how in services if not how.get("ready")}
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return body[:200].decode("utf-8", "replace")
-    return "; ".join(f"{name} ({causes or 'no cause given'})" for name, causes in ill.items())
+    return "; ".join(f"{name} ({_told(causes)})" for name, causes in ill.items())
+
+
+def _told(causes: object) -> str:
+    if isinstance(causes, dict) and causes:
+        return ", ".join(f"{where}: {cause}" for where, cause in causes.items())
+    return str(causes or "no cause given")
 
 
 def _budget_truth(settings: Settings, data_dir: Path) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from collectors.sinks.elasticsearch.template_install import install_templates, o
 from collectors.sinks.settings import DatabaseSettings
 from sluice.command_line.findings import Finding, Fix
 from sluice.eventstore.database_errors import known_errors
-from sluice.eventstore.tables import METADATA
+from sluice.eventstore.tables import METADATA, is_wanted
 
 T = TypeVar("T")
 
@@ -70,7 +70,8 @@ def _missing(connection: Connection) -> list[str]:
             lacking.append(table.name)
             continue
         there = {index["name"] for index in known.get_indexes(table.name)}
-        lacking.extend(sorted(str(index.name) for index in table.indexes if index.name not in there))
+        wanted = {str(index.name) for index in table.indexes if is_wanted(index, connection.dialect.name)}
+        lacking.extend(sorted(wanted - there))
     return lacking
 
 

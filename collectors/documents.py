@@ -29,10 +29,11 @@ def bulk_lines(kind: Kind, rows: pl.DataFrame, stem: str, period: Period | None 
     """Two lines for each row: ``create`` under the event's id, and the document. The index is that of the event's day
     or other period; without one it is ``stem`` itself, as a data stream wants it."""
     index = pl.lit(stem) if period is None else index_of(stem, period)
-    action = pl.concat_str(pl.lit('{"create":{"_index":"'), index, pl.lit('","_id":"'), "event_id", pl.lit('"}}\n'))
+    action = pl.lit('{"create":{"_index":"'), index, pl.lit('","_id":"'), pl.col("event_id"), pl.lit('"}}\n')
     lines = _with_text(rows) if kind == "proxy_log" else rows
     document = pl.struct(_document(kind)).struct.json_encode()
-    return lines.select(pl.concat_str(action, document, pl.lit("\n")).cast(pl.Binary)).to_series().to_list()
+    # all in one: a text that is put together of texts copies each document once more, a fifth of the time of proxy logs
+    return lines.select(pl.concat_str(*action, document, pl.lit("\n")).cast(pl.Binary)).to_series().to_list()
 
 
 def document_lines(kind: Kind, rows: pl.DataFrame, end: str = "") -> list[bytes]:

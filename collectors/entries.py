@@ -39,15 +39,20 @@ class BatchSettings(Section):
     """When a batch is written: whichever comes first."""
 
     max_records: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    """Events of one batch."""
     max_bytes: Size = 5_000_000
+    """Their bytes in the log."""
     max_age_seconds: Duration = 0.5
+    """Since the first of them was read."""
 
 
 class RetrySettings(Section):
     """How long to wait before what failed is written again: full jitter below ``base · 2ⁿ``, without end."""
 
     base_seconds: Duration = 0.5
+    """The first bound of the pause."""
     max_seconds: Duration = 10.0
+    """The pause is never longer."""
     halt_seconds: Duration = 30.0
     """How often a halted service tries whether the cause is gone."""
 
@@ -56,9 +61,11 @@ class DeadLetterSettings(Section):
     """Beyond these the service halts instead of draining its topics into the dead letters."""
 
     max_ratio: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Dead letters among the last records of a producer."""
     min_records: Count = 1_000
     """The ratio says nothing before this many records of a producer."""
     max_consecutive: Count = 1_000
+    """Dead letters of one reason in a row."""
     max_redrives: Count = 3
     """How often ``sluice redrive`` gives a letter of this one back before it leaves it."""
 
@@ -79,9 +86,13 @@ class FlowSettings(Section):
     """
 
     max_records: Count = 50_000
+    """Of all partitions together."""
     max_bytes: Size = 64 << 20
+    """Their bytes in the log."""
     max_partition_records: Count = 20_000
+    """Of one partition."""
     max_partition_bytes: Size = 32 << 20
+    """Their bytes in the log."""
     max_writes: Annotated[int, Field(ge=1, le=64)] = 8
     """Writes in flight: starts at half of it, halves when the sink throttles, grows one by one."""
 
@@ -89,25 +100,37 @@ class FlowSettings(Section):
 class CollectorEntry(Section):
     """What the entries of all sinks share."""
 
-    name: Name
+    name: Annotated[Name, Field(examples=["search"])]
+    """What metrics and dead letters call it; unique."""
     enabled: bool = True
-    priority: int = 0
+    """Whether it runs."""
+    priority: Annotated[int, Field(examples=[10])] = 0
     """The order of entries within a service: the lowest is offered each frame first. None waits for another."""
     replace_database: bool = True
     """Whether what this one handled need not be in the fallback too."""
     hook_types: Annotated[tuple[Kind, ...], Field(min_length=1)] = KINDS
-    service: Name | None = None
+    """The kinds of events that it gets."""
+    service: Annotated[Name | None, Field(examples=["compliance"])] = None
+    """The consumer group that it reads with; by default its name. Entries of one service share what they read."""
     include: Criteria | None = None
+    """Only these events; of each key that is given one value must fit."""
     exclude: Criteria | None = None
+    """Not these; one value of any key is enough."""
     sample: Share = 1.0
     """Of all exchanges; the three events of one are in or out together."""
     redact: RedactSettings | None = None
+    """What the sink is not shown, while the log keeps it."""
     batch: BatchSettings = BatchSettings()
+    """How much is written at once."""
     retry: RetrySettings = RetrySettings()
+    """How it is tried again."""
     breaker: BreakerSettings = BreakerSettings()
+    """When it is left alone."""
     dead_letter: DeadLetterSettings = DeadLetterSettings()
+    """How many dead letters are too many."""
     flow: FlowSettings = FlowSettings()
-    fallback: FallbackEntry | None = None
+    """How much is under way."""
+    fallback: Annotated[FallbackEntry | None, Field(examples=["sink://database"])] = None
     """The service's: the path of a sink, that with its settings, or ``none``, which is ``None`` here, as is what is not
     given: ``gives_fallback`` tells."""
 
@@ -147,7 +170,9 @@ class ElasticsearchEntry(CollectorEntry):
     """Documents in Elasticsearch."""
 
     path: Literal["sink://elasticsearch"]
+    """What makes the entry this sink."""
     config: ElasticsearchSettings = ElasticsearchSettings()
+    """Of the cluster."""
 
     @model_validator(mode="after")
     def take_batch_of_config(self) -> Self:
@@ -164,21 +189,27 @@ class DatabaseEntry(CollectorEntry):
     """Documents in the events database."""
 
     path: Literal["sink://database"]
+    """What makes the entry this sink."""
     config: DatabaseSettings = DatabaseSettings()
+    """Of the database."""
 
 
 class WebhookEntry(CollectorEntry):
     """Documents posted to a server."""
 
     path: Literal["sink://webhook"]
+    """What makes the entry this sink."""
     config: WebhookSettings
+    """Of the server."""
 
 
 class OtlpEntry(CollectorEntry):
     """Log records and metrics for an OpenTelemetry collector."""
 
     path: Literal["sink://otlp"]
+    """What makes the entry this sink."""
     config: OtlpSettings = OtlpSettings()
+    """Of the receiver."""
     batch: BatchSettings = BatchSettings(max_records=512)
     """Smaller: a record takes tens of microseconds to make, and nothing else runs meanwhile."""
 
@@ -187,14 +218,18 @@ class ClickHouseEntry(CollectorEntry):
     """Rows in ClickHouse."""
 
     path: Literal["sink://clickhouse"]
+    """What makes the entry this sink."""
     config: ClickHouseSettings = ClickHouseSettings()
+    """Of the server."""
 
 
 class KafkaEntry(CollectorEntry):
     """Records in another topic."""
 
     path: Literal["sink://kafka"]
+    """What makes the entry this sink."""
     config: KafkaSinkSettings
+    """Of the topic."""
 
     @model_validator(mode="after")
     def originals_are_not_redacted(self) -> Self:
@@ -209,7 +244,9 @@ class FileEntry(CollectorEntry):
     """Events in files."""
 
     path: Literal["sink://file"]
+    """What makes the entry this sink."""
     config: FileSettings = FileSettings()
+    """Of the files."""
 
     @model_validator(mode="after")
     def take_enabled_of_config(self) -> Self:
@@ -223,7 +260,9 @@ class S3Entry(CollectorEntry):
     """Events in the objects of a bucket."""
 
     path: Literal["sink://s3"]
+    """What makes the entry this sink."""
     config: S3Settings
+    """Of the bucket."""
     batch: BatchSettings = BatchSettings(max_records=20_000, max_bytes=16 << 20, max_age_seconds=30.0)
     """Larger: each partition of a batch is an object, and an object costs a request."""
 
@@ -232,7 +271,9 @@ class StdoutEntry(CollectorEntry):
     """Events on the standard output."""
 
     path: Literal["sink://stdout"]
+    """What makes the entry this sink."""
     config: StdoutSettings = StdoutSettings()
+    """Of the lines."""
 
 
 class PluginEntry(CollectorEntry):
@@ -240,24 +281,25 @@ class PluginEntry(CollectorEntry):
 
     replace_database: bool = False
     """The reference's default: what a plugin handled is in the fallback too, until its operator says otherwise."""
-    path: str
+    path: Annotated[str, Field(examples=["my_archive.py", "grpc://archiver:50051"])]
     """As ``command`` of a plugin of the gateway; relative ones begin where ``collectors.yaml`` lies."""
-    config: dict[str, Any] = Field(default_factory=dict)
-    plugin_id: Annotated[int | None, Field(ge=1, le=(1 << 32) - 1)] = None
+    config: dict[str, Any] = Field(default_factory=dict, examples=[{"output": "/var/lib/archive"}])
+    """The plugin's own settings, as its model or schema wants them."""
+    plugin_id: Annotated[int | None, Field(ge=1, le=(1 << 32) - 1, examples=[7])] = None
     """The same plugin's id in the gateway: what it keeps there is then found here. By default it has its own."""
     batch: BatchSettings = BatchSettings(max_records=500)
     """Smaller: what a stop finds half done comes again whole."""
     timeout_ms: Annotated[int, Field(ge=1, le=600_000)] = 30_000
     """For one event, or one frame."""
-    max_concurrent: Annotated[int, Field(ge=0, le=100_000)] = 0
+    max_concurrent: Annotated[int, Field(ge=0, le=100_000, examples=[4])] = 0
     """Calls under way at once; 0 is ``flow.max_writes``."""
-    max_attempts: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    max_attempts: Annotated[int, Field(ge=0, le=1_000_000, examples=[20])] = 0
     """Of one event; then it is a dead letter. 0 is without end: what never succeeds then holds its partition."""
-    checksum: str = ""
+    checksum: Annotated[str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])] = ""
     """SHA-256 of the file, in hex; a file that has another is not run."""
-    token: str = ""
+    token: Annotated[str, Field(examples=["env:PLUGIN_TOKEN"])] = ""
     """``env:NAME`` or ``file:PATH`` of what a ``grpc://`` plugin wants to be shown."""
-    ca_file: str = ""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
     """Who signed the certificate of a ``grpc://`` plugin; empty is who the system trusts."""
     service_scopes: tuple[Scope, ...] = ()
     """What a plugin in a process of its own may ask for; those in this process may ask for everything."""

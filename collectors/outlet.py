@@ -91,7 +91,7 @@ class Outlet:
     def _as_it_sees(self, frame: Frame) -> Frame:
         """With the lanes as they are for this collector."""
         lanes: list[Lane] = [self._lane_of(lane) for lane in frame.delivery.lanes]
-        return Frame(frame.kind, frame.rows, Delivery(frame.delivery.records, lanes))
+        return Frame(frame.kind, frame.rows, Delivery(frame.delivery.records, lanes, frame.delivery.sizes))
 
     def due(self) -> list[Batch]:
         """Batches that are old enough; while the sink is busy or left alone they rather grow than queue."""

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import structlog
+from aiohttp import web
 
 from collectors.beside import Beside, parts_of
 from collectors.configuration.changes import Recipe, recipes_of
 from collectors.configuration.reloading import Reloading
 from collectors.fleet import Fleet
 from collectors.metrics import CollectorMetrics
+from collectors.operations.desk.desk import Desk
+from collectors.operations.desk.pages import DeskPages
+from collectors.operations.desk.sinks import Sinks
 from collectors.plans import ServicePlan
 from collectors.server import HealthServer
 from collectors.service import CLOSE_SECONDS, Service
@@ -45,9 +49,10 @@ class Process:
         folder: Path = Path(),
         reloading: Reloading | None = None,
         worker: WorkerPlace | None = None,
+        desk: Desk | None = None,
     ) -> None:
         """``folder`` is where relative paths of plugins begin; ``reloading`` follows what the settings came from;
-        a ``worker`` is one of several processes."""
+        a ``worker`` is one of several processes; a ``desk`` answers operators, where no supervisor has one."""
         self._settings = settings
         self._host = host
         self._folder = folder
@@ -66,11 +71,23 @@ class Process:
         self._beside = Beside(settings, parts_of(host, folder, self._metrics))
         state = None if reloading is None else reloading.state
         socket = None if worker is None else worker.socket
-        self._server = HealthServer(settings.server, self._fleet.services, self._metrics, state, socket)
+        self._desk = desk
+        self._server = HealthServer(
+            settings.server, self._fleet.services, self._metrics, state, socket, self._pages(settings)
+        )
         self._stopping = asyncio.Event()
         if reloading is not None:
             reloading.state.note = self._metrics.reloaded
             reloading.listener = self._beside.take
+
+    def _pages(self, settings: Settings) -> Sequence[Callable[[web.Application], None]]:
+        """Of the desk; a supervisor has seen who asks."""
+        pages = DeskPages(None if self._worker is not None else settings.server.token.get_secret_value())
+        sinks = Sinks(lambda: self._beside.settings, self._host)
+        found: list[Callable[[web.Application], None]] = [lambda app: pages.add_sinks(app, sinks)]
+        if (desk := self._desk) is not None:
+            found.append(lambda app: pages.add_desk(app, desk, self._host.data_dir))
+        return found
 
     def _pause(self, names: Collection[str]) -> None:
         """Services that an operator has paused before this process was there."""
@@ -112,6 +129,8 @@ class Process:
                     task.cancel()
         finally:
             await self._server.close()
+            if self._desk is not None:
+                await self._desk.close()
             await asyncio.to_thread(self._tracing.close)
         _log.info("collectors stopped", failed=self._fleet.failed)
         return 1 if self._fleet.failed else 0
@@ -150,6 +169,8 @@ class Process:
     async def _stop_in_time(self) -> None:
         await self._stopping.wait()
         _log.info("collectors stop", within_seconds=self._settings.shutdown_seconds)
+        if self._desk is not None:
+            self._desk.stop()
         self._fleet.stop()
         await asyncio.sleep(self._settings.shutdown_seconds)
         self._fleet.cancel()

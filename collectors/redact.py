@@ -17,9 +17,9 @@ class RedactSettings(RulesSettings):
 
     bodies: BodyPolicy | None = None
     """What of bodies; by default ``redacted`` where rules or patterns are named, else ``full``."""
-    apps: dict[int, BodyPolicy] = Field(default_factory=dict, max_length=100_000)
+    apps: dict[int, BodyPolicy] = Field(default_factory=dict, max_length=100_000, examples=[{12: "metadata"}])
     """The same of single apps, by id."""
-    max_body_bytes: Annotated[int | None, Field(ge=0)] = None
+    max_body_bytes: Annotated[int | None, Field(ge=0, examples=[16384])] = None
     """Longer ones are cut between characters and flagged; ``None`` is as they were recorded."""
 
     @property

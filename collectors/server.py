@@ -5,6 +5,7 @@
 ``/metrics``  Prometheus text
 ``/services`` how each service stands; ``/services/NAME`` and, below it, ``health``, ``ready`` and ``metrics`` of one
 ``/services/NAME/pause`` and ``…/resume``, by POST: see ``guarding.py``
+``/desk/…``   dead letters, jobs, gateways and what sinks have: see ``operations/desk``
 """
 
 from __future__ import annotations
@@ -48,13 +49,16 @@ class HealthServer:
         metrics: CollectorMetrics,
         configuration: ConfigurationState | None = None,
         socket: Path | None = None,
+        more: Sequence[Callable[[web.Application], None]] = (),
     ) -> None:
-        """``services`` may become others while it serves. With a ``socket`` it serves a supervisor alone, there."""
+        """``services`` may become others while it serves. With a ``socket`` it serves a supervisor alone, there.
+        ``more`` add pages of others."""
         self._settings = settings
         self._services = services
         self._metrics = metrics
         self._configuration = configuration
         self._socket = socket
+        self._more = more
         self._rates = Rates(metrics)
         self._sampling: asyncio.TimerHandle | None = None
         self._runner: web.AppRunner | None = None
@@ -64,6 +68,8 @@ class HealthServer:
         app = web.Application()
         add_pages(app, self._health, self._ready, self._render)
         add_services(app, self._list, self._show, pause=self._pause, resume=self._resume)
+        for add in self._more:
+            add(app)
         if self._socket is None:
             self._runner, url = await listen(app, self._settings)
         else:

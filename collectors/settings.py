@@ -25,16 +25,19 @@ CLEARED_SINKS = ("sink://database", "sink://elasticsearch", "sink://file")
 class ServerSettings(Section):
     """Where health and metrics are served; port 0 takes a free one."""
 
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 9464
+    host: Annotated[str, Field(examples=["0.0.0.0"])] = "127.0.0.1"
+    """The address that it listens at."""
+    port: Annotated[int, Field(ge=0, le=65_535, examples=[9465])] = 9464
+    """Where it listens."""
     token: SecretStr = SecretStr("")
-    """Who shows it as a bearer token may pause and resume services; without one only who asks from this host may."""
+    """Who shows it as a bearer token may pause and resume services, see dead letters and begin redrives; without one
+    only who asks from this host may."""
 
 
 class ControlSettings(Section):
     """Where plugins of collectors ask what the gateway knows: its control API."""
 
-    url: Annotated[str, Field(pattern=r"^(https?://[^/@\s]+)?/?$")] = ""
+    url: Annotated[str, Field(pattern=r"^(https?://[^/@\s]+)?/?$", examples=["http://gateway:8080"])] = ""
     """``http://host:port`` of a control API of ``control.dialect: clean``; without one plugins cannot ask."""
     token: SecretStr = SecretStr("")
     """With the scope ``admin``."""
@@ -52,7 +55,11 @@ class Settings(Section):
     """Everything in ``collectors.yaml``."""
 
     version: Annotated[Literal["1", "1.0"], BeforeValidator(str)] = "1.0"
-    data_collection_plugins: tuple[Entry, ...] = ()
+    """Of the file's form."""
+    data_collection_plugins: Annotated[
+        tuple[Entry, ...], Field(examples=[[{"name": "search", "path": "sink://elasticsearch"}]])
+    ] = ()
+    """The entries: each moves events to one sink or plugin."""
     server: ServerSettings = ServerSettings()
     control: ControlSettings = ControlSettings()
     tracing: TracingSettings = TracingSettings()
@@ -65,6 +72,7 @@ class Settings(Section):
     archive: ArchiveSettings | None = None
     """Where every record of the log is kept, by hour; nothing is archived without it."""
     shutdown_seconds: Duration = 25.0
+    """How long a stop lets batches end."""
 
     @model_validator(mode="after")
     def names_are_apart(self) -> Self:

@@ -12,9 +12,10 @@ import random
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, Self, cast
 
 import structlog
+from pydantic import Field
 
 from collectors.criteria import Share
 from collectors.errors import Halt
@@ -42,7 +43,9 @@ class TracingSettings(OtlpSettings):
     sample: Share = 0.05
     """Of all batches."""
     timeout: Duration = 5.0
-    service_name: str = "sluice-collectors"
+    """Of one request of the exporter."""
+    service_name: Annotated[str, Field(examples=["sluice-collectors-eu"])] = "sluice-collectors"
+    """``service.name`` of its spans."""
 
 
 class BatchSpan(Protocol):

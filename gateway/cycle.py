@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
 
     from gateway.asgi import Application, Message, Scope
+    from gateway.outbox import Outbox
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
@@ -29,6 +30,7 @@ class CycleConnection(Protocol):
 
     transport: asyncio.Transport
     flow: FlowControl
+    outbox: Outbox
 
     @property
     def default_headers(self) -> list[tuple[bytes, bytes]]:
@@ -36,7 +38,7 @@ class CycleConnection(Protocol):
         ...
 
     def finished(self, cycle: Cycle) -> None:
-        """The answer's last byte was written."""
+        """The answer's last byte is on its way: in the outbox."""
         ...
 
 
@@ -81,14 +83,14 @@ class Cycle:
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._connection.transport.abort()
+            self._connection.outbox.abort()
             raise
         except Exception:
             logger.exception("application failed", path=self.scope["path"])
         if self.is_complete or self.disconnected or self._connection.transport.is_closing():
             return
         if self.has_started:
-            self._connection.transport.abort()
+            self._connection.outbox.abort()
             return
         self.keep_alive = False
         length = str(len(_INTERNAL_ERROR)).encode()
@@ -122,7 +124,7 @@ class Cycle:
         connection = self._connection
         if self._expects_continue and not connection.transport.is_closing():
             self._expects_continue = False
-            connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            connection.outbox.put(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self.disconnected and not self.is_complete:
             if self.more_body:
                 connection.flow.resume_reading()
@@ -152,7 +154,8 @@ class Cycle:
             self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
 
     def write_body(self, piece: bytes) -> bool:
-        """A piece of the body at once, behind a head that was sent; whether the client takes more for now."""
+        """A piece of the body in this turn of the loop, behind a head that was sent; whether the client takes more for
+        now."""
         if piece and not self.disconnected:
             self._write(piece)
         return not self._connection.flow.write_paused
@@ -180,7 +183,7 @@ class Cycle:
             error = "a header of the answer has a line end in it"
             raise RuntimeError(error)
         self.has_started, self._expects_continue = True, False
-        self._connection.transport.write(head)
+        self._connection.outbox.put(head)
 
     def _framing_of(self, status: int, length: int) -> Framing:
         if status in BODILESS or self.scope["method"] == "HEAD":
@@ -197,7 +200,7 @@ class Cycle:
             raise RuntimeError(error)
         if self._framing == "chunked" and is_last:
             end = b"0\r\n\r\n"
-            self._connection.transport.write(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
+            self._connection.outbox.put(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
         elif body:
             self._write(body)
         if is_last:
@@ -208,7 +211,7 @@ class Cycle:
     def _write(self, body: bytes) -> None:
         framing = self._framing
         if framing == "chunked":
-            self._connection.transport.write(b"%x\r\n%b\r\n" % (len(body), body))
+            self._connection.outbox.put(b"%x\r\n%b\r\n" % (len(body), body))
             return
         if framing == "length":
             self._left -= len(body)
@@ -216,7 +219,7 @@ class Cycle:
                 error = "the body of the answer is longer than its content-length says"
                 raise RuntimeError(error)
         if framing != "none":
-            self._connection.transport.write(body)
+            self._connection.outbox.put(body)
 
 
 def refusal(status: int, code: str) -> bytes:

@@ -163,14 +163,14 @@ def _journals(settings: Settings) -> Iterator[Finding]:
         if directory.parent.name == COLLECTORS_FOLDER:
             continue
         name = f"journal {directory.parent.name}/{directory.name}"
-        used = sum(path.stat().st_size for path in directory.glob("*.seg"))
+        used = sum(path.stat().st_size for path in directory.iterdir() if path.is_file())  # as the journal counts it
         room = settings.journal.max_bytes - used
         if not is_held(directory / LOCK_FILE):
             what = f"{name} is held by nobody ({used / 1e6:,.1f} MB)"
             yield Finding(True, f"{what}: the next gateway on this data_dir adopts it")
             continue
         minutes = _minutes(directory, room)
-        rate = "" if minutes is None else f", {minutes:,.0f} minutes at the present rate"
+        rate = "" if minutes is None else f", {_span(minutes)} at the present rate"
         ok = room > settings.journal.max_bytes // 5
         yield Finding(
             ok,
@@ -178,6 +178,11 @@ def _journals(settings: Settings) -> Iterator[Finding]:
             "" if ok else "find out why it is not relayed (Kafka, collectors), or raise journal.max_bytes",
             "" if ok else "a journal that is full refuses requests with 503",
         )
+
+
+def _span(minutes: float) -> str:
+    """In days, where nobody would count minutes."""
+    return f"{minutes:,.0f} minutes" if minutes < 2 * 1440 else f"{minutes / 1440:,.0f} days"
 
 
 def _minutes(directory: Path, room: int) -> float | None:

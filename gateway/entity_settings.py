@@ -40,16 +40,17 @@ TimeZone = Annotated[str, AfterValidator(is_time_zone)]
 class AttachmentSettings(Section):
     """A plugin at its place on an LLM; a name alone attaches it as it is."""
 
-    plugin: str
+    plugin: Annotated[str, Field(examples=["prompt_size_limit"])]
     """Its ``name`` in ``plugins``."""
-    config: dict[str, Any] | None = None
+    config: Annotated[dict[str, Any] | None, Field(examples=[{"max_body_bytes": 100000}])] = None
     """Instead of the plugin's own: all of it, nothing is merged."""
-    app: Id | None = None
+    app: Annotated[Id | None, Field(examples=[7])] = None
     """Only for this app's exchanges, which a plugin that acts at ``pre_auth``, where no app is known, refuses unless
     its ``hook_types`` leave that out; of an ``auth`` plugin, the app of those of whom it knows no other."""
     on_stream: OnStream | None = None
     """Instead of the plugin's own."""
     is_active: bool = True
+    """Whether it acts."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,36 +65,52 @@ class AttachmentSettings(Section):
 class LlmSettings(Section):
     """One configured LLM."""
 
-    id: Id
-    slug: Slug
-    name: str = ""
+    id: Annotated[Id, Field(examples=[1])]
+    """Its number, for ever: events and budgets are kept under it."""
+    slug: Annotated[Slug, Field(examples=["gpt"])]
+    """Its name in paths: ``/llm/call/<slug>/…``, ``/ai/<slug>/v1``."""
+    name: Annotated[str, Field(examples=["GPT of the platform team"])] = ""
+    """What people call it; empty is the slug."""
     vendor: Vendor = "openai"
-    base_url: str
+    """Whose dialect it speaks, and how its usage is read."""
+    base_url: Annotated[str, Field(examples=["https://api.openai.com/v1"])]
+    """Where its vendor's API begins."""
     api_key: SecretStr = SecretStr("")
-    allowed_models: tuple[str, ...] = ()
+    """The vendor's key; clients never see it."""
+    allowed_models: Annotated[tuple[str, ...], Field(examples=[["gpt-4o.*"]])] = ()
     """Regular expressions; a model must match one of them whole. Empty allows all."""
-    default_model: str = ""
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    default_model: Annotated[str, Field(examples=["gpt-4o-mini"])] = ""
+    """What is asked for where a request names no model."""
+    max_tokens: Annotated[Annotated[int, Field(ge=1)] | None, Field(examples=[8192])] = None
     """Reserved as output where a request names no maximum; by default ``budget.default_output_tokens``."""
-    timeout_seconds: Seconds | None = None
+    timeout_seconds: Annotated[Seconds | None, Field(examples=[30.0])] = None
     """Until the first byte of an answer; by default ``gateway.upstream.first_byte_timeout_seconds``."""
-    retry_count: Annotated[int, Field(ge=0, le=5)] | None = None
+    retry_count: Annotated[Annotated[int, Field(ge=0, le=5)] | None, Field(examples=[2])] = None
     """Further attempts before the first byte; by default ``gateway.upstream.retries`` (for connections alone)."""
-    failover: Annotated[tuple[Slug, ...], Field(max_length=MAX_FAILOVER)] = ()
+    failover: Annotated[tuple[Slug, ...], Field(max_length=MAX_FAILOVER, examples=[["claude"]])] = ()
     """LLMs that are asked in order where this one gave no first byte."""
-    allowed_upstreams: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    allowed_upstreams: Annotated[
+        tuple[str, ...], Field(max_length=64, examples=[["https://eu.api.example.com/v1"]])
+    ] = ()
     """Base URLs that a plugin's ``upstream_override`` may name; they get the vendor key too."""
-    monthly_budget: Amount = "0"
+    monthly_budget: Annotated[Amount, Field(examples=["500"])] = "0"
+    """For all apps together; 0 is no limit."""
     budget_reset_day: ResetDay = 1
-    rate_limit_rpm: Limit = 0
-    rate_limit_tpm: Limit = 0
-    max_request_bytes: Bytes | None = None
-    max_response_bytes: Bytes | None = None
+    """The day of the month on which its period begins."""
+    rate_limit_rpm: Annotated[Limit, Field(examples=[600])] = 0
+    """Requests a minute, of all apps together; 0 is no limit."""
+    rate_limit_tpm: Annotated[Limit, Field(examples=[200000])] = 0
+    """Tokens a minute, of all apps together; 0 is no limit."""
+    max_request_bytes: Annotated[Bytes | None, Field(examples=[1048576])] = None
+    """A longer body is refused for this LLM; by default ``gateway.max_request_bytes`` alone holds."""
+    max_response_bytes: Annotated[Bytes | None, Field(examples=[1048576])] = None
     """As the gateway's, for this LLM; a response is cut off there."""
     is_active: bool = True
+    """Whether it may be called."""
     plugins: tuple[AttachmentSettings, ...] = ()
     """In the order in which they act; an element is a plugin's name, or what else there is to say."""
-    labels: tuple[str, ...] = ()
+    labels: Annotated[tuple[str, ...], Field(examples=[["team:search"]])] = ()
+    """Put into the events of its exchanges, as ``key:value``."""
 
     @field_validator("base_url")
     @classmethod
@@ -150,26 +167,33 @@ class LlmSettings(Section):
 class AppSettings(Section):
     """One credentialed caller."""
 
-    id: Id
-    name: str
-    user_id: Id | None = None
+    id: Annotated[Id, Field(examples=[1])]
+    """Its number, for ever: events and budgets are kept under it."""
+    name: Annotated[str, Field(examples=["team-a"])]
+    """What people call it; unique."""
+    user_id: Annotated[Id | None, Field(examples=[12])] = None
+    """The person behind it, in its events."""
     is_active: bool = True
-    llms: tuple[Slug, ...] = ()
-    llm_budgets: dict[Slug, Amount] = Field(default_factory=dict)
+    """Whether its tokens are accepted."""
+    llms: Annotated[tuple[Slug, ...], Field(examples=[["gpt", "claude"]])] = ()
+    """Slugs of those it may call; empty is none."""
+    llm_budgets: dict[Slug, Amount] = Field(default_factory=dict, examples=[{"gpt": "20"}])
     """A budget of its own for an LLM, a month."""
-    monthly_budget: Amount = "0"
+    monthly_budget: Annotated[Amount, Field(examples=["12.50"])] = "0"
     """For all LLMs together; 0 is no limit."""
     budget_reset_day: ResetDay = 1
     """The day of the month on which a period begins."""
-    time_zone: TimeZone = "UTC"
+    time_zone: Annotated[TimeZone, Field(examples=["Europe/Berlin"])] = "UTC"
+    """In which its period begins."""
     budget_fail: Literal["closed", "open"] = "closed"
     """Whether requests are refused where the ledger cannot be asked."""
-    rate_limit_rpm: Limit = 0
+    rate_limit_rpm: Annotated[Limit, Field(examples=[600])] = 0
     """Requests a minute; 0 is no limit."""
-    rate_limit_tpm: Limit = 0
+    rate_limit_tpm: Annotated[Limit, Field(examples=[200000])] = 0
     """Tokens a minute; 0 is no limit."""
-    max_concurrent: Limit = 0
-    allowed_ips: tuple[str, ...] = ()
+    max_concurrent: Annotated[Limit, Field(examples=[20])] = 0
+    """Exchanges under way at once; 0 is no limit."""
+    allowed_ips: Annotated[tuple[str, ...], Field(examples=[["10.0.0.0/8", "192.0.2.7"]])] = ()
     """CIDR blocks and addresses that may use its tokens; empty allows all."""
     bodies: Literal["default", BodyPolicy] = "default"
     """What proxy logs keep of its exchanges; ``default`` is ``gateway.bodies.policy``."""
@@ -195,14 +219,22 @@ class AppSettings(Section):
 class TokenSettings(Section):
     """One credential; only its hash is kept."""
 
-    app: Id
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    prefix: Annotated[str, Field(max_length=8)] = ""
-    name: Annotated[str, Field(max_length=255)] = ""
-    scopes: tuple[Annotated[str, AfterValidator(_is_scope)], ...] = ("api",)
+    app: Annotated[Id, Field(examples=[1])]
+    """The ``id`` of the app that it is of."""
+    sha256: Annotated[
+        str,
+        Field(pattern=r"^[0-9a-f]{64}$", examples=["0f4c1c1a3b5a9f7e2d8c6b4a39281706f5e4d3c2b1a09f8e7d6c5b4a39281706"]),
+    ]
+    """SHA-256 of the token, in hex; ``sluice token`` makes both."""
+    prefix: Annotated[str, Field(max_length=8, examples=["slc_4f9a"])] = ""
+    """The token's first characters, for lists."""
+    name: Annotated[str, Field(max_length=255, examples=["laptop"])] = ""
+    """What people call it."""
+    scopes: Annotated[tuple[Annotated[str, AfterValidator(_is_scope)], ...], Field(examples=[["api"]])] = ("api",)
     """``api`` calls LLMs, ``admin`` manages, ``*`` may everything; ``mcp.read`` and the like are for endpoints of
     plugins that ask for them."""
-    expires_at: Moment | None = None
+    expires_at: Annotated[Moment | None, Field(examples=["2027-01-31T00:00:00Z"])] = None
+    """It is refused from then on; by default never."""
 
 
 def _check_address(parts: SplitResult) -> None:

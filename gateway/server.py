@@ -20,6 +20,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION
 from gateway.cycle import Cycle, refusal
+from gateway.outbox import Outbox, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +40,11 @@ _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
 
 
 class ConnectionProtocol(asyncio.Protocol):
-    """One client connection. ``metrics`` and ``max_header_bytes`` are set on the subclass that a worker makes."""
+    """One client connection; what all of a worker's have in common is set on the subclass that it makes."""
 
     metrics: GatewayMetrics
     max_header_bytes: int
+    turn: Turn
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class ConnectionProtocol(asyncio.Protocol):
         self._parser = _new_parser(self)
         self.transport: asyncio.Transport
         self.flow: FlowControl
+        self.outbox: Outbox
         self._client: tuple[str, int] | None = None
         self._server: tuple[str, int] | None = None
         self._exchange: Exchange | None = None
@@ -100,8 +103,8 @@ class ConnectionProtocol(asyncio.Protocol):
             exchange.client_left = True
 
     def abort(self) -> None:
-        """Close the connection at once; what is buffered is not sent."""
-        self.transport.abort()
+        """Close the connection at once; what its transport still holds is not sent."""
+        self.outbox.abort()
 
     def body_writer(self) -> Callable[[bytes], bool]:
         """Writes pieces of the body whose head was sent; returns whether the client takes more now, else ``drain``."""
@@ -120,7 +123,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """A client came."""
         self._state.connections.add(self)  # type: ignore[arg-type]
         self.transport = cast("asyncio.Transport", transport)
-        self.flow = FlowControl(self.transport)
+        self.flow, self.outbox = FlowControl(self.transport), Outbox(self.turn, self.transport)
         self._client, self._server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
@@ -132,6 +135,10 @@ class ConnectionProtocol(asyncio.Protocol):
             self._active.lose()
         self._queue.clear()
         self.flow.resume_writing()
+
+    def eof_received(self) -> None:
+        """The client sends no more: to us it has left. It still gets what was put before that."""
+        self.outbox.flush()
 
     def pause_writing(self) -> None:
         """The client takes no more for the moment."""
@@ -294,9 +301,10 @@ class ConnectionProtocol(asyncio.Protocol):
         """Close; while a body is still being sent only our side at first, since a close with bytes unread resets the
         connection, and the client would never see its answer."""
         if not cycle.more_body or not self.transport.can_write_eof():
-            self.transport.close()
+            self.outbox.close()
             return
         self._is_refused = True  # what still comes is not looked at
+        self.outbox.flush()
         self.transport.write_eof()
         self.flow.resume_reading()
         self._loop.call_later(LINGER_SECONDS, self.transport.abort)
@@ -304,7 +312,7 @@ class ConnectionProtocol(asyncio.Protocol):
     def shutdown(self) -> None:
         """uvicorn's graceful end: behind the answer that is under way, or now."""
         if self._active is None:
-            self.transport.close()
+            self.outbox.close()
         else:
             self._active.keep_alive = False
 
@@ -317,7 +325,7 @@ class ConnectionProtocol(asyncio.Protocol):
             if self.transport.is_closing():
                 self.transport.abort()  # closing waits for a client that takes nothing
             else:
-                self.transport.close()
+                self.outbox.close()
 
     def _refuse(self) -> None:
         """Answer what the parser refuses: 431 for a head that is too large, 400 for everything else; both counted.
@@ -338,14 +346,14 @@ class ConnectionProtocol(asyncio.Protocol):
             self._refusal = text
             self.flow.pause_reading()
         elif active.has_started:
-            self.transport.abort()
+            self.outbox.abort()
         else:
             active.lose()
             self._say(text)
 
     def _say(self, text: bytes) -> None:
-        self.transport.write(text)
-        self.transport.close()
+        self.outbox.put(text)
+        self.outbox.close()
 
 
 class _Refused(Exception):  # noqa: N818 - raised into the C parser, which turns it into its own error
@@ -374,4 +382,5 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:
     """The protocol class of one worker."""
-    return type("WorkerConnection", (ConnectionProtocol,), {"metrics": metrics, "max_header_bytes": max_header_bytes})
+    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn()}
+    return type("WorkerConnection", (ConnectionProtocol,), parts)

@@ -31,14 +31,21 @@ class UpstreamSettings(Section):
     """How vendors are called."""
 
     client: Literal["lean", "aiohttp"] = "lean"
+    """``lean`` is our own; ``aiohttp`` is for HTTP proxies that the environment names, and costs more."""
     connect_timeout_seconds: Seconds = 10.0
+    """Until a connection is open, TLS included."""
     first_byte_timeout_seconds: Seconds = 120.0
+    """From the request until the first byte of the vendor's answer."""
     idle_timeout_seconds: Seconds = 120.0
+    """Between two pieces of an answer."""
     total_timeout_seconds: Seconds = 600.0
+    """For one call of a vendor, to the end of its answer."""
     max_connections_per_origin: Annotated[int, Field(ge=1)] = 256
+    """Open to one vendor's host and port, in one worker."""
     retries: Annotated[int, Field(ge=0, le=5)] = 1
     """Further attempts where nothing reached the vendor; never after its first byte."""
-    ca_file: str = ""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
+    """PEM of who signed the vendors' certificates; empty is who the system trusts."""
 
 
 class BodySettings(Section):
@@ -56,26 +63,40 @@ class BodySettings(Section):
 class GatewaySettings(Section):
     """The proxy itself."""
 
-    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    namespace: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,64}$", examples=["eu-west"])] = ""
     """The group of gateways that it belongs to; plugins see it as ``edge_namespace``."""
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = "gateway-1"
-    host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$", examples=["gateway-eu-1"])] = "gateway-1"
+    """Which gateway it is, in events, metrics and the names of its journals; each has its own."""
+    host: Annotated[str, Field(examples=["0.0.0.0"])] = "127.0.0.1"
+    """The address that it listens at."""
+    port: Annotated[int, Field(ge=0, le=65_535, examples=[8443])] = 8080
+    """0 takes a free one."""
     workers: Annotated[int, Field(ge=1, le=128)] = 1
+    """Processes that share the port."""
     mode: Literal["standalone"] = "standalone"
+    """One process is gateway and control API."""
     max_request_bytes: Bytes = 10 << 20
+    """A longer body is refused with 413."""
     max_header_bytes: Bytes = 64 << 10
+    """Of a request's line and headers together."""
     max_response_bytes: Bytes = 10 << 20
     """Buffered at most where a body hook is attached; also what is read of a response to find its usage."""
     max_in_flight: Annotated[int, Field(ge=1, le=65_536)] = 1024
-    trusted_proxies: tuple[str, ...] = ()
+    """Exchanges of a worker at once; one more is refused with 503."""
+    trusted_proxies: Annotated[tuple[str, ...], Field(examples=[["10.0.0.0/8"]])] = ()
     """CIDR blocks whose ``X-Forwarded-For`` says who the client is."""
     client_read_timeout_seconds: Seconds = 60.0
+    """How long a client may take to send its request."""
     client_write_timeout_seconds: Seconds = 60.0
+    """How long a client may take nothing of its answer."""
     keep_alive_seconds: Seconds = 75.0
+    """How long a connection without a request stays open."""
     drain_max_bytes: Bytes = 1 << 20
+    """What is read of an answer whose client left, so that its usage is known."""
     drain_timeout_seconds: Seconds = 30.0
+    """And for how long."""
     shutdown_seconds: Seconds = 4.0
+    """How long a worker that stops lets exchanges end."""
     cost_in_answers: CostInAnswers = "on_request"
     """Whether answers say what they cost, in headers of their own or comments of their stream: to those who ask
     (``x-sluice-cost: true``), to all, or to none."""
@@ -104,6 +125,7 @@ class RecordSettings(Section):
     """What is recorded of exchanges refused before an app was known."""
 
     unauthenticated_per_second: Annotated[int, Field(ge=0)] = 50
+    """Of a worker; more are counted alone."""
 
 
 class BudgetSettings(Section):
@@ -117,7 +139,7 @@ class BudgetSettings(Section):
     """``cap`` writes the largest affordable maximum into a request that names none."""
     unbounded: Literal["deny", "reserve"] = "deny"
     """A request under a budget whose input cannot be counted: stored files, images by URL, server tools."""
-    unbounded_reserve: Amount = "1"
+    unbounded_reserve: Annotated[Amount, Field(examples=["2.50"])] = "1"
     """Held for such a request where ``unbounded: reserve``; money as decimal text."""
     unpriced: Literal["allow", "deny"] = "allow"
     """A request under a budget whose model has no price."""
@@ -140,11 +162,13 @@ class LimitSettings(Section):
 class ControlEventsSettings(Section):
     """Where the control API reads events that collectors wrote."""
 
-    elasticsearch_url: str = ""
+    elasticsearch_url: Annotated[str, Field(examples=["http://localhost:9200"])] = ""
     """Empty reads the events database."""
-    username: str = ""
+    username: Annotated[str, Field(examples=["sluice"])] = ""
+    """Of that Elasticsearch."""
     password: SecretStr = SecretStr("")
-    database_url: str = ""
+    """Of that user."""
+    database_url: Annotated[str, Field(examples=["postgresql+asyncpg://sluice@db:5432/events"])] = ""
     """Empty is ``events.db`` in ``data_dir``."""
 
 
@@ -153,17 +177,17 @@ class ControlSettings(Section):
 
     enabled: bool = True
     """Whether ``/api/v1`` is served; entities are kept either way."""
-    listen: str = ""
+    listen: Annotated[str, Field(examples=["127.0.0.1:8081"])] = ""
     """``host:port`` of its own; empty shares the gateway's port."""
-    database_url: str = ""
+    database_url: Annotated[str, Field(examples=["postgresql+asyncpg://sluice@db:5432/sluice"])] = ""
     """``postgresql+asyncpg://…`` or ``sqlite+aiosqlite:///…``; empty is ``control.db`` in ``data_dir``."""
     dialect: Literal["clean", "reference"] = "clean"
     """``reference`` answers in the shapes that existing scripts know."""
     secret_key: SecretStr = SecretStr("")
     """32 bytes in base64 that vendor keys are encrypted with; empty reads ``secret_key_file``."""
-    secret_key_file: str = ""
+    secret_key_file: Annotated[str, Field(examples=["/run/secrets/sluice.key"])] = ""
     """Empty is ``secret.key`` in ``data_dir``, made at the first start."""
-    allowed_endpoints: tuple[str, ...] = ()
+    allowed_endpoints: Annotated[tuple[str, ...], Field(examples=[["api.openai.com", "*.openai.azure.com"]])] = ()
     """Host names, or patterns (``*.openai.com``), that LLMs made over the API may have; empty allows public ones."""
     allow_private_endpoints: bool = False
     """Whether such LLMs may be at loopback and private addresses."""
@@ -184,14 +208,15 @@ class ConsoleSettings(Section):
     """The pages under ``/console``, wherever the control API is served."""
 
     enabled: bool = True
+    """Whether the pages are served."""
     session_hours: Annotated[float, Field(gt=0, le=720)] = 12.0
     """How long a sign-in lasts; a token that is revoked or expires ends it at the next request."""
     max_queries: Annotated[int, Field(ge=1, le=64)] = 4
     """Questions to the event store that run at once in a worker; others wait for their turn, 15 s at most."""
-    collectors: tuple[str, ...] = ()
-    """Addresses of collectors' health servers, e.g. ``http://127.0.0.1:9464``, for the page that shows them."""
+    collectors: Annotated[tuple[str, ...], Field(examples=[["http://127.0.0.1:9464"]])] = ()
+    """Addresses of collectors' health servers, e.g. ``http://127.0.0.1:9464``, for the pages that show them."""
     collectors_token: SecretStr = SecretStr("")
-    """The ``server.token`` of those collectors, with which admins pause and resume their services."""
+    """The ``server.token`` of those collectors: to pause and resume services, for dead letters, jobs and reports."""
 
     @field_validator("collectors")
     @classmethod
@@ -207,8 +232,9 @@ class ConsoleSettings(Section):
 class AccessLogSettings(Section):
     """A line of JSON for each exchange, beside the events."""
 
-    to: Literal["nowhere", "stdout", "file"] = "nowhere"
-    file: str = ""
+    to: Annotated[Literal["nowhere", "stdout", "file"], Field(examples=["file"])] = "nowhere"
+    """Where the lines go."""
+    file: Annotated[str, Field(examples=["/var/log/sluice/access.log"])] = ""
     """Where ``to`` is ``file``; the workers of a host may share it."""
     max_file_bytes: Annotated[int, Field(ge=0)] = 100 << 20
     """A file that would be larger becomes ``<file>.1``; 0 leaves that to others, who may move or cut it at any time."""
@@ -238,7 +264,9 @@ class Settings(LogSettings):
     """Everything in ``sluice.yaml`` that the gateway reads."""
 
     version: Literal["1"] = "1"
-    data_dir: Path = Path(".sluice")
+    """Of the file's form."""
+    data_dir: Annotated[Path, Field(examples=["/var/lib/sluice"])] = Path(".sluice")
+    """Where journals, databases, keys and tokens lie; a relative one begins at the working directory."""
     gateway: GatewaySettings = GatewaySettings()
     record: RecordSettings = RecordSettings()
     budget: BudgetSettings = BudgetSettings()
@@ -249,13 +277,19 @@ class Settings(LogSettings):
     access_log: AccessLogSettings = AccessLogSettings()
     metrics: MetricsSettings = MetricsSettings()
     llms: tuple[LlmSettings, ...] = ()
+    """The LLMs that the file manages; others may be made over the API."""
     apps: tuple[AppSettings, ...] = ()
+    """The callers that the file manages."""
     tokens: tuple[TokenSettings, ...] = ()
-    price_version: str = "1"
+    """The credentials that the file manages."""
+    price_version: Annotated[str, Field(examples=["2026-11"])] = "1"
+    """What events say of the prices of this file; change it with them."""
     prices: tuple[PriceSettings, ...] = ()
+    """What models cost, before the base prices."""
     prices_base: Literal["genai-prices", "none"] = "genai-prices"
     """What holds for models that no price here is for: what vendors publish, or nothing."""
     plugins: tuple[PluginRegistration, ...] = ()
+    """The plugins that LLMs may attach by name."""
     plugin_host: PluginHostSettings = PluginHostSettings()
 
     @model_validator(mode="after")

@@ -52,7 +52,7 @@ def field_hints(definition: type) -> dict[str, tuple[Any, str]]:
 
 def _split(hint: Any) -> tuple[Any, str]:
     if get_origin(hint) is Annotated:
-        inner, doc = get_args(hint)
+        inner, doc, *_ = get_args(hint)
         return inner, str(doc)
     return hint, ""
 

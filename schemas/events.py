@@ -4,6 +4,10 @@ An event is a plain ``dict`` at run time (a ``TypedDict`` to the type checker): 
 never passed around, so a class would only cost. The order of fields is the order on the wire: ``event_id`` and
 ``sequence`` first (they differ between the events of an exchange), then what all three share, then what each adds.
 
+Each field says its type, what it means, and where it comes from: the ``gateway`` (made or measured by it), the
+``client``'s request, the ``vendor``'s answer, the ``settings`` of its app or LLM, the ``prices``, a ``plugin``, or the
+``journal``.
+
 Absent is ``None``, zero is a value. Times are microseconds since the epoch, UTC. Money is nanos: 1e-9 currency units.
 """
 
@@ -22,132 +26,136 @@ SUFFIXES: dict[Kind, str] = {"proxy_log": "-p", "analytics": "-a", "budget": "-b
 class PluginTiming(TypedDict):
     """What one plugin did in one hook."""
 
-    plugin: Annotated[str, "name of the plugin"]
-    hook: Annotated[str, "pre_auth, auth, post_auth, response_headers, response_body, …"]
-    micros: Annotated[int, "wall time in the hook"]
-    decision: Annotated[str, "allow, modify, block, accept, reject, skipped, or failed"]
+    plugin: Annotated[str, "name of the plugin", "settings"]
+    hook: Annotated[str, "pre_auth, auth, post_auth, response_headers, response_body, …", "gateway"]
+    micros: Annotated[int, "wall time in the hook", "gateway"]
+    decision: Annotated[str, "allow, modify, block, accept, reject, skipped, or failed", "plugin"]
 
 
 class Attempt(TypedDict):
     """One upstream call of an exchange."""
 
-    llm_id: Annotated[int | None, "LLM that was called"]
-    llm_slug: Annotated[str, "its slug"]
-    status: Annotated[int | None, "HTTP status, absent where none came"]
-    error_kind: Annotated[str, "unreachable, timeout_<phase>, protocol, unsendable, cancelled, or empty"]
-    may_be_billed: Annotated[bool, "whether the vendor may have charged for it"]
-    micros: Annotated[int, "wall time of the attempt"]
+    llm_id: Annotated[int | None, "LLM that was called", "settings"]
+    llm_slug: Annotated[str, "its slug", "settings"]
+    status: Annotated[int | None, "HTTP status, absent where none came", "vendor"]
+    error_kind: Annotated[str, "unreachable, timeout_<phase>, protocol, unsendable, cancelled, or empty", "gateway"]
+    may_be_billed: Annotated[bool, "whether the vendor may have charged for it", "gateway"]
+    micros: Annotated[int, "wall time of the attempt", "gateway"]
 
 
 class Charge(TypedDict):
     """One budget that an exchange is charged to, in the period it had at admission."""
 
-    scope: Annotated[str, "app, llm or app_llm"]
-    scope_id: Annotated[str, "id within the scope"]
-    period_id: Annotated[str, "local date of its start, e.g. 2026-11-01"]
-    period_start: Annotated[Micros, "first instant of the period"]
-    period_end: Annotated[Micros, "first instant after it"]
+    scope: Annotated[str, "app, llm or app_llm", "gateway"]
+    scope_id: Annotated[str, "id within the scope", "settings"]
+    period_id: Annotated[str, "local date of its start, e.g. 2026-11-01", "gateway"]
+    period_start: Annotated[Micros, "first instant of the period", "gateway"]
+    period_end: Annotated[Micros, "first instant after it", "gateway"]
 
 
 class Identity(TypedDict):
     """What differs between the events of one exchange."""
 
-    event_id: Annotated[str, "<exchange_id>-p, -a or -b: unique for ever"]
-    sequence: Annotated[int, "1, 2, 3 … per gateway, worker, boot and event type; given inside the journal append"]
+    event_id: Annotated[str, "<exchange_id>-p, -a or -b: unique for ever", "gateway"]
+    sequence: Annotated[
+        int, "1, 2, 3 … per gateway, worker, boot and event type; given inside the journal append", "journal"
+    ]
 
 
 class Common(TypedDict):
     """What all events of one exchange share."""
 
-    exchange_id: Annotated[str, "UUIDv7 made by the gateway"]
-    request_id: Annotated[str, "the client's X-Request-ID where well formed, else the exchange id; may repeat"]
-    occurred_at: Annotated[Micros, "when the exchange was admitted"]
-    completed_at: Annotated[Micros, "when its outcome was known"]
-    gateway_id: Annotated[str, "which gateway"]
-    worker: Annotated[str, "which worker process of it; reprice jobs put their id here"]
-    boot_id: Annotated[str, "which life of that worker"]
-    app_id: Annotated[int | None, "the credentialed caller"]
-    user_id: Annotated[int | None, "the person behind it"]
-    llm_id: Annotated[int | None, "the configured LLM"]
-    llm_slug: Annotated[str, "its slug; what the client asked for where there is none"]
-    vendor: Annotated[str, "whose LLM"]
-    outcome: Annotated[str, "the one terminal outcome; see gateway/outcomes.py"]
-    trace_id: Annotated[str, "W3C trace id, 32 hex digits, or empty"]
-    labels: Annotated[list[str], "key:value strings, capped"]
+    exchange_id: Annotated[str, "UUIDv7 made by the gateway", "gateway"]
+    request_id: Annotated[
+        str, "the client's X-Request-ID where well formed, else the exchange id; may repeat", "client"
+    ]
+    occurred_at: Annotated[Micros, "when the exchange was admitted", "gateway"]
+    completed_at: Annotated[Micros, "when its outcome was known", "gateway"]
+    gateway_id: Annotated[str, "which gateway", "settings"]
+    worker: Annotated[str, "which worker process of it; reprice jobs put their id here", "gateway"]
+    boot_id: Annotated[str, "which life of that worker", "gateway"]
+    app_id: Annotated[int | None, "the credentialed caller", "settings"]
+    user_id: Annotated[int | None, "the person behind it", "settings"]
+    llm_id: Annotated[int | None, "the configured LLM", "settings"]
+    llm_slug: Annotated[str, "its slug; what the client asked for where there is none", "settings"]
+    vendor: Annotated[str, "whose LLM", "settings"]
+    outcome: Annotated[str, "the one terminal outcome; see gateway/outcomes.py", "gateway"]
+    trace_id: Annotated[str, "W3C trace id, 32 hex digits, or empty", "client"]
+    labels: Annotated[list[str], "key:value strings, capped", "settings"]
 
 
 class ProxyLogFields(TypedDict):
     """What the proxy log adds."""
 
-    method: Annotated[str, "HTTP method"]
-    path: Annotated[str, "path below the LLM, without the query where no app is known"]
-    model_name: Annotated[str | None, "model asked for"]
-    is_stream: Annotated[bool, "whether the answer was streamed"]
-    response_code: Annotated[int | None, "status the client got"]
-    upstream_status: Annotated[int | None, "status the vendor gave"]
-    request_headers: Annotated[list[str], "name: value lines, credentials masked"]
-    response_headers: Annotated[list[str], "name: value lines"]
-    request_body: Annotated[bytes | None, "first bytes, cut between characters"]
-    request_body_bytes: Annotated[int, "true size"]
-    request_body_truncated: Annotated[bool, "whether bytes are missing"]
-    request_content_type: Annotated[str, "as the client sent it"]
-    response_body: Annotated[bytes | None, "first bytes, cut between characters"]
-    response_body_bytes: Annotated[int, "true size"]
-    response_body_truncated: Annotated[bool, "whether bytes are missing"]
-    response_content_type: Annotated[str, "as the client got it"]
-    chunk_count: Annotated[int, "chunks of the response"]
-    error_kind: Annotated[str, "stable code of what went wrong, or empty"]
-    error_message: Annotated[str, "what went wrong, for people, or empty"]
-    remote_addr: Annotated[str, "who connected"]
-    total_micros: Annotated[int, "admission to outcome"]
-    upstream_micros: Annotated[int | None, "time spent in the upstream call"]
-    first_byte_micros: Annotated[int | None, "admission to the vendor's first byte"]
-    plugins: Annotated[list[PluginTiming], "what each plugin did, in order"]
-    partial: Annotated[bool, "whether the response was not read to its end"]
+    method: Annotated[str, "HTTP method", "client"]
+    path: Annotated[str, "path below the LLM, without the query where no app is known", "client"]
+    model_name: Annotated[str | None, "model asked for", "client"]
+    is_stream: Annotated[bool, "whether the answer was streamed", "vendor"]
+    response_code: Annotated[int | None, "status the client got", "gateway"]
+    upstream_status: Annotated[int | None, "status the vendor gave", "vendor"]
+    request_headers: Annotated[list[str], "name: value lines, credentials masked", "client"]
+    response_headers: Annotated[list[str], "name: value lines", "vendor"]
+    request_body: Annotated[bytes | None, "first bytes, cut between characters", "client"]
+    request_body_bytes: Annotated[int, "true size", "client"]
+    request_body_truncated: Annotated[bool, "whether bytes are missing", "gateway"]
+    request_content_type: Annotated[str, "as the client sent it", "client"]
+    response_body: Annotated[bytes | None, "first bytes, cut between characters", "vendor"]
+    response_body_bytes: Annotated[int, "true size", "vendor"]
+    response_body_truncated: Annotated[bool, "whether bytes are missing", "gateway"]
+    response_content_type: Annotated[str, "as the client got it", "vendor"]
+    chunk_count: Annotated[int, "chunks of the response", "vendor"]
+    error_kind: Annotated[str, "stable code of what went wrong, or empty", "gateway"]
+    error_message: Annotated[str, "what went wrong, for people, or empty", "gateway"]
+    remote_addr: Annotated[str, "who connected", "client"]
+    total_micros: Annotated[int, "admission to outcome", "gateway"]
+    upstream_micros: Annotated[int | None, "time spent in the upstream call", "gateway"]
+    first_byte_micros: Annotated[int | None, "admission to the vendor's first byte", "gateway"]
+    plugins: Annotated[list[PluginTiming], "what each plugin did, in order", "gateway"]
+    partial: Annotated[bool, "whether the response was not read to its end", "gateway"]
 
 
 class AnalyticsFields(TypedDict):
     """What analytics adds."""
 
-    model_name: Annotated[str | None, "model that answered, else the one asked for"]
-    prompt_tokens: Annotated[int | None, "all prompt tokens, cached ones included"]
-    response_tokens: Annotated[int | None, "all response tokens, reasoning included"]
-    cache_write_prompt_tokens: Annotated[int | None, "prompt tokens written to the vendor's cache"]
-    cache_read_prompt_tokens: Annotated[int | None, "prompt tokens read from the vendor's cache"]
-    reasoning_tokens: Annotated[int | None, "response tokens the client did not see"]
-    total_tokens: Annotated[int | None, "prompt and response tokens"]
-    raw_usage: Annotated[str | None, "the vendor's own usage object, JSON text"]
-    cost_nanos: Annotated[int | None, "cost in 1e-9 currency units; absent where unpriced"]
-    currency: Annotated[str, "ISO 4217"]
-    price_id: Annotated[str, "row of the price table, or empty"]
-    price_version: Annotated[str, "version of the price table, or empty"]
-    cost_status: Annotated[str, "exact, estimated, unpriced, or empty where nothing was called"]
-    tool_calls: Annotated[int, "tool calls in the answer"]
-    choices: Annotated[int, "choices in the answer"]
-    response_code: Annotated[int | None, "status the client got"]
-    is_stream: Annotated[bool, "whether the answer was streamed"]
-    partial: Annotated[bool, "whether the response was not read to its end"]
-    total_micros: Annotated[int, "admission to outcome"]
-    upstream_micros: Annotated[int | None, "time spent in the upstream call"]
-    first_byte_micros: Annotated[int | None, "admission to the vendor's first byte"]
-    attempts: Annotated[list[Attempt], "every upstream call, in order"]
+    model_name: Annotated[str | None, "model that answered, else the one asked for", "vendor"]
+    prompt_tokens: Annotated[int | None, "all prompt tokens, cached ones included", "vendor"]
+    response_tokens: Annotated[int | None, "all response tokens, reasoning included", "vendor"]
+    cache_write_prompt_tokens: Annotated[int | None, "prompt tokens written to the vendor's cache", "vendor"]
+    cache_read_prompt_tokens: Annotated[int | None, "prompt tokens read from the vendor's cache", "vendor"]
+    reasoning_tokens: Annotated[int | None, "response tokens the client did not see", "vendor"]
+    total_tokens: Annotated[int | None, "prompt and response tokens", "vendor"]
+    raw_usage: Annotated[str | None, "the vendor's own usage object, JSON text", "vendor"]
+    cost_nanos: Annotated[int | None, "cost in 1e-9 currency units; absent where unpriced", "prices"]
+    currency: Annotated[str, "ISO 4217", "prices"]
+    price_id: Annotated[str, "row of the price table, or empty", "prices"]
+    price_version: Annotated[str, "version of the price table, or empty", "prices"]
+    cost_status: Annotated[str, "exact, estimated, unpriced, or empty where nothing was called", "gateway"]
+    tool_calls: Annotated[int, "tool calls in the answer", "vendor"]
+    choices: Annotated[int, "choices in the answer", "vendor"]
+    response_code: Annotated[int | None, "status the client got", "gateway"]
+    is_stream: Annotated[bool, "whether the answer was streamed", "vendor"]
+    partial: Annotated[bool, "whether the response was not read to its end", "gateway"]
+    total_micros: Annotated[int, "admission to outcome", "gateway"]
+    upstream_micros: Annotated[int | None, "time spent in the upstream call", "gateway"]
+    first_byte_micros: Annotated[int | None, "admission to the vendor's first byte", "gateway"]
+    attempts: Annotated[list[Attempt], "every upstream call, in order", "gateway"]
 
 
 class BudgetFields(TypedDict):
     """What a budget event adds."""
 
-    kind: Annotated[str, "usage or correction"]
-    corrects: Annotated[str | None, "event id a correction corrects"]
-    model_name: Annotated[str | None, "model that answered, else the one asked for"]
-    tokens_used: Annotated[int, "prompt and completion tokens"]
-    prompt_tokens: Annotated[int, "prompt tokens"]
-    completion_tokens: Annotated[int, "response tokens, under the budget event's own name"]
-    cost_nanos: Annotated[int, "what is charged; negative only on corrections"]
-    currency: Annotated[str, "ISO 4217"]
-    price_version: Annotated[str, "version of the price table, or empty"]
-    requests_count: Annotated[int, "1; 0 on corrections"]
-    reserved_nanos: Annotated[int, "what was held at admission"]
-    charges: Annotated[list[Charge], "one for each of app, LLM, app on LLM"]
+    kind: Annotated[str, "usage or correction", "gateway"]
+    corrects: Annotated[str | None, "event id a correction corrects", "gateway"]
+    model_name: Annotated[str | None, "model that answered, else the one asked for", "vendor"]
+    tokens_used: Annotated[int, "prompt and completion tokens", "vendor"]
+    prompt_tokens: Annotated[int, "prompt tokens", "vendor"]
+    completion_tokens: Annotated[int, "response tokens, under the budget event's own name", "vendor"]
+    cost_nanos: Annotated[int, "what is charged; negative only on corrections", "prices"]
+    currency: Annotated[str, "ISO 4217", "prices"]
+    price_version: Annotated[str, "version of the price table, or empty", "prices"]
+    requests_count: Annotated[int, "1; 0 on corrections", "gateway"]
+    reserved_nanos: Annotated[int, "what was held at admission", "gateway"]
+    charges: Annotated[list[Charge], "one for each of app, LLM, app on LLM", "gateway"]
 
 
 class ProxyLog(Identity, Common, ProxyLogFields):

@@ -19,9 +19,9 @@ _VALUE = re.compile(r"[\x20-\x7e]*")
 class OtlpSettings(Section):
     """A receiver of traces; nothing is traced unless it has an address."""
 
-    endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$")] = ""
+    endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s@]+)?$", examples=["http://collector:4318/v1/traces"])] = ""
     """An OTLP receiver, whole: ``http://collector:4318/v1/traces``. Empty: nothing is traced."""
-    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    headers: dict[str, SecretStr] = Field(default_factory=dict, examples=[{"authorization": "Bearer ${OTLP_TOKEN}"}])
     """Sent with each request, such as ``authorization``."""
 
     @field_validator("endpoint")

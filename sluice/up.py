@@ -12,7 +12,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -22,10 +22,11 @@ from pydantic import BaseModel
 from rich.console import Console
 
 from sluice.dev.children import ChildError, ChildSpec
-from sluice.dev.demo.state import DemoState, prepare
+from sluice.dev.demo.state import DemoState, knows_token, missing_llms, prepare
 from sluice.dev.real import RealServers
 from sluice.dev.servers import ServerError
 from sluice.dev.services import Services
+from sluice.eventlog.interface import EventLogError
 from sluice.settings import SettingsError, environment, load_settings
 
 STATE_FOLDER = Path(".sluice")
@@ -79,6 +80,8 @@ class Options:
     demo: DemoState | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     """Added to the children's environment: where the real servers are."""
+    log_is_new: bool = False
+    """Whether those servers were started for this run, so that nothing of an earlier one is in them."""
 
 
 def run_up(config: Path, collectors: Path, *, demo: bool, once: bool, real: bool, verbose: bool, as_json: bool) -> None:
@@ -105,17 +108,26 @@ def run_up(config: Path, collectors: Path, *, demo: bool, once: bool, real: bool
 def _demo_options(options: Options, console: Console, servers: ExitStack, *, real: bool) -> Options:
     folder = options.folder / ("demo-real" if real else "demo")
     state = prepare(folder, real=real)
-    variables = _real_servers(console, servers) if real else {}
-    return Options(
-        state.config, state.collectors, options.once, options.as_json, options.verbose, options.folder, state, variables
+    if missing := missing_llms(state):
+        names = ", ".join(missing)
+        _refuse(f"{state.config} has no LLM {names}, which the demo asks: remove {folder} to begin anew, or add it")
+    if not knows_token(state):
+        _refuse(f"{state.config} does not know the token of {folder / 'token'}: remove {folder} to begin anew")
+    given = {name: environment().get(name, "") for name in (KAFKA_VARIABLE, ELASTICSEARCH_VARIABLE)}
+    is_ours = real and not all(given.values())
+    variables = {} if not real else _real_servers(console, servers) if is_ours else given
+    return replace(
+        options,
+        config=state.config,
+        collectors=state.collectors,
+        demo=state,
+        variables=variables,
+        log_is_new=is_ours,
     )
 
 
 def _real_servers(console: Console, servers: ExitStack) -> dict[str, str]:
-    """Your own where both variables are set, else ours, until we end."""
-    given = {name: environment().get(name, "") for name in (KAFKA_VARIABLE, ELASTICSEARCH_VARIABLE)}
-    if all(given.values()):
-        return given
+    """Ours, until we end: where not both variables name others."""
     started = RealServers.start(lambda line: console.print(line, markup=False))
     servers.callback(started.close)
     return {KAFKA_VARIABLE: started.kafka.bootstrap_servers, ELASTICSEARCH_VARIABLE: started.elasticsearch.url}
@@ -170,16 +182,43 @@ class Up:
     async def _work(self) -> bool:
         async with asyncio.TaskGroup() as tasks:
             beside = [tasks.create_task(self._services.follow())] if self._options.verbose else []
+            await self._remember()
             self._tell("starting the gateway and its collectors")
             await self._services.start()  # 3
             beside.append(tasks.create_task(self._services.watch()))
             succeeded = await self._show()  # 4
             if not self._options.once:
+                beside += self._go_on(tasks)
                 self._tell("serving; Ctrl-C ends it")
                 await asyncio.Event().wait()  # 5: only a signal ends it
             for task in beside:
                 task.cancel()
         return succeeded
+
+    async def _remember(self) -> None:
+        """The demo's past: before its gateway and collectors start, so that they find it as a gateway left it."""
+        options = self._options
+        if options.demo is None or options.once:
+            return
+        from sluice.dev.demo.history.writing import DAYS, write_history  # noqa: PLC0415 - for the demo alone
+
+        self._tell(f"bringing the history of the demo's teams up to now, {DAYS} days at most")
+        variables = {**environment(), **options.variables}
+        try:
+            written = await asyncio.to_thread(write_history, options.config, variables, anew=options.log_is_new)
+        except (EventLogError, OSError) as error:
+            self._tell(f"no history: {error}")
+        else:
+            if written.exchanges:
+                self._tell(f"{written.exchanges:,} exchanges of the past are on their way to the console")
+
+    def _go_on(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """The demo's teams go on asking, now and then."""
+        if self._options.demo is None:
+            return []
+        from sluice.dev.demo.trickle import trickle  # noqa: PLC0415 - httpx belongs to an extra
+
+        return [tasks.create_task(trickle(self._address, self._options.demo))]
 
     async def _show(self) -> bool:
         """Where it is and, in the demo, what it does."""
@@ -194,9 +233,10 @@ class Up:
             result |= {"token": demo.token, "curl": curl_line(self._address, demo.token)}
             result["manage"] = f"sluice admin llms list --config {demo.config}"
             result["console"] = f"{self._address}/console/"
-            self._tell(f"\naddress  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}")
-            self._tell(f"manage   {result['manage']}")
-            self._tell(f"console  {result['console']}  (sign in with the token in {demo.admin_token})\n")
+            self._tell(f"\nconsole  {result['console']}#/overview?range=7d")
+            self._tell(f"sign in  with what this shows: cat {demo.admin_token}")
+            self._tell(f"address  {self._address}\ntoken    {demo.token}\ntry      {result['curl']}")
+            self._tell(f"manage   {result['manage']}\n")
             elasticsearch_url = self._options.variables.get(ELASTICSEARCH_VARIABLE, "")
             try:
                 result |= await run_demo(self._address, demo, elasticsearch_url, self._console, self._tell)

@@ -25,6 +25,7 @@ class FileOrigin:
         """``wall_clock`` is in microseconds, as the times of files are."""
         self.where = str(path)
         self.folder = path.parent
+        self.file = path
         self._path = path
         self._wall_clock = wall_clock
         self._read: tuple[Signature | None, ...] = ()

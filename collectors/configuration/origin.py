@@ -17,10 +17,15 @@ from collectors.sinks.settings import Duration
 from sluice.settings import SettingsError, environment
 
 PATH = "PLUGINS_CONFIG_PATH"
+"""The file, YAML or JSON, where ``sluice collect`` is given none; e.g. ``/etc/sluice/collectors.yaml``."""
 SERVICE_URL = "PLUGINS_CONFIG_SERVICE_URL"
+"""Else the service that serves it at ``<url>/plugins/data-collection``; e.g. ``https://config.example.com``."""
 SERVICE_TOKEN = "PLUGINS_CONFIG_SERVICE_TOKEN"  # noqa: S105 - the variable's name
+"""Shown to that service as a bearer token; by default none."""
 POLL_INTERVAL = "PLUGINS_CONFIG_POLL_INTERVAL"
+"""How often that service is asked: a duration from 1s to 24h; by default 30s."""
 CA_FILE = "PLUGINS_CONFIG_SERVICE_CA_FILE"
+"""PEM of who signed that service's certificate; by default who the system trusts."""
 DEFAULT_PATH = Path("collectors.yaml")
 DEFAULT_POLL_SECONDS = 30.0
 
@@ -37,6 +42,8 @@ class Origin(Protocol):
     """What it is called: a path, or an address."""
     folder: Path
     """Where relative paths in it begin."""
+    file: Path
+    """Where commands can read it: of a service what it last served that could be used."""
     interval_seconds: float
     """How often it is looked at."""
     tells_unchanged: bool

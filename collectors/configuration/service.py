@@ -41,6 +41,7 @@ class ServiceOrigin:
         """Raises SettingsError for an address or a CA file that cannot be used."""
         self.where = address_of(url)
         self.folder = Path()
+        self.file = last_good.path
         self.interval_seconds = interval_seconds
         self._headers = {"accept": "application/yaml, application/json;q=0.9, */*;q=0.1", "accept-encoding": "identity"}
         if token.get_secret_value():

@@ -97,7 +97,8 @@ async def choose(
     tests = tests_of(options, moments, kinds)  # before the log is asked: it is the sooner answer
     there = await origin.ranges(names)
     if not there:
-        raise UsageError(f"{', '.join(names)}: nothing of it in {origin.where}; sluice topics list shows what there is")
+        look = "sluice topics list (of an archive: sluice archive list) shows what there is"
+        raise UsageError(f"{', '.join(names)}: nothing of it in {origin.where}; {look}")
     ranges = dict(_of_partitions(there, options))
     losses = _Losses()
     wanted = await _narrowed(origin, ranges, options, moments, begins, losses, names)

@@ -6,7 +6,7 @@ something that there is not, or that needs ``--yes``.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from collectors.columns import Decodes
@@ -61,6 +61,10 @@ class Origin(Protocol):
 
         Raises ``OffsetLostError`` where what was still to be read has been deleted.
         """
+        ...
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """Which logs these are, as far as that is known: a log that is made anew under its name has another id."""
         ...
 
     async def read_schemas(self) -> Sequence[bytes]:

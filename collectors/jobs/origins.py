@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 
 from collectors.columns import Decoder
 from collectors.jobs.interface import Decodes, Origin, Ranges
@@ -53,6 +53,10 @@ class LogOrigin:
             async for records in self._reader.read(part, topics):
                 first = records[0]
                 yield Partition(first.topic, first.partition) if self._is_kafka else next(iter(part)), records
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """Of topics and journals."""
+        return await self._reader.log_ids(partitions)
 
     async def read_schemas(self) -> Sequence[bytes]:
         """As collectors look them up."""

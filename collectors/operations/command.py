@@ -40,6 +40,7 @@ def register_operations(app: typer.Typer) -> None:
     app.command("tail", rich_help_panel=Panel.OPERATE)(tail)
     app.command("dead-letters", rich_help_panel=Panel.OPERATE)(dead_letters)
     app.command("collectors", rich_help_panel=Panel.OPERATE)(collectors_)
+    app.command("gateways", rich_help_panel=Panel.OPERATE)(gateways_)
     app.command("retention", rich_help_panel=Panel.OPERATE)(retention)
 
 
@@ -81,7 +82,7 @@ def tail(
     config: _Config = _CONFIG,
     as_json: _AsJson = False,
 ) -> None:
-    """Show records of the log, decoded, and follow it; no collector notices. Ctrl-C ends it, with 0.
+    """Show records of the log, decoded, and follow it; no collector notices. Ctrl-C ends it.
 
     Exits 1 where the log cannot be read, 2 where there is no such topic or --where makes no sense.
 
@@ -138,6 +139,22 @@ def collectors_(
     from collectors.operations.running import run  # noqa: PLC0415
 
     run(lambda: work.collectors(collectors, url, service, action, Printer(as_json=as_json)))
+
+
+def gateways_(
+    since: Annotated[str, typer.Option("--from", help="Boots that reported since: -3h, a time, beginning.")] = "-3h",
+    config: _Config = _CONFIG,
+    as_json: _AsJson = False,
+) -> None:
+    """Show what each worker of each gateway reported of itself; exits 1 where one neither reports nor has ended.
+
+    Example: sluice gateways --from -1d
+    """
+    from collectors.operations import gateways as work  # noqa: PLC0415 - as above
+    from collectors.operations.printing import Printer  # noqa: PLC0415
+    from collectors.operations.running import run  # noqa: PLC0415
+
+    run(lambda: work.gateways(config, since, Printer(as_json=as_json)))
 
 
 def retention(

@@ -123,7 +123,7 @@ async def letters(
 
 
 def _state(letter: Shown, marks: Marks | None) -> str:
-    outcome = None if marks is None else marks.outcome(letter.partition, letter.offset)
+    outcome = None if marks is None else marks.outcome(letter.partition, letter.offset, letter.appended_ms)
     return OPEN if outcome is None else outcome
 
 

@@ -43,6 +43,8 @@ class Shown:
     dead_letter: dict[str, str] = field(default_factory=dict)
     """``dlq.*`` of a dead letter, without the prefix."""
     raw: bytes | None = None
+    appended_ms: int = 0
+    """``appended_at`` as the log has it."""
 
     @property
     def id(self) -> str:
@@ -83,6 +85,7 @@ class Decoding:
             partition=partition,
             offset=record.offset,
             appended_at=_moment(record.timestamp),
+            appended_ms=record.timestamp,
             kind=self._kinds.get(base) or base.removeprefix(f"{self._namespace}.").removesuffix(".v1"),
             event=event,
             problem=problem,

@@ -1,6 +1,6 @@
 """How every command of this package runs: its settings, its errors, its exit code, and the end of whoever reads it.
 
-0 all is well   1 something is wrong   2 it was asked for something that there is not
+0 all is well   1 something is wrong   2 it was asked for something that there is not   130 Ctrl-C
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import typer
 from pydantic import BaseModel
 
 from collectors.errors import Halt, Retryable
+from sluice.command_line.ending import INTERRUPTED
 from sluice.eventlog.interface import EventLogError
 from sluice.settings import SettingsError, load_settings
 
@@ -36,9 +37,8 @@ def settings_of(path: Path, model: type[ModelT]) -> ModelT:
         raise UsageError(str(error)) from error
 
 
-def run(work: Callable[[], Awaitable[int]], *, interrupted: int = OK) -> NoReturn:
-    """Run a command to its exit code. Whoever reads its output may leave at any time, and so may its user: then it is
-    ``interrupted``, of commands that have something to finish ``WRONG``."""
+def run(work: Callable[[], Awaitable[int]]) -> NoReturn:
+    """Run a command to its exit code. Whoever reads its output may leave at any time, and so may its user."""
     try:
         code = asyncio.run(_awaited(work))
         sys.stdout.flush()
@@ -50,7 +50,7 @@ def run(work: Callable[[], Awaitable[int]], *, interrupted: int = OK) -> NoRetur
         _forget_output()
         code = OK
     except KeyboardInterrupt:
-        code = interrupted
+        code = INTERRUPTED
     raise typer.Exit(code)
 
 

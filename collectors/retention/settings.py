@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
@@ -14,9 +14,9 @@ from sluice.eventlog.settings import Section
 class Limit(Section):
     """Of one kind of event in one store; whichever is exceeded first."""
 
-    max_age: Duration | None = None
+    max_age: Annotated[Duration | None, Field(examples=["90d"])] = None
     """By the time of the exchange: ``90d``. Never less than the log keeps: a replay would bring it back."""
-    max_bytes: Size | None = None
+    max_bytes: Annotated[Size | None, Field(examples=["200GiB"])] = None
     """As the store counts: see the README. What the log still keeps is not deleted for it."""
 
     @model_validator(mode="after")
@@ -32,8 +32,11 @@ class StoreLimits(Section):
     """By kind of event; one that is not named is kept for ever."""
 
     proxy_log: Limit | None = None
+    """Of proxy logs, which have the bodies."""
     analytics: Limit | None = None
+    """Of analytics."""
     budget: Limit | None = None
+    """Of budget events."""
 
     def of(self, kind: Kind) -> Limit | None:
         """The limit of a kind."""
@@ -50,6 +53,7 @@ class RetentionSettings(Section):
     """What is deleted, and how often it is looked for."""
 
     every: Duration = 3_600.0
+    """How often it is looked for what is too old or too much."""
     stores: dict[str, StoreLimits] = Field(default_factory=dict)
     """By the name of an entry with sink://elasticsearch, sink://database or sink://file; ``fallback`` is the events
     database in the data folder."""

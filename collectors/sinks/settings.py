@@ -64,7 +64,9 @@ Compression = Literal["none", "gzip", "zstd"]
 class DatabaseSettings(Section):
     """``sink://database``: the events database, SQLite or PostgreSQL."""
 
-    url: Annotated[str, Field(repr=False)] = "sqlite+aiosqlite:///.sluice/events.db"
+    url: Annotated[str, Field(repr=False, examples=["postgresql://sluice@db:5432/events"])] = (
+        "sqlite+aiosqlite:///.sluice/events.db"
+    )
     """As SQLAlchemy takes it; what is shown of it has no password."""
     password: SecretStr = SecretStr("")
     """Of PostgreSQL's user, where the ``url`` has none."""

@@ -6,6 +6,7 @@ A worker that does not answer makes ``/health`` and ``/ready`` say so; of the ot
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,9 @@ import orjson
 from aiohttp import web
 
 from collectors.guarding import refusal
+from collectors.operations.desk.asking import DeskError
+from collectors.operations.desk.desk import Desk
+from collectors.operations.desk.pages import DeskPages
 from collectors.server import METRICS_TYPE, add_pages, add_services, listen, page
 from collectors.settings import ServerSettings
 from collectors.standing import families_of
@@ -26,8 +30,13 @@ from sluice.exposition import Family, load_families, render_families
 class Front:
     """Serves what all workers say."""
 
-    def __init__(self, settings: ServerSettings, supervisor: Supervisor) -> None:
+    def __init__(
+        self, settings: ServerSettings, supervisor: Supervisor, desk: Desk | None = None, data_dir: Path = Path()
+    ) -> None:
+        """A ``desk`` of this host answers operators beside the workers; its jobs lie in ``data_dir``."""
         self._settings = settings
+        self._desk = desk
+        self._data_dir = data_dir
         self._supervisor = supervisor
         self._paused = Paused(supervisor.folder)
         self._runner: web.AppRunner | None = None
@@ -37,6 +46,10 @@ class Front:
         app = web.Application()
         add_pages(app, self._well, self._well, self._metrics)
         add_services(app, self._list, self._show, pause=self._change, resume=self._change)
+        pages = DeskPages(self._settings.token.get_secret_value())
+        app.router.add_get("/desk/sinks/{exchange}", pages.guarded(self._sinks))
+        if self._desk is not None:
+            pages.add_desk(app, self._desk, self._data_dir)
         self._runner, url = await listen(app, self._settings)
         return url
 
@@ -90,6 +103,17 @@ class Front:
 
     async def _show(self, request: web.Request) -> web.Response:
         return _one(*await self._ask(_path(request)))
+
+    async def _sinks(self, request: web.Request) -> Mapping[str, Any]:
+        """As the first worker says that answers: all have the same sinks."""
+        for index in range(self._supervisor.count):
+            [answer] = await ask_all([self._supervisor.socket(index)], _path(request))
+            if answer is not None:
+                found: dict[str, Any] = orjson.loads(answer.body)
+                if answer.status == 200:
+                    return found
+                raise DeskError(answer.status, str(found.get("error", "the worker did not say why")))
+        raise DeskError(503, "no worker answers")
 
     async def _change(self, request: web.Request) -> web.Response:
         """In all workers, those that are started later too; one that runs and does not answer is an error."""

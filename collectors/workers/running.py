@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from collectors.operations.desk.desk import Desk
 from collectors.settings import HostSettings, Settings
 from collectors.workers.front import Front
 from collectors.workers.place import WorkerPlace
@@ -39,19 +40,33 @@ def worker_command(options: Sequence[str], services: Sequence[str], place: Worke
     return [sys.executable, "-P", "-m", "sluice", "collect", *options, *place.options(), "--", *services]
 
 
-async def run_workers(settings: Settings, count: int, command: Callable[[WorkerPlace], Sequence[str]]) -> int:
+async def run_workers(
+    settings: Settings,
+    count: int,
+    command: Callable[[WorkerPlace], Sequence[str]],
+    desk: Desk | None = None,
+    data_dir: Path = Path(),
+) -> int:
     """The exit code: 0 where every worker ended well. Raises PortTakenError."""
     with tempfile.TemporaryDirectory(prefix="sluice-collect-") as folder:  # which others cannot enter
         supervisor = Supervisor(command, count, Path(folder), settings.shutdown_seconds)
-        front = Front(settings.server, supervisor)
+        front = Front(settings.server, supervisor, desk, data_dir)
         loop = asyncio.get_running_loop()
+
+        def signalled(number: signal.Signals) -> None:
+            supervisor.signalled(number)
+            if desk is not None and number != signal.SIGHUP:
+                desk.stop()
+
         for number in _SIGNALS:
-            loop.add_signal_handler(number, supervisor.signalled, number)
+            loop.add_signal_handler(number, signalled, number)
         url = await front.start()
         _log.info("collectors serve", url=url, workers=count)
         try:
             code = await supervisor.run()
         finally:
             await front.close()
+            if desk is not None:
+                await desk.close()
     _log.info("collectors stopped", code=code)
     return code

@@ -9,20 +9,20 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from gateway.console import budgets, collectors, dashboards, exchanges, gateways, live, plugins, signing
+from gateway.console import budgets, collectors, dashboards, desks, exchanges, gateways, live, plugins, signing
 from gateway.console.answers import refuse
-from gateway.console.assets import FOR_EVER, packaged_assets
+from gateway.console.assets import FOR_EVER
 from gateway.console.door import Door
 from gateway.console.headers import SecurityHeaders
+from gateway.console.lazily import PACKAGED, Lazily
 from gateway.control.api.bodies import JsonRequest, read_body
-from sluice.eventstore.dashboards.definitions import load_dashboards
 
 if TYPE_CHECKING:
     from gateway.console.assets import Asset, Assets
     from gateway.console.parts import ConsoleParts
 
 PREFIX = "/console"
-PAGES = (signing, dashboards, live, exchanges, budgets, plugins, collectors, gateways)
+PAGES = (signing, dashboards, live, exchanges, budgets, plugins, collectors, desks, gateways)
 """Whose questions are answered below ``/console/api``."""
 _CHANGES = frozenset({"POST", "PUT", "PATCH"})
 
@@ -45,9 +45,8 @@ class ConsoleRoute(APIRoute):
         return bounded
 
 
-def build_console(parts: ConsoleParts, assets: Assets | None = None) -> FastAPI:
+def build_console(parts: ConsoleParts, files: Lazily[Assets] = PACKAGED) -> FastAPI:
     """The application; it serves paths without ``PREFIX``."""
-    load_dashboards()  # read now, so that no exchange waits while a first page has them read
     application = FastAPI(openapi_url=None, redirect_slashes=False)
     application.state.parts = parts
     application.state.door = Door(parts)
@@ -57,19 +56,20 @@ def build_console(parts: ConsoleParts, assets: Assets | None = None) -> FastAPI:
             assert isinstance(route, APIRoute)  # noqa: S101 - routers of ours have nothing else
             api.add_api_route(route.path, route.endpoint, methods=sorted(route.methods or ()), response_model=None)
     application.include_router(api, prefix="/api")
-    _serve_files(application, assets or packaged_assets())
+    _serve_files(application, files)
     application.add_exception_handler(HTTPException, refuse)
     application.add_middleware(SecurityHeaders)
     return application
 
 
-def _serve_files(application: FastAPI, assets: Assets) -> None:
+def _serve_files(application: FastAPI, files: Lazily[Assets]) -> None:
     @application.get("/")
     async def page(request: Request) -> Response:
-        return _sent(assets.page, request, "no-cache")
+        return _sent((await files.get()).page, request, "no-cache")
 
     @application.get("/static/{version}/{path:path}")
     async def file(version: str, path: str, request: Request) -> Response:
+        assets = await files.get()
         found = assets.find(path)
         if found is None:
             raise HTTPException(404, "there is no such file of the console; load the page anew")

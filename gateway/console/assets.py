@@ -1,7 +1,7 @@
-"""The console's files: read and packed before the first request, under an address that changes when any of them does.
+"""The console's files: read and packed when a browser first asks, under an address that changes when any of them does.
 
 ``/console/static/<version>/<path>`` may be kept for ever, because another version has another address. The page itself,
-which names the version, is asked for each time.
+which names the version, is asked for each time. A worker whose console nobody opens reads none of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
@@ -36,7 +35,7 @@ class Asset:
 
 
 class Assets:
-    """All of them, by their paths below the folder; no request reads or packs anything."""
+    """All of them, by their paths below the folder: read and packed when this is made."""
 
     def __init__(self, folder: Path = STATIC) -> None:
         paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -57,12 +56,6 @@ class Assets:
     def find(self, name: str) -> Asset | None:
         """A file by its path; ``None`` where there is none."""
         return self._files.get(name)
-
-
-@cache
-def packaged_assets() -> Assets:
-    """Those of the package."""
-    return Assets()
 
 
 def _asset(name: str, content: bytes) -> Asset:

@@ -1,9 +1,12 @@
-"""Collectors, as their own health servers tell: all are asked at once, and none is waited for longer than 2 seconds."""
+"""Collectors, as their own health servers tell: all are asked at once, and none is waited for longer than 2 seconds.
+
+What they must read the log for (dead letters, a dry run) may take longer; a worker asks a few such questions at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -17,6 +20,9 @@ from gateway.control.api.problems import Problem
 
 router = APIRouter()
 _TIME_LIMIT_SECONDS = 2.0
+_DESK_SECONDS = 40.0
+"""A desk answers within 30 s, or says why not."""
+_DESK_AT_ONCE = 4
 _MAX_BYTES = 4 << 20
 _ServiceName = Annotated[str, Path(min_length=1, max_length=200)]
 
@@ -33,8 +39,9 @@ class Collectors:
         self._token = token
         limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
         self._client = httpx.AsyncClient(
-            timeout=_TIME_LIMIT_SECONDS, limits=limits, transport=transport, trust_env=False, follow_redirects=False
+            timeout=_DESK_SECONDS, limits=limits, transport=transport, trust_env=False, follow_redirects=False
         )
+        self._desk_turns = asyncio.Semaphore(_DESK_AT_ONCE)
 
     async def standing(self) -> list[dict[str, Any]]:
         """What each says of its services, or why it says nothing."""
@@ -42,18 +49,66 @@ class Collectors:
 
     async def change(self, number: int, service: str, wanted: Literal["pause", "resume"]) -> dict[str, Any]:
         """Pause or resume a service. Raises CollectorAwayError, or a ``Problem`` where the collector refuses."""
-        if not 0 <= number < len(self.urls):
-            raise Problem(404, "not_found", f"there is no collector {number}; see console.collectors")
-        path = f"{self.urls[number]}/services/{quote(service, safe='')}/{wanted}"
-        shown = {"authorization": f"Bearer {self._token}"} if self._token else {}
-        headers = {"content-type": "application/json", **shown}
-        status, document = await self._ask("POST", path, headers)
+        path = f"{self._url(number)}/services/{quote(service, safe='')}/{wanted}"
+        status, document = await self._ask("POST", path, self._headers())
         if status != 200:
-            said = document.get("error") or f"it answered {status}"
-            raise Problem(502, "collector_refused", f"the collector refused: {said}; see console.collectors_token")
+            raise _refused(status, document)
         return document
 
+    async def desk(self, number: int, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What the desk of a collector answers to a question, or to an order where there is a body. Raises
+        CollectorAwayError, and a ``Problem`` where it refuses."""
+        url = f"{self._url(number)}/desk/{path}"
+        if self._desk_turns.locked():
+            message = "too much is being asked of collectors at once; ask again in a moment"
+            raise Problem(503, "console_busy", message, error="Busy", headers={"retry-after": "2"})
+        async with self._desk_turns:
+            method = "GET" if body is None else "POST"
+            status, document = await self._ask(method, url, self._headers(), body, _DESK_SECONDS)
+        if status != 200:
+            raise _refused(status, document)
+        return _something(url, document)
+
+    async def everybody(self, path: str) -> list[dict[str, Any]]:
+        """What each desk answers to one question that takes no time, or its ``problem``; of all at once."""
+        return list(await asyncio.gather(*(self._of_desk(url, path) for url in self.urls)))
+
+    async def reports(self) -> list[dict[str, Any]]:
+        """What each desk has read of gateways, or its ``problem``."""
+        if self._desk_turns.locked():
+            return [{"url": url, "problem": "too much is being asked at once; ask again"} for url in self.urls]
+        async with self._desk_turns:
+            found = await asyncio.gather(*(self._of_desk(url, "gateways", _DESK_SECONDS) for url in self.urls))
+        return [_with_boots(each) for each in found]
+
+    async def _of_desk(self, url: str, path: str, seconds: float | None = None) -> dict[str, Any]:
+        try:
+            status, document = await self._ask("GET", f"{url}/desk/{path}", self._headers(), None, seconds)
+            if status == 200:
+                return {"url": url, "problem": "", **_something(url, document)}
+        except CollectorAwayError as error:
+            return {"url": url, "problem": str(error)}
+        return {"url": url, "problem": _refused(status, document).message}
+
+    def _url(self, number: int) -> str:
+        if not 0 <= number < len(self.urls):
+            raise Problem(404, "not_found", f"there is no collector {number}; see console.collectors")
+        return self.urls[number]
+
+    def _headers(self) -> dict[str, str]:
+        shown = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        return {"content-type": "application/json", **shown}
+
     async def _one(self, url: str) -> dict[str, Any]:
+        services, jobs = await asyncio.gather(self._services(url), self._of_desk(url, "jobs"))
+        found = jobs.get("jobs")
+        return {
+            **services,
+            "jobs": [each for each in found if isinstance(each, dict)] if isinstance(found, list) else [],
+            "jobs_problem": "" if services["problem"] else jobs["problem"],
+        }
+
+    async def _services(self, url: str) -> dict[str, Any]:
         try:
             status, document = await self._ask("GET", f"{url}/services", {})
         except CollectorAwayError as error:
@@ -64,15 +119,24 @@ class Collectors:
         known = [each for each in services if isinstance(each, dict) and isinstance(each.get("service"), str)]
         return {"url": url, "problem": "", "services": known}
 
-    async def _ask(self, method: str, url: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: Mapping[str, Any] | None = None,
+        seconds: float | None = None,
+    ) -> tuple[int, dict[str, Any]]:
+        limit = seconds or _TIME_LIMIT_SECONDS
+        sent = None if body is None else orjson.dumps(body)
         try:
             async with (
-                asyncio.timeout(_TIME_LIMIT_SECONDS),
-                self._client.stream(method, url, headers=headers) as response,
+                asyncio.timeout(limit),
+                self._client.stream(method, url, headers=headers, content=sent) as response,
             ):
                 content = await _read(response)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            reason = "did not answer within 2 s" if "imeout" in type(error).__name__ else "cannot be reached"
+            reason = f"did not answer within {limit:g} s" if "imeout" in type(error).__name__ else "cannot be reached"
             message = f"{url} {reason} ({type(error).__name__}); check console.collectors, and that it runs"
             raise CollectorAwayError(message) from error
         try:
@@ -84,6 +148,29 @@ class Collectors:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _something(url: str, document: dict[str, Any]) -> dict[str, Any]:
+    """What a desk answered: it never says nothing, and what cannot be read is no empty list."""
+    if not document:
+        raise CollectorAwayError(f"{url} answered what is no JSON, or more than {_MAX_BYTES >> 20} MiB")
+    return document
+
+
+def _with_boots(found: dict[str, Any]) -> dict[str, Any]:
+    boots = found.get("boots")
+    return {**found, "boots": [each for each in boots if isinstance(each, dict)] if isinstance(boots, list) else []}
+
+
+def _refused(status: int, document: Mapping[str, Any]) -> Problem:
+    """In the collector's own words; whose fault it is stays to be seen by the status."""
+    said = document.get("error") or f"it answered {status}"
+    if status in {400, 404, 409} and "error" in document:
+        return Problem(status, "collector_refused", str(said), error="The collector refused")
+    if status == 404:
+        return Problem(502, "collector_old", "this sluice collect has no desk: start it anew with this version")
+    hint = "; see console.collectors_token" if status in {401, 403} else ""
+    return Problem(502, "collector_refused", f"the collector refused: {said}{hint}", error="The collector refused")
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -7,7 +7,7 @@ cannot be answered says so in its place.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import Field
@@ -15,8 +15,8 @@ from pydantic import Field
 from gateway.console.answers import answer
 from gateway.console.asked import Asked, of_query
 from gateway.console.door import Looking, parts_of
+from gateway.console.lazily import DEFINED
 from gateway.control.api.problems import Problem
-from sluice.eventstore.dashboards.definitions import Dashboard, Panel, load_dashboards
 from sluice.eventstore.panels.answers import plain
 from sluice.eventstore.panels.fields import fields_of
 from sluice.eventstore.panels.query import Measure, PanelQuery, QueryError
@@ -25,17 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.console.parts import ConsoleParts
+    from sluice.eventstore.dashboards.definitions import Dashboard, Panel
     from sluice.eventstore.panels.answers import Answer
     from sluice.eventstore.panels.query import Filter
 
 router = APIRouter()
 MAX_CHOICES = 50
+_SPLITS = ("app_id", "vendor", "llm_slug", "model_name")
 
 
 class PanelAsked(Asked):
-    """A panel's figures; with ``compare`` beside those of the period before."""
+    """A panel's figures; with ``compare`` beside those of the period before, with ``by`` split by another field."""
 
     compare: bool = True
+    by: Literal["", "app_id", "vendor", "llm_slug", "model_name"] = ""
 
 
 class ChoicesAsked(Asked):
@@ -47,7 +50,7 @@ class ChoicesAsked(Asked):
 @router.get("/dashboards")
 async def list_dashboards(_visitor: Looking) -> Response:
     """What dashboards there are, with their panels and without a figure."""
-    return answer({"dashboards": [_shape(each) for each in load_dashboards()]})
+    return answer({"dashboards": [_shape(each) for each in await DEFINED.get()]})
 
 
 @router.get("/dashboards/{dashboard}/panels/{panel}")
@@ -56,7 +59,7 @@ async def read_panel(
 ) -> Response:
     """The figures of one panel, and the names of the numbers in them."""
     parts = parts_of(request)
-    query = _query(_panel(dashboard, panel), asked)
+    query = _query(_panel(await DEFINED.get(), dashboard, panel), asked)
     return answer(await figures(parts, query))
 
 
@@ -94,8 +97,8 @@ async def _asked(parts: ConsoleParts, query: PanelQuery) -> Answer:
         raise of_query(error) from error
 
 
-def _panel(dashboard: str, name: str) -> Panel:
-    for each in load_dashboards():
+def _panel(dashboards: Sequence[Dashboard], dashboard: str, name: str) -> Panel:
+    for each in dashboards:
         if each.name == dashboard:
             for panel in each.panels:
                 if panel.name == name:
@@ -106,9 +109,22 @@ def _panel(dashboard: str, name: str) -> Panel:
 def _query(panel: Panel, asked: PanelAsked) -> PanelQuery:
     start, end = asked.range()
     query = panel.query.made(start, end, asked.zone, _of_kind(panel, asked.filters()))
+    if asked.by:
+        if asked.by not in _choices(panel):
+            raise Problem(400, "invalid", f"this panel cannot be split by {asked.by}; load the page anew")
+        query = replace(query, split_by=(asked.by,))
     if not asked.compare:
         return replace(query, compare="")
     return query if query.split_by else replace(query, compare="previous")
+
+
+def _choices(panel: Panel) -> list[str]:
+    """What a chart over time may be split by, beside what it is split by: whose, whence and which."""
+    of = panel.query.split_by
+    if not panel.query.interval or len(of) != 1 or of[0] not in _SPLITS:
+        return []
+    known = fields_of(panel.query.kind)
+    return [field for field in _SPLITS if field in known]
 
 
 def _of_kind(panel: Panel, filters: Sequence[Filter]) -> list[Filter]:
@@ -130,6 +146,7 @@ def _shape(dashboard: Dashboard) -> dict[str, Any]:
                     for name in ("name", "title", "answers", "chart", "unit", "width", "limits")
                 },
                 "split_by": list(each.query.split_by),
+                "choices": _choices(each),
                 "has_time": bool(each.query.interval),
                 "ignores": [v.name for v in dashboard.variables if v.field not in fields_of(each.query.kind)],
             }

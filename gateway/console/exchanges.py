@@ -59,6 +59,14 @@ async def read_exchange(exchange_id: ExchangeId, visitor: Looking, request: Requ
     return answer(story_of(found, parts, shows_bodies=visitor.is_admin))
 
 
+@router.get("/exchanges/{exchange_id}/sinks")
+async def find_in_sinks(exchange_id: ExchangeId, _visitor: Looking, request: Request) -> Response:
+    """Which sinks have the events of an exchange, as the collectors that carry them there find it now."""
+    collectors = parts_of(request).collectors
+    found = await collectors.everybody(f"sinks/{exchange_id}")
+    return answer({"is_configured": bool(collectors.urls), "collectors": found})
+
+
 async def find_rows(
     parts: ConsoleParts, filters: Sequence[Filter], start: int, end: int, cursor: str | None, limit: int
 ) -> tuple[list[dict[str, Any]], str | None]:

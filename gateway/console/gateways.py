@@ -1,4 +1,5 @@
-"""Gateways and their workers, by the events that they wrote: who works, how much, what fails, when last."""
+"""Gateways and their workers: by the events that they wrote, by what they reported of themselves, and by what comparing
+both found."""
 
 from __future__ import annotations
 
@@ -13,6 +14,8 @@ from gateway.console.door import Looking, parts_of
 from sluice.eventstore.panels.query import Filter, Measure, PanelQuery
 
 router = APIRouter()
+MAX_BOOTS = 60
+_BOOT = ("gateway_id", "worker", "boot_id")
 _FAILED = (Filter("outcome", "not", ("ok", "answered_by_plugin")),)
 _MEASURES = (
     Measure("count", name="exchanges"),
@@ -22,6 +25,26 @@ _MEASURES = (
     Measure("sum", "response_body_bytes", name="response_bytes"),
     Measure("distinct", "boot_id", name="starts"),
 )
+
+
+@router.get("/gateways/reports")
+async def list_reports(_visitor: Looking, request: Request) -> Response:
+    """What workers reported of themselves, and what the last comparison with the log and the sinks found: by the desks
+    of collectors, which read the log. On Kafka each desk has the same log, so each boot is shown once."""
+    collectors = parts_of(request).collectors
+    found = await collectors.reports()
+    boots = {tuple(boot.get(name) for name in _BOOT): boot for each in found for boot in each.get("boots", ())}
+    newest = sorted(boots.values(), key=lambda boot: str(boot.get("last_seen_at")), reverse=True)
+    shown = {
+        "is_configured": bool(collectors.urls),
+        "boots": newest[:MAX_BOOTS],
+        "total": len(newest),
+        "reconciled": [
+            {"url": each["url"], **each["reconciled"]} for each in found if isinstance(each.get("reconciled"), dict)
+        ],
+        "problems": [f"{each['url']}: {each['problem']}" for each in found if each["problem"]],
+    }
+    return answer(shown)
 
 
 @router.get("/gateways")

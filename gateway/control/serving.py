@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from gateway.control.api.application import program_version
 from gateway.control.api.reference.renderer import ReferenceRenderer
 from gateway.control.api.renderer import CleanRenderer
 from gateway.control.api.services import ControlServices, Identity, SystemInfo
 from gateway.control.budget_status import BudgetBooks
 from gateway.outcomes import AuthFailed
+from gateway.version import program_version
 from sluice.clock import now_micros
 from sluice.eventstore.opening import open_store
 

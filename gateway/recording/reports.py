@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from gateway.version import program_version
 from sluice.clock import iso_micros, now_micros
 from sluice.eventlog.interface import Boot, Record
 
@@ -53,6 +54,7 @@ def report(
         "gateway_id": boot.gateway_id,
         "worker": boot.worker,
         "boot_id": boot.boot_id,
+        "version": program_version(),
         "reported_at": iso_micros(now_micros()),
         "started_at": iso_micros(totals.started_at),
         "closing": closing,

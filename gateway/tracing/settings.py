@@ -20,14 +20,16 @@ class TracingSettings(OtlpSettings):
     parent: Literal["follow", "sample"] = "follow"
     """Where the client does: ``follow`` traces what the client traces; ``sample`` only the sampled part of that. What
     the client does not trace is never traced."""
-    service_name: Annotated[str, Field(min_length=1, max_length=255)] = "sluice-gateway"
-    ca_file: str = ""
+    service_name: Annotated[str, Field(min_length=1, max_length=255, examples=["sluice-gateway-eu"])] = "sluice-gateway"
+    """``service.name`` of its spans."""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
     """PEM; certificates that a receiver's is trusted by, besides the system's."""
     timeout_seconds: Seconds = 5.0
     """For one request of the exporter."""
     interval_seconds: Annotated[float, Field(gt=0, le=300)] = 2.0
     """Traces wait this long for others, unless there are ``max_batch_exchanges``."""
     max_batch_exchanges: Annotated[int, Field(ge=1, le=4_096)] = 256
+    """Traces of one request of the exporter."""
     max_queued_exchanges: Annotated[int, Field(ge=1, le=1_000_000)] = 4_096
     """Beyond it traces are dropped, and counted."""
     shutdown_seconds: Annotated[float, Field(gt=0, le=60)] = 2.0

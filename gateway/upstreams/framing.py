@@ -48,11 +48,8 @@ def _check_headers(headers: Headers) -> None:
 def request_head(request: UpstreamRequest) -> bytes:
     """The head as it goes on the wire, with its empty line. Raises ``ValueError`` (see ``check_request``)."""
     check_request(request)
-    lines = [request.method + b" " + request.target + b" HTTP/1.1"]
-    lines += [name + b": " + value for name, value in request.headers]
-    lines += [name + b": " + value for name, value in added_headers(request)]
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+    lines = b"".join([b"%b: %b\r\n" % pair for pair in (*request.headers, *added_headers(request))])
+    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines)
 
 
 def added_headers(request: UpstreamRequest) -> Headers:
@@ -72,7 +69,10 @@ def announces_length(request: UpstreamRequest) -> bool:
 
 def names_host(headers: Headers) -> bool:
     """Whether the caller set ``host`` itself. It does so last, so the search begins there."""
-    return any(pair[0] == b"host" for pair in reversed(headers))
+    for name, _ in reversed(headers):  # noqa: SIM110 - a generator costs as much as the rest of the head
+        if name == b"host":
+            return True
+    return False
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from sluice.eventlog.interface import Partition, PolledRecord
+from sluice.eventlog.interface import NamedLogs, Partition, PolledRecord
 
 
 class OffsetRange(NamedTuple):
@@ -24,7 +24,7 @@ class OffsetRange(NamedTuple):
         return self.first >= self.end
 
 
-class RangeReader(Protocol):
+class RangeReader(NamedLogs, Protocol):
     """Reads ranges of these topics. Used from one loop; one ``read`` at a time. All raise ``EventLogError``."""
 
     async def ranges(self, topics: Collection[str]) -> Mapping[Partition, OffsetRange]:

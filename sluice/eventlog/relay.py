@@ -48,6 +48,8 @@ _MAX_BACKOFF_SECONDS = 5.0
 _STORE_SECONDS = 0.5
 """How often the watermark is written; after a kill so much is sent again at most."""
 _LOOK_SECONDS = 0.2
+_STRICT_LINGER_SECONDS = 0.03
+"""Where clients wait for a round."""
 _SILENT_SECONDS = 2.0
 """A round that takes longer means that Kafka does not acknowledge now."""
 
@@ -77,6 +79,9 @@ class Relay:
         self._settings = settings
         make = TransactionalProducer if settings.relay.exactly_once else BatchProducer
         self._producer = make(settings, topics, gateway_id, self._refuse, directory)
+        is_strict = settings.eventlog.durability == "strict"
+        linger = settings.relay.linger_seconds
+        self._linger_seconds = min(linger, _STRICT_LINGER_SECONDS) if is_strict else linger
         self._offset_file = offset_path(directory, RELAY_GROUP)
         self._committed = load_offset(self._offset_file)
         self._reader = JournalReader(directory, self._committed)
@@ -84,7 +89,8 @@ class Relay:
         self._next = self._committed.offset if self._committed else 0
         """Behind the last record acknowledged."""
         self._stored_at = 0.0
-        self._is_live = False
+        self._journal: Journal | None = None
+        """The live one; ``None`` where nobody writes to the directory."""
         self._from_memory = False
         self._must_seek = True
         self._memory: deque[WrittenRecord] = deque()
@@ -101,7 +107,7 @@ class Relay:
 
     def attach(self, journal: Journal) -> None:
         """Take what the journal makes durable from now on."""
-        self._is_live = True
+        self._journal = journal
         journal.subscribe(self._take)
 
     def _take(self, records: Sequence[WrittenRecord]) -> None:
@@ -133,7 +139,8 @@ class Relay:
     @property
     def lag_records(self) -> int:
         """Records of the journal that Kafka has not acknowledged."""
-        return self._tail.lag_records(self._committed)
+        total = None if self._journal is None else self._journal.total_records
+        return self._tail.lag_records(self._committed, total)
 
     @property
     def gaps(self) -> int:
@@ -261,7 +268,7 @@ class Relay:
             self._must_seek = False
         self._something.clear()
         records = self._reader.read(_ROUND_RECORDS, _ROUND_BYTES)
-        if not records and self._is_live:
+        if not records and self._journal is not None:
             self._from_memory = True
         return records
 
@@ -280,7 +287,7 @@ class Relay:
 
     async def _wait_for_more(self) -> None:
         """Until the journal has something; of one that nobody writes to, look again now and then."""
-        if self._is_live:
+        if self._journal is not None:
             await self._something.wait()
             await self._linger()
         else:
@@ -289,7 +296,7 @@ class Relay:
     async def _linger(self) -> None:
         """Let a round grow, for a round costs the same whatever is in it; unless it is large, or a client waits."""
         if self._from_memory and not self._waiting and self._memory_bytes < _ROUND_BYTES:
-            await asyncio.sleep(self._settings.relay.linger_seconds)
+            await asyncio.sleep(self._linger_seconds)
 
     def _advance(self, end: CommittedOffset) -> None:
         self._next = end.offset

@@ -6,6 +6,7 @@ one of its shards would be a wrong figure.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -27,7 +28,7 @@ from sluice.eventstore.aggregations import (
     within,
 )
 from sluice.eventstore.deep_pages import find_place
-from sluice.eventstore.elasticsearch_http import ElasticsearchHttp, ElasticsearchUnreachableError
+from sluice.eventstore.elasticsearch_http import Answer, ElasticsearchHttp, ElasticsearchUnreachableError
 from sluice.eventstore.exact_sums import exact_sum
 from sluice.eventstore.figures import Group, Grouping
 from sluice.eventstore.names import INDEX_NAMES
@@ -38,6 +39,9 @@ from sluice.eventstore.sources import event_of
 
 _ERROR_BYTES = 500
 """So much of an error is shown: its type and reason stand at the beginning."""
+
+_PAUSES_SECONDS = (0.1, 0.3, 0.9)
+"""Before a busy server is asked again; the time limit of a question ends them too."""
 
 _NEWEST_FIRST = [{TIME: "desc"}, {"event_id": "desc"}]
 _MAX_WINDOW = 10_000  # index.max_result_window by default: skipped and shown together
@@ -125,7 +129,7 @@ class ElasticsearchStore(ReadingStore):
     async def _ask(self, method: str, path: str, body: bytes | None = None) -> Any:
         """The JSON of a good answer; raises EventStoreError where it is another one."""
         try:
-            answer = await self._http.request(method, path, body)
+            answer = await self._patient_answer(method, path, body)
         except ElasticsearchUnreachableError as error:
             remedy = "check that it is up, and control.events.elasticsearch_url"
             raise EventStoreError(f"Elasticsearch does not answer: {error}; {remedy}") from error
@@ -138,6 +142,15 @@ class ElasticsearchStore(ReadingStore):
         except orjson.JSONDecodeError as error:
             message = "what answered is not Elasticsearch; check control.events.elasticsearch_url"
             raise EventStoreError(message) from error
+
+    async def _patient_answer(self, method: str, path: str, body: bytes | None) -> Answer:
+        """A server that is short of memory or threads is asked again: what it lacks others are about to give back."""
+        for pause_seconds in _PAUSES_SECONDS:
+            answer = await self._http.request(method, path, body)
+            if answer.status != HTTPStatus.TOO_MANY_REQUESTS:
+                return answer
+            await asyncio.sleep(pause_seconds)
+        return await self._http.request(method, path, body)
 
     async def close(self) -> None:
         """Close the connections."""

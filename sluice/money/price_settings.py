@@ -47,16 +47,26 @@ class _Section(BaseModel):
 class PriceTierSettings(_Section):
     """Prices for all tokens of an exchange whose prompt is large; what it does not name stays as the price has it."""
 
-    above_prompt_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)]
-    prompt: Amount | None = None
-    response: Amount | None = None
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
-    cache_write_1h: Amount | None = None
-    audio_prompt: Amount | None = None
-    audio_response: Amount | None = None
-    image_prompt: Amount | None = None
-    image_response: Amount | None = None
+    above_prompt_tokens: Annotated[int, Field(ge=1, le=1_000_000_000, examples=[200000])]
+    """The tier is of exchanges with more of them."""
+    prompt: Annotated[Amount | None, Field(examples=["2.50"])] = None
+    """Prompt tokens, for a million."""
+    response: Annotated[Amount | None, Field(examples=["15"])] = None
+    """Response tokens, for a million."""
+    cache_read: Annotated[Amount | None, Field(examples=["0.25"])] = None
+    """Prompt tokens read from the vendor's cache."""
+    cache_write: Annotated[Amount | None, Field(examples=["3.125"])] = None
+    """Prompt tokens written to it for five minutes."""
+    cache_write_1h: Annotated[Amount | None, Field(examples=["5"])] = None
+    """And for an hour."""
+    audio_prompt: Annotated[Amount | None, Field(examples=["10"])] = None
+    """Prompt tokens of sound."""
+    audio_response: Annotated[Amount | None, Field(examples=["20"])] = None
+    """Response tokens of sound."""
+    image_prompt: Annotated[Amount | None, Field(examples=["2.50"])] = None
+    """Prompt tokens of images."""
+    image_response: Annotated[Amount | None, Field(examples=["30"])] = None
+    """Response tokens of images."""
 
     @model_validator(mode="after")
     def changes_something(self) -> Self:
@@ -71,30 +81,44 @@ class PriceSettings(_Section):
     """What a model costs, per million tokens, as decimal text. A class without a price has the prompt's (an hour's
     cache write the cache write's; sound and images that of their side's text), never zero."""
 
-    id: str
-    vendor: str = "openai"
-    model: str
-    aliases: Annotated[tuple[str, ...], Field(max_length=MAX_ALIASES)] = ()
+    id: Annotated[str, Field(examples=["mini"])]
+    """What events name as their ``price_id``."""
+    vendor: Annotated[str, Field(examples=["anthropic"])] = "openai"
+    """The vendor of its LLMs."""
+    model: Annotated[str, Field(examples=["gpt-4o-mini*"])]
+    """The model's name, exact or a glob."""
+    aliases: Annotated[tuple[str, ...], Field(max_length=MAX_ALIASES, examples=[["mini-eu", "team-mini-*"]])] = ()
     """Further names of it, exact or globs, such as a deployment's."""
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    prompt: Amount
-    response: Amount
-    cache_read: Amount | None = None
-    cache_write: Amount | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])] = "USD"
+    """ISO 4217."""
+    prompt: Annotated[Amount, Field(examples=["0.15"])]
+    """Prompt tokens, for a million."""
+    response: Annotated[Amount, Field(examples=["0.60"])]
+    """Response tokens, for a million."""
+    cache_read: Annotated[Amount | None, Field(examples=["0.075"])] = None
+    """Prompt tokens read from the vendor's cache."""
+    cache_write: Annotated[Amount | None, Field(examples=["0.1875"])] = None
     """What is written for five minutes."""
-    cache_write_1h: Amount | None = None
-    audio_prompt: Amount | None = None
-    audio_response: Amount | None = None
-    image_prompt: Amount | None = None
-    image_response: Amount | None = None
-    per_request: Amount = "0"
+    cache_write_1h: Annotated[Amount | None, Field(examples=["0.30"])] = None
+    """What is written for an hour."""
+    audio_prompt: Annotated[Amount | None, Field(examples=["10"])] = None
+    """Prompt tokens of sound."""
+    audio_response: Annotated[Amount | None, Field(examples=["20"])] = None
+    """Response tokens of sound."""
+    image_prompt: Annotated[Amount | None, Field(examples=["0.15"])] = None
+    """Prompt tokens of images."""
+    image_response: Annotated[Amount | None, Field(examples=["30"])] = None
+    """Response tokens of images."""
+    per_request: Annotated[Amount, Field(examples=["0.005"])] = "0"
     """Of each request, beside its tokens."""
-    per_tool_request: Amount = "0"
+    per_tool_request: Annotated[Amount, Field(examples=["0.01"])] = "0"
     """Of each call of the vendor's own tools, such as a web search."""
     tiers: Annotated[tuple[PriceTierSettings, ...], Field(max_length=MAX_TIERS)] = ()
+    """Other prices where the prompt is large."""
     batch_percent: Annotated[int, Field(ge=0, le=100)] = 100
     """What a batch pays of what its tokens cost."""
-    valid_from: Moment | None = None
+    valid_from: Annotated[Moment | None, Field(examples=["2026-11-01T00:00:00Z"])] = None
+    """It holds from then on; by default since ever."""
 
     @field_validator("id")
     @classmethod

@@ -62,17 +62,34 @@ class PluginRegistration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[int, Field(ge=1, lt=1 << 32)]
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    id: Annotated[int, Field(ge=1, lt=1 << 32, examples=[1])]
+    """Its number, for ever: what it keeps in ``kv`` is kept under it."""
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", examples=["prompt_size_limit"])]
     """What LLMs attach it by, and what events and logs call it."""
-    command: str
+    command: Annotated[
+        str,
+        Field(
+            examples=[
+                "python://sluice.plugins.prompt_size_limit:PromptSizeLimit",
+                "plugins/limit.py",
+                "grpc://limits:50051",
+            ]
+        ),
+    ]
     """``python://package.module:Class``, or the path of a ``.py`` file (``path.py:Class`` where it has several): in
     this process. ``file:///path`` of an executable: a process of its own. ``grpc://host:port``: one that runs."""
-    checksum: Annotated[str, Field(pattern=r"^((sha256:)?[0-9a-f]{64})?$")] = ""
+    checksum: Annotated[
+        str,
+        Field(
+            pattern=r"^((sha256:)?[0-9a-f]{64})?$",
+            examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+        ),
+    ] = ""
     """SHA-256 of the file, in hex; a file that has another is not run."""
     hook_types: tuple[HookType, ...] = ()
     """Empty is every hook that the plugin implements."""
-    config: dict[str, Any] = {}
+    config: Annotated[dict[str, Any], Field(examples=[{"max_body_bytes": 100000}])] = {}
+    """The plugin's own settings, as its model or schema wants them."""
     timeout_ms: Annotated[int, Field(ge=1, le=600_000)] = 1000
     """A hook that waits for longer has failed."""
     on_failure: OnFailure | None = None
@@ -83,17 +100,20 @@ class PluginRegistration(BaseModel):
     ``gateway.max_response_bytes``; refuse them; or let them pass, counted."""
     on_oversize: OnOversize = "refuse"
     """What happens to a body that the protocol of a process cannot carry (4 MiB): 413, or it passes without it."""
-    max_concurrent: Annotated[int, Field(ge=0, le=100_000)] = 0
+    max_concurrent: Annotated[int, Field(ge=0, le=100_000, examples=[100])] = 0
     """Hooks of this plugin under way at once; one more has failed. 0 is no limit."""
     breaker_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 20
     """So many failures in a row, and the plugin is not called for ``breaker_pause_seconds``: every exchange has its
     failure at once. 0 never."""
     breaker_pause_seconds: Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)] = 10.0
+    """How long it is left alone; then one hook tries."""
     service_scopes: tuple[Scope, ...] = ()
     """What a plugin in a process of its own may ask of the gateway; those in this process may ask everything."""
-    token: Annotated[str, Field(pattern=r"^((env:[A-Za-z_][A-Za-z0-9_]*)|(file:.+))?$")] = ""
+    token: Annotated[
+        str, Field(pattern=r"^((env:[A-Za-z_][A-Za-z0-9_]*)|(file:.+))?$", examples=["env:PLUGIN_TOKEN"])
+    ] = ""
     """``env:NAME`` or ``file:PATH`` of what a ``grpc://`` plugin wants to be shown."""
-    ca_file: str = ""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
     """Who signed the certificate of a ``grpc://`` plugin; empty is who the system trusts."""
 
     @field_validator("command")

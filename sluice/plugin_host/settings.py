@@ -16,7 +16,9 @@ class KvSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_key_bytes: Bytes = 255
+    """Of one key, in UTF-8."""
     max_value_bytes: Bytes = 1 << 20
+    """Of one value."""
     max_plugin_bytes: Bytes = 64 << 20
     """Keys and values of one plugin together."""
     purge_seconds: Seconds = 60.0
@@ -29,9 +31,11 @@ class EndpointSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_body_bytes: Bytes = 1 << 20
+    """Of a request."""
     max_response_bytes: Bytes = 10 << 20
     """Of an answer that is not streamed."""
     timeout_seconds: Seconds = 60.0
+    """Until a plugin's answer is there, if it is not streamed."""
     stream_timeout_seconds: Seconds = 300.0
     """A streamed answer's whole length."""
 
@@ -44,8 +48,11 @@ class ProcessSettings(BaseModel):
     start_timeout_seconds: Seconds = 20.0
     """From its start to its line on stdout, or to a connection."""
     ping_seconds: Seconds = 10.0
+    """How often a plugin is asked whether it is there; three misses are its end."""
     ping_timeout_seconds: Seconds = 5.0
+    """How long it may take to say so."""
     restart_base_seconds: Seconds = 0.5
+    """The first pause before a plugin that died is started again."""
     restart_max_seconds: Seconds = 30.0
     """Between restarts: full jitter below base * 2^n, at most this."""
     max_message_bytes: Bytes = 4 << 20
@@ -59,12 +66,16 @@ class PluginHostSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    allowed_directories: tuple[str, ...] = ("plugins", "/opt/sluice/plugins")
+    allowed_directories: Annotated[tuple[str, ...], Field(examples=[["/srv/plugins"]])] = (
+        "plugins",
+        "/opt/sluice/plugins",
+    )
     """Where executables of ``file://`` plugins may lie; relative ones begin at the settings file."""
     process: ProcessSettings = ProcessSettings()
     kv: KvSettings = KvSettings()
     endpoints: EndpointSettings = EndpointSettings()
     max_control_payload_bytes: Annotated[int, Field(ge=1, le=1 << 20)] = 1 << 20
+    """Of one payload that a plugin sends to the control side."""
     payload_attempts: Annotated[int, Field(ge=1, le=1000)] = 8
     """Deliveries of one payload to its ``EdgePayloadReceiver``, with growing pauses; then it is a dead letter."""
     max_message_bytes: Bytes = 1 << 20

@@ -32,8 +32,9 @@ class RuleSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-    pattern: Annotated[str, Field(max_length=MAX_PATTERN_CHARACTERS)] = ""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$", examples=["staff"])]
+    """A kind that is known, such as ``email`` or ``card``, or a name of your own for ``pattern``."""
+    pattern: Annotated[str, Field(max_length=MAX_PATTERN_CHARACTERS, examples=["E-[0-9]{6}"])] = ""
     """A regular expression of RE2; empty where ``name`` is a kind that is known."""
     action: Action = "mask"
     """``mask``: ``[name]`` instead, of patterns without a name ``***``; ``hash``: a keyed hash, equal where values are;
@@ -78,9 +79,10 @@ class RulesSettings(BaseModel):
 
     rules: Annotated[tuple[Rule, ...], Field(max_length=100)] = ()
     """Names of kinds, or mappings; none at all are all kinds."""
-    patterns: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    patterns: Annotated[tuple[str, ...], Field(max_length=100, examples=[["(?i)project [a-z]+"]])] = ()
     """Patterns without a name: what they find becomes ``***``."""
     fields: Annotated[tuple[RedactedField, ...], Field(min_length=1)] = FIELDS
+    """Where they are looked for."""
     hash_secret: SecretStr = SecretStr("")
     """What hashes are keyed with, so that only who has it can compare them with guesses."""
 

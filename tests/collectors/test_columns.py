@@ -12,12 +12,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from collectors import columns
 from collectors.columns import Decoded, Decoder
 from collectors.deliveries import Frame, Poison
 from collectors.documents import bulk_lines, table_rows
 from collectors.frames import COLUMNS
-from schemas.avro_schema import event_schema, field_hints, schema_fingerprint
-from schemas.codec import MAGIC, SchemaBook, encode_exchange
+from schemas import confluent
+from schemas.avro_schema import event_schema, field_hints, schema_fingerprint, schema_json
+from schemas.codec import HEADER_BYTES, MAGIC, SchemaBook, encode_exchange
 from schemas.encoder import record_encoder
 from schemas.events import EVENT_TYPES, FIELD_TYPES, KINDS, Common, Kind, Micros
 from schemas.ids import new_exchange_id
@@ -305,3 +307,54 @@ def test_a_header_without_a_value_names_no_event() -> None:
     decoded = Decoder(SchemaBook()).decode(delivery_of(records))
     assert not decoded.poison
     assert sum(len(frame.delivery) for frame in decoded.frames) == 2
+
+
+def registered(kind: Kind, schema_id: int) -> SchemaBook:
+    """A book that knows today's schema by a registry's id too."""
+    book = SchemaBook(has_registry=True)
+    book.learn(confluent.schema_text(schema_id, schema_json(kind)))
+    return book
+
+
+def framed_by_registry(record: StoredRecord, schema_id: int) -> StoredRecord:
+    """The same event behind Confluent's frame."""
+    return record_of(confluent.frame_of(schema_id) + cast("bytes", record.value)[HEADER_BYTES:], event_id_of(record))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(picks=st.lists(st.sampled_from(["ours"] * 4 + ["registry", "budget", "null", "empty", "frame", "junk", "else"])))
+def test_polls_of_one_schema_are_grouped_as_any_others(picks: list[str]) -> None:
+    """Whether the quick look at a poll says that all records share a schema or not: frames, poison and the unknown are
+    those of looking at each record."""
+    book = registered("analytics", 7)
+    ours = make_record("analytics")
+    value = cast("bytes", ours.value)
+    kinds = {
+        "ours": ours,
+        "registry": framed_by_registry(ours, 7),
+        "budget": make_record("budget"),
+        "null": record_of(None, None),
+        "empty": record_of(b"", None),
+        "frame": record_of(value[:HEADER_BYTES], None),
+        "junk": record_of(b"{}" * 20, None),
+        "else": record_of(MAGIC + b"12345678" + b"x" * 30, None),
+    }
+    delivery = delivery_of([kinds[pick] for pick in picks])
+    quick = Decoder(book).decode(delivery)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(columns, "_fingerprint_of_all", lambda _: None)
+        slow = Decoder(book).decode(delivery)
+    assert [frame.delivery for frame in quick.frames] == [frame.delivery for frame in slow.frames]
+    assert all(one.rows.equals(other.rows) for one, other in zip(quick.frames, slow.frames, strict=True))
+    assert [error.reason for error in quick.poison.errors] == [error.reason for error in slow.poison.errors]
+    assert quick.poison.delivery == slow.poison.delivery
+    assert quick.unknown == slow.unknown
+
+
+def test_events_behind_a_registrys_frame_are_columns_too() -> None:
+    """The frame in front of a body is passed by, whatever its length: nothing goes one by one."""
+    records = numbered([framed_by_registry(make_record("proxy_log"), 300) for _ in range(20)])
+    decoder = Decoder(registered("proxy_log", 300))
+    [frame] = decode(records, decoder).frames
+    assert decoder.column_failures == 0
+    assert frame.rows["event_id"].to_list() == [event_id_of(record) for record in records]

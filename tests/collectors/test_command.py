@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from collectors import command, process
+from collectors.operations.desk.desk import Desk
 from collectors.plans import ServicePlan
 from collectors.server import PortTakenError
 from collectors.settings import HostSettings, Settings
@@ -282,7 +283,8 @@ def test_several_workers_are_supervised(bench: Bench, monkeypatch: pytest.Monkey
     (bench.folder / "sluice.yaml").write_text("kafka: {bootstrap_servers: 'h:1'}\n")
     given: list[tuple[int, list[str]]] = []
 
-    async def run_workers(_settings: Settings, count: int, command: Any) -> int:
+    async def run_workers(_settings: Settings, count: int, command: Any, desk: Desk, _data_dir: Path) -> int:
+        assert isinstance(desk, Desk)  # the supervisor's: no worker has one
         given.append((count, command(WorkerPlace(0, Path("s"), 9))[5:]))
         return 1
 

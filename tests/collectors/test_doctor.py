@@ -18,8 +18,8 @@ from sluice.dev.servers.ports import free_port
 
 UNREADY = {
     "services": {
-        "search": {"ready": False, "causes": ["elasticsearch does not answer"]},
-        "db": {"ready": True, "causes": []},
+        "search": {"ready": False, "causes": {"sink": "elasticsearch does not answer"}},
+        "db": {"ready": True, "causes": {}},
     }
 }
 
@@ -88,7 +88,7 @@ def test_a_file_with_nothing_running_is_well(tmp_path: Path) -> None:
     ("status", "body", "ok", "said"),
     [
         (200, b"{}", True, "are ready"),
-        (503, json.dumps(UNREADY).encode(), False, "search (['elasticsearch does not answer'])"),
+        (503, json.dumps(UNREADY).encode(), False, "search (sink: elasticsearch does not answer)"),
         (503, b"<html>proxy</html>", False, "<html>proxy</html>"),
         (503, b"[" * 60_000, False, "[[["),
         (404, b'{"services": 7}', False, "404"),

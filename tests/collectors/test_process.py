@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,8 @@ import structlog
 from collectors import process as process_module
 from collectors.configuration.file import FileOrigin
 from collectors.configuration.opening import begin
+from collectors.jobs.folder import is_running
+from collectors.operations.desk.desk import Desk
 from collectors.process import Process
 from collectors.server import PortTakenError
 from collectors.service import Service, ServiceFailedError
@@ -341,3 +344,25 @@ async def test_retention_follows_the_configuration(tmp_path: Path, monkeypatch: 
         os.kill(os.getpid(), signal.SIGTERM)
         await run.end()
     assert begun == [(True, ["a"]), (True, ["b"]), (False, ["b"])]
+
+
+async def test_the_desk_is_served_and_its_redrives_end_with_the_process(tmp_path: Path) -> None:
+    """On the port of health, with the sinks of the entries; what it has begun is stopped in order, not left behind."""
+    stub = Path(__file__).parent / "operations" / "desk" / "stub.py"
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    desk = Desk(Path("s.yaml"), Path("c.yaml"), data_dir, (sys.executable, "-S", str(stub), str(data_dir)))
+    settings = settings_in(tmp_path, "rows")
+    process = Process(settings, HostSettings(data_dir=data_dir), settings.services(), desk=desk)
+    async with running(process) as run, aiohttp.ClientSession(run.line("collectors serve")["url"]) as session:
+        async with session.post("/desk/redrives", json={"collector": "rows", "by": "ops"}) as answer:
+            job = (await answer.json())["job"]
+        await until((data_dir / "begun").exists, DEADLINE_SECONDS)
+        async with session.get("/desk/jobs", headers={"content-type": "application/json"}) as answer:
+            [found] = (await answer.json())["jobs"]
+        assert (found["job"], found["state"], found["can_cancel"]) == (job, "running", True)
+        async with session.get("/desk/sinks/x", headers={"content-type": "application/json"}) as answer:
+            assert [each["sink"] for each in (await answer.json())["sinks"]] == ["rows"]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await run.end() == 0
+    assert not is_running(data_dir, job)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 import pytest
 
 from sluice.clock import now_micros
-from sluice.eventlog.interface import OffsetLostError, Partition, PolledRecord, Record
+from sluice.eventlog.interface import NamedLogs, OffsetLostError, Partition, PolledRecord, Record
 from sluice.eventlog.ranges import OffsetRange, RangeReader
 from tests.contracts.eventlog_laws import JournalBench, exchanges, flat, ids, on_durable_logs, poll_until
 
@@ -49,6 +49,19 @@ async def test_a_range_ends_where_it_was_fixed(bench: JournalBench) -> None:
         for partition, found in (await reader.ranges(bench.events)).items()
     }
     assert len(await read(reader, after, bench.events)) == 21
+
+
+@on_durable_logs()
+async def test_which_logs_are_read_is_known(bench: JournalBench) -> None:
+    """By the ids that a group's source has of them, each of all; of what there is not nothing is said."""
+    await bench.commit(exchanges(2))
+    source, reader = await bench.started(), bench.ranges()
+    await poll_until(source, 6)
+    ranges = await reader.ranges(bench.events)
+    found = await reader.log_ids([*ranges, Partition("nowhere/w9", 0)])
+    assert isinstance(source, NamedLogs)
+    assert found.keys() == ranges.keys()
+    assert found == await source.log_ids(ranges)
 
 
 @on_durable_logs()

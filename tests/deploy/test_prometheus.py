@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from collectors.metrics import Outcome
-from tests.deploy.promql import problems_of, spoken_of
+from gateway.outcomes import Outcome as ExchangeOutcome
+from tests.deploy.promql import catalogue, problems_of, spoken_of
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DOCUMENT: dict[str, Any] = yaml.safe_load((DEPLOY / "prometheus" / "sluice.rules.yaml").read_text())
@@ -67,7 +68,7 @@ def test_loss_comes_first_and_everything_that_must_be_watched_is() -> None:
     assert all(set(group) == {"name", "rules"} for group in DOCUMENT["groups"])
 
 
-FIRST = re.compile(r"increase\((\w+)\[(\w+)\]\)+ > 0")
+FIRST = re.compile(r"increase\((\w+(?:\{[^}]*\})?)\[(\w+)\]\)+ > 0")
 
 
 @pytest.mark.parametrize("rule", [rule for rule in RULES if FIRST.search(rule["expr"])], ids=lambda rule: rule["alert"])
@@ -76,6 +77,32 @@ def test_the_first_of_its_kind_is_told(rule: dict[str, Any]) -> None:
     of one asks for what was not there before as well."""
     for name, window in FIRST.findall(rule["expr"]):
         assert f"({name} unless {name} offset {window}) > 0" in rule["expr"]
+
+
+WATCHED_OTHERWISE = {
+    "sluice_collector_archive_bytes_total": "how much, not how well",
+    "sluice_collector_archive_failures_total": "the seconds that it has failed for tell more",
+    "sluice_collector_archive_records_total": "how much, not how well",
+    "sluice_collector_retention_deleted_total": "how much, not how well",
+    "sluice_collector_retention_failures_total": "whether it fails now tells more",
+}
+BESIDE = re.compile(r"sluice_collector_(archive|budget|reconcile|retention)_\w+")
+
+
+def test_what_runs_beside_collectors_is_watched() -> None:
+    """Every metric of budget truth, reconciliation, archive and retention is in a rule, or here with why not."""
+    watched = {name for rule in RULES for name, _ in spoken_of(rule["expr"]).selectors}
+    beside = {name for name in catalogue() if BESIDE.fullmatch(name)}
+    assert len(beside) >= 15
+    assert beside - watched == set(WATCHED_OTHERWISE)
+
+
+def test_outcomes_that_are_alternatives_exist() -> None:
+    """A pattern of outcomes that nobody has would match nothing, in silence."""
+    known = {*get_args(Outcome), *get_args(ExchangeOutcome), "applied", "duplicate"}
+    for rule in RULES:
+        for pattern in re.findall(r'outcome[=!]~"([^"]+)"', rule["expr"]):
+            assert set(pattern.split("|")) <= known, rule["alert"]
 
 
 def test_one_that_dies_again_and_again_is_told() -> None:

@@ -37,12 +37,15 @@ class Client:
         self._house = house
 
     async def send(self, *pieces: bytes) -> Self:
-        """Each piece by itself: the next is sent when the server has read the one before."""
+        """Each piece by itself: the next is sent when the server has read the one before, unless it has closed: a write
+        to a socket that is gone may overtake its answer."""
         for piece in pieces:
             self.writer.write(piece)
             self._house.sent += len(piece)
             if len(pieces) > 1:
                 await until(lambda: self._house.received == self._house.sent or not self._house.connections)
+                if not self._house.connections:
+                    break
         return self
 
     async def read(self, end: bytes = b"") -> bytes:

@@ -200,6 +200,13 @@ async def test_payloads_that_wait_are_told(tmp_path: Path, monkeypatch: pytest.M
     await queue.close()
 
 
+def test_how_long_a_journal_lasts_is_said_in_a_unit_that_people_count() -> None:
+    """Minutes as long as somebody has to hurry, else days."""
+    assert [doctor_module._span(minutes) for minutes in (0.4, 2879.0, 183_777.0)] == [
+        "0 minutes", "2,879 minutes", "128 days",
+    ]  # fmt: skip
+
+
 async def test_journals_are_told_with_who_holds_them(tmp_path: Path) -> None:
     """One that nobody holds will be adopted; one that is held has its room; those of collectors are theirs."""
     data = tmp_path / "data"
@@ -220,10 +227,11 @@ async def test_journals_are_told_with_who_holds_them(tmp_path: Path) -> None:
 
 
 async def test_a_journal_that_is_nearly_full_is_bad(tmp_path: Path) -> None:
-    """With four fifths used something is not relayed."""
+    """With four fifths used something is not relayed; all that lies beside the segments is used too."""
     held = begun(gateway_journal(tmp_path / "data", "gateway-1", "w0"), max_bytes=8 << 20)
     held.write_now(exchange())
-    size = sum(path.stat().st_size for path in held.directory.glob("*.seg"))
+    (held.directory / "beside").write_bytes(b"\x00" * (64 << 10))
+    size = held.room.bound_bytes - held.room.left_bytes + (64 << 10)
     for factor, ok in ((6, True), (1.2, False), (0.5, False)):
         settings = {"journal": {"max_bytes": int(size * factor)}}
         finding = found("journal gateway-1/w0", findings(tmp_path, **settings))

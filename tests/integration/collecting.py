@@ -16,6 +16,7 @@ import httpx
 import yaml
 
 from schemas.avro_schema import event_schema
+from schemas.events import KINDS
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.dev.servers.ports import LOOPBACK, free_port
@@ -101,6 +102,22 @@ class Collecting:
                       for kind, letter in (("proxy_log", "p"), ("analytics", "a"), ("budget", "b"))}  # fmt: skip
         found = await read_elasticsearch(self._elasticsearch, stems)
         return Counter(document["event_id"] for documents in found.values() for document in documents)
+
+    async def documents(self, name: str = "search") -> dict[str, dict[str, Any]]:
+        """Event id → document of an entry's indices; each is there once."""
+        stems: Any = {kind: f"{self.name}-{name}-{kind[0]}" for kind in KINDS}
+        found = await read_elasticsearch(self._elasticsearch, stems)
+        everything = [dict(document) for documents in found.values() for document in documents]
+        by_id = {document["event_id"]: document for document in everything}
+        assert len(by_id) == len(everything)
+        return by_id
+
+    async def delete_indices(self) -> None:
+        """All of this test's, as somebody does by mistake."""
+        async with httpx.AsyncClient(base_url=self._elasticsearch, timeout=30) as client:
+            listed = (await client.get(f"/_cat/indices/*{self.name}*?format=json&h=index")).json()
+            for each in listed:
+                (await client.delete(f"/{each['index']}")).raise_for_status()
 
     async def until_all_stored(self, name: str = "search") -> None:
         """Return when every event is, exactly once."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import io
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -56,9 +57,17 @@ def with_field_within(kind: Kind, field: Schema) -> Schema:
 
 def framed(schema: Schema, event: Event) -> bytes:
     """Single-object encoding by whoever has this schema."""
+    head, parsed = _framing(json.dumps(schema))
     stream = io.BytesIO()
-    schemaless_writer(stream, parse_schema(copy.deepcopy(schema)), event)
-    return MAGIC + schema_fingerprint(schema) + stream.getvalue()
+    schemaless_writer(stream, parsed, event)
+    return head + stream.getvalue()
+
+
+@functools.cache
+def _framing(text: str) -> tuple[bytes, Any]:
+    """What stands before an event of a schema, and the schema ready to write by: making them is what takes time."""
+    schema = json.loads(text)
+    return MAGIC + schema_fingerprint(schema), parse_schema(copy.deepcopy(schema))
 
 
 def exchange(number: int) -> dict[Kind, Event]:

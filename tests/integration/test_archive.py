@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.structs import TopicPartition
@@ -29,7 +28,6 @@ from tests.collectors.jobs.replay.running import replayed
 from tests.collectors.services.archive.benches import Published
 from tests.integration.collecting import Collecting
 from tests.integration.stack import write_yaml
-from tests.integration.stores import read_elasticsearch
 from tests.servers import Elasticsearch, Kafka
 
 EXCHANGES = 200
@@ -66,22 +64,6 @@ class Host:
         await origin.close()
         return found
 
-    async def documents(self) -> dict[str, dict[str, Any]]:
-        """By event id; each is there once."""
-        stems: Any = {kind: f"{self.bench.name}-search-{kind[0]}" for kind in ("proxy_log", "analytics", "budget")}
-        found = await read_elasticsearch(self.url, stems)
-        everything: list[Any] = [document for documents in found.values() for document in documents]
-        by_id = {document["event_id"]: document for document in everything}
-        assert len(by_id) == len(everything)
-        return by_id
-
-    async def delete_indices(self) -> None:
-        """All of this test's."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
-            listed = (await client.get(f"/_cat/indices/{self.bench.name}-search-*?format=json&h=index")).json()
-            for each in listed:
-                (await client.delete(f"/{each['index']}")).raise_for_status()
-
 
 @pytest.fixture
 async def host(
@@ -93,7 +75,7 @@ async def host(
         await bench.publish(EXCHANGES)
         host = Host(bench, elasticsearch_server.address)
         yield host
-        await host.delete_indices()
+        await host.bench.delete_indices()
 
 
 @pytest.mark.parametrize("form", [{"format": "parquet"}, {"format": "jsonl", "compression": "gzip"}])
@@ -104,11 +86,11 @@ async def test_a_replay_from_the_archive_is_one_from_the_log(host: Host, form: d
     assert (found.problems, found.records, found.compared) == ([], 3 * EXCHANGES, 3 * EXCHANGES)
     code, report, _ = await replayed(host.folder, "search")
     assert (code, report["written"]) == (0, 3 * EXCHANGES)
-    from_log = await host.documents()
-    await host.delete_indices()
+    from_log = await host.bench.documents()
+    await host.bench.delete_indices()
     code, report, _ = await replayed(host.folder, "search", archive=str(host.folder / "archive"))
     assert (code, report["written"], report["failed"]) == (0, 3 * EXCHANGES, 0)
-    assert await host.documents() == from_log
+    assert await host.bench.documents() == from_log
     assert sorted(from_log) == sorted(host.bench.published)
     code, report, _ = await replayed(host.folder, "search", archive=str(host.folder / "archive"))
     assert (code, report["written"], report["already_there"]) == (0, 0, 3 * EXCHANGES)

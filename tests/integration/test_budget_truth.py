@@ -17,11 +17,13 @@ from typing import Any
 import httpx
 import pytest
 
+from collectors.services.budget_truth.asking import budget_truth
 from collectors.services.budget_truth.job import BudgetTruth
 from collectors.services.budget_truth.settings import BudgetTruthSettings
 from collectors.settings import HostSettings, Settings
 from sluice.dev.vendor import MockVendor
 from sluice.settings import load_settings
+from tests.collectors.operations.benches import Seen
 from tests.collectors.services.budget_truth.serving import QUICK, Served, served, spending, until
 from tests.contracts.eventlog_laws import JournalBench, _on_bench, on_durable_logs
 from tests.integration.managing import bare, made, manager_of
@@ -152,18 +154,18 @@ async def test_a_ledger_that_was_changed_is_told(tmp_path: Path, mock_vendor: Mo
             assert {row.scope for row in agreed} == {"app", "llm", "app_llm"}
             assert {int(row.ledger_nanos) for row in agreed} == {int(row.truth_nanos) for row in agreed} != {0}
             assert "budget_truth_difference" not in await serve.alerts()
-            code, lines = await command(tmp_path, "check", "--collectors", str(file))
+            code, lines = await command(tmp_path, "check", file)
             assert (code, [line["difference_nanos"] for line in lines]) == (0, [0, 0, 0])
             charge_by_hand(tmp_path / "data", app["id"])
             alert = await until(lambda: difference(serve), SECONDS)
             truth = int(agreed[0].truth_nanos)
             assert alert["budget"].startswith(f"app {app['id']}, period from 20")
             assert (int(alert["ledger_nanos"]), int(alert["truth_nanos"])) == (truth + WRONGLY, truth)
-            code, lines = await command(tmp_path, "status", "--collectors", str(file))
+            code, lines = await command(tmp_path, "status", file)
             assert code == 1
             told = {line["scope"]: line["difference_nanos"] for line in lines if line["kind"] == "ledger"}
             assert told == {"app": WRONGLY, "llm": 0, "app_llm": 0}
-            code, lines = await command(tmp_path, "rebuild", "--collectors", str(file))
+            code, lines = await command(tmp_path, "rebuild", file)
             assert (code, lines[-1]["differences"], lines[-1]["totals"]) == (0, 0, 3)
 
 
@@ -227,13 +229,10 @@ async def difference(serve: Served) -> Any:
     return (await serve.alerts()).get("budget_truth_difference")
 
 
-async def command(folder: Path, *arguments: str) -> tuple[int | None, list[Any]]:
-    """``sluice budget-truth`` with these: its exit code, and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "sluice", "budget-truth", *arguments, "--config", "sluice.yaml", "--json",
-        cwd=folder, stdout=PIPE, stderr=PIPE,
-    )  # fmt: skip
+async def command(folder: Path, action: str, file: Path) -> tuple[int, list[Any]]:
+    """``sluice budget-truth`` in this process, as to start one takes longer than its work: its exit code, and what it
+    printed."""
+    seen = Seen()
     async with asyncio.timeout(SECONDS):
-        out, errors = await process.communicate()
-    assert not errors, errors.decode()
-    return process.returncode, [json.loads(line) for line in out.splitlines()]
+        code = await budget_truth(action, folder / "sluice.yaml", file, seen.printer)
+    return code, seen.documents

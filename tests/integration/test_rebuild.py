@@ -24,6 +24,7 @@ from sluice.clock import now_micros
 from sluice.eventlog.modes import DurableLog
 from sluice.eventstore.names import daily_index
 from tests.collectors.events import make_event
+from tests.collectors.jobs.replay.running import replayed
 from tests.integration.collecting import QUICK, Collecting
 from tests.integration.other_writers import Written, exchange, framed
 from tests.integration.stack import write_yaml
@@ -90,13 +91,10 @@ class Host:
         command = [sys.executable, "-m", "sluice", "replay", "--json", *arguments]
         return await asyncio.create_subprocess_exec(*command, cwd=self.folder, stdout=PIPE, stderr=PIPE)
 
-    async def replay(self, *arguments: str) -> tuple[int | None, dict[str, Any], str]:
-        """Its exit code, its report, and what it said."""
-        process = await self.start(*arguments)
+    async def replay(self, sink: str = "", **given: Any) -> tuple[int, dict[str, Any], str]:
+        """Its exit code, its report, and what it said; in this process, as to start one takes longer than its work."""
         async with asyncio.timeout(SECONDS):
-            out, err = await process.communicate()
-        lines = out.splitlines()
-        return process.returncode, json.loads(lines[-1]) if lines else {}, err.decode()
+            return await replayed(self.folder, sink, **given)
 
     async def close(self) -> None:
         """Nothing is left on the server."""
@@ -203,14 +201,12 @@ async def test_lost_days_are_rebuilt_beside_a_collector_that_goes_on(host: Host)
     await host.until_all_found()
     await host.write(3, ago=3)
     await host.until_all_found()
-    code, report, err = await host.replay(
-        "--sink", "search", "--rebuild", "--swap", "--delete-old", "--job", f"{job}-again"
-    )
+    code, report, err = await host.replay("search", rebuild=True, swap=True, delete_old=True, job=f"{job}-again")
     assert (code, report["problems"], states(report)) == (0, [], {"swapped"}), err
     await host.until_all_found()
-    code, report, err = await host.replay("--resume", job, "--undo")
+    code, report, err = await host.replay(resume=job, undo=True)
     assert (code, report["notes"]) == (0, ["nothing of this job is in a place to take back"]), err
-    code, report, err = await host.replay("--sink", "search")
+    code, report, err = await host.replay("search")
     assert (code, report["written"], report["already_there"]) == (0, 0, len(host.ids)), err
 
 
@@ -231,11 +227,11 @@ async def test_a_rebuild_that_is_killed_is_gone_on_with_and_swapped(host: Host) 
     running.send_signal(signal.SIGKILL)
     await running.wait()
     await host.assert_each_is_found_once()
-    code, report, err = await host.replay("--resume", job, "--swap")
+    code, report, err = await host.replay(resume=job, swap=True)
     assert (code, report["problems"], states(report)) == (0, [], {"swapped"}), err
     await host.assert_each_is_found_once()
-    code, report, err = await host.replay("--resume", job, "--swap")
+    code, report, err = await host.replay(resume=job, swap=True)
     assert (code, states(report)) == (0, {"swapped before"}), err
-    code, report, err = await host.replay("--resume", job, "--undo")
+    code, report, err = await host.replay(resume=job, undo=True)
     assert (code, states(report)) == (0, {"undone"}), err
     await host.assert_each_is_found_once()

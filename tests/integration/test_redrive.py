@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sqlite3
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from collectors.jobs.redrive.asking import RedriveOptions
@@ -34,7 +34,6 @@ from tests.integration.collecting import QUICK, Collecting, written
 from tests.integration.other_writers import Schema, Written, framed, with_fields
 from tests.integration.service import Service
 from tests.integration.stack import write_yaml
-from tests.integration.stores import read_elasticsearch
 from tests.integration.waiting import until, until_found
 from tests.servers import Elasticsearch, Kafka
 
@@ -53,15 +52,6 @@ async def start(folder: Path, *arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "sluice", *arguments, cwd=folder, stdout=PIPE, stderr=PIPE
     )
-
-
-async def run(folder: Path, *arguments: str) -> tuple[int | None, list[dict[str, Any]]]:
-    """Its exit code, and what it printed with ``--json``."""
-    process = await start(folder, *arguments, "--json")
-    async with asyncio.timeout(SECONDS):
-        out, err = await process.communicate()
-    assert b"Traceback" not in err, err.decode()
-    return process.returncode, [json.loads(line) for line in out.splitlines()]
 
 
 @dataclass(frozen=True)
@@ -133,11 +123,6 @@ class Poisoned(Collecting):
         """Those of the first kind of poison."""
         assert self._gateway is not None
         await self._gateway.publish_schemas(NEWER.values())
-
-    async def documents(self) -> list[dict[str, Any]]:
-        """Everything that is indexed."""
-        found = await read_elasticsearch(self._elasticsearch, self.stems)
-        return [dict(each) for documents in found.values() for each in documents]
 
     async def until_indexed(self, count: int) -> None:
         """Return when so many are."""
@@ -216,7 +201,7 @@ async def put_right(bench: Poisoned, folder: Path, day: datetime) -> None:
 
 async def equals_the_ledger(bench: Poisoned) -> None:
     """Each event once, and the same money."""
-    documents = await bench.documents()
+    documents = [*(await bench.documents()).values()]
     assert sorted(each["event_id"] for each in documents) == sorted(each.event["event_id"] for each in bench.events)
     wanted = costs([each.event for each in bench.events])
     assert costs(documents) == wanted
@@ -247,7 +232,7 @@ class Audit(BasePlugin, DataCollector):
 """
 
 
-async def test_poison_of_a_database_and_of_a_plugin(tmp_path: Path) -> None:
+async def test_poison_of_a_database_and_of_a_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On journals, beside a live collector: rows that a database refuses and a defect of a plugin. Both are put right,
     and redriven: each has every event once, and nothing is left."""
     port, data = free_port(), tmp_path / "data"
@@ -280,7 +265,8 @@ async def test_poison_of_a_database_and_of_a_plugin(tmp_path: Path) -> None:
         await until_found(are_letters, SECONDS, "dead letters of both kinds")
         change(tmp_path, "DROP TRIGGER poison")
         audit.write_text(fixed)
-        code, [report] = await run(tmp_path, "redrive")
+        monkeypatch.chdir(tmp_path)  # where the plugin writes
+        code, report = await commands.redrive()
         assert (code, report["written"], report["failed"]) == (0, 6, 0)
         assert await commands.letters() == (0, [])
         await until(lambda: stored(tmp_path) == len(events), SECONDS, "every row")
@@ -316,7 +302,7 @@ async def test_kill_9_in_the_middle_loses_nothing(tmp_path: Path) -> None:
     wanted = ("redrive", "--reason", "bad_body", "--reason", "row_refused")
     for _ in range(2):
         await killed_after_a_few(bench.folder, *wanted)
-    await run(bench.folder, *wanted)
+    await bench.redrive(reasons=("bad_body", "row_refused"))
     assert bench.stored() == ids_of(good)
     code, listed = await bench.letters()
     ids = Counter(each["headers"]["ce_id"] for each in listed)

@@ -21,10 +21,9 @@ from aiokafka.structs import TopicPartition
 
 from sluice.dev.servers.ports import LOOPBACK, free_port
 from tests.collectors.jobs.replay.running import replayed
-from tests.integration.collecting import Collecting
-from tests.integration.stack import write_yaml
-from tests.integration.stores import read_elasticsearch
-from tests.integration.waiting import until
+from tests.integration.collecting import Collecting, Door
+from tests.integration.stack import PARTITIONS, write_yaml
+from tests.integration.waiting import until, until_found
 from tests.servers import Elasticsearch, Kafka
 
 SECONDS = 60.0
@@ -40,7 +39,12 @@ class Host:
         self.folder = bench.folder
         self.url = url
         write_yaml(self.folder / "sluice.yaml", {"data_dir": str(self.folder / "data"), "kafka": bench.kafka})
-        bench.configure(bench.search())
+        self.aim(url)
+
+    def aim(self, url: str) -> None:
+        """Let the entry find Elasticsearch there."""
+        self.bench.elasticsearch = url
+        self.bench.configure(self.bench.search())
 
     async def start(self, *arguments: str) -> Process:
         """``sluice replay`` with these."""
@@ -52,28 +56,12 @@ class Host:
         async with asyncio.timeout(SECONDS):
             return await replayed(self.folder, "" if "to_topic" in given else sink, **given)
 
-    async def documents(self) -> dict[str, dict[str, Any]]:
-        """Event id → document; each is there once."""
-        stems: Any = {kind: f"{self.bench.name}-search-{kind[0]}" for kind in ("proxy_log", "analytics", "budget")}
-        found = await read_elasticsearch(self.url, stems)
-        everything = [document for documents in found.values() for document in documents]
-        by_id = {document["event_id"]: dict(document) for document in everything}
-        assert len(by_id) == len(everything)
-        return by_id
-
     async def versions(self) -> dict[str, tuple[int, int]]:
         """Document id → its version and sequence number: whatever touches a document changes these."""
         async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
             body = {"size": 10_000, "version": True, "seq_no_primary_term": True, "_source": False}
             found = (await client.post(f"/{self.bench.name}-search-*/_search", json=body)).raise_for_status().json()
         return {hit["_id"]: (hit["_version"], hit["_seq_no"]) for hit in found["hits"]["hits"]}
-
-    async def delete_indices(self) -> None:
-        """As somebody does by mistake."""
-        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
-            listed = (await client.get(f"/_cat/indices/{self.bench.name}-search-*?format=json&h=index")).json()
-            for each in listed:
-                (await client.delete(f"/{each['index']}")).raise_for_status()
 
 
 @pytest.fixture
@@ -86,7 +74,7 @@ async def host(
         await bench.publish(EXCHANGES)
         host = Host(bench, elasticsearch_server.address)
         yield host
-        await host.delete_indices()
+        await host.bench.delete_indices()
 
 
 async def test_a_deleted_index_comes_back_and_a_second_replay_changes_nothing(host: Host) -> None:
@@ -95,26 +83,30 @@ async def test_a_deleted_index_comes_back_and_a_second_replay_changes_nothing(ho
     meanwhile is not of the range, whose count the dry run told."""
     ledger = list(host.bench.published)
     _, dry, _ = await host.replay(dry_run=True)
-    async with Group(host.bench) as group, asyncio.TaskGroup() as tasks:
-        replaying = tasks.create_task(host.replay(job="first", rate=150.0))
+    async with Group(host.bench) as group, Door(host.url).built() as door, asyncio.TaskGroup() as tasks:
+        host.aim(door.url)
+        replaying = tasks.create_task(host.replay(job="first", rate=450.0))
         await until((host.folder / "data" / "jobs" / "first" / "plan.json").exists, SECONDS, "a plan")
+        door.shut()
         await host.bench.publish(20)
         await group.rebalance()
         assert not replaying.done()
+        door.open()
         code, report, _ = await replaying
         assert await group.committed() == group.at_start
+    host.aim(host.url)
     assert (code, report["read"], dry["read"]) == (0, EVENTS, EVENTS)
     assert (report["written"], report["already_there"], report["failed"]) == (EVENTS, 0, 0)
     same = ("matched", "size_bytes", "first_at", "last_at")
     assert [report[name] for name in same] == [dry[name] for name in same]
-    before = await host.documents()
+    before = await host.bench.documents()
     assert sorted(before) == sorted(ledger)
     assert money(before) == {"analytics": 1_234 * EXCHANGES, "budget": 1_234 * EXCHANGES}
 
-    await host.delete_indices()
+    await host.bench.delete_indices()
     code, report, _ = await host.replay()
     assert (code, report["written"]) == (0, EVENTS + 60)
-    after = await host.documents()
+    after = await host.bench.documents()
     assert sorted(after) == sorted(host.bench.published)
     assert {name: after[name] for name in before} == before
 
@@ -186,7 +178,7 @@ async def test_a_killed_replay_is_gone_on_with(host: Host) -> None:
     code, report, _ = await host.replay("", resume="again", rate=1e6)
     assert (code, report["state"], report["read"], report["matched"]) == (0, "complete", EVENTS, EVENTS)
     assert report["written"] + report["already_there"] == EVENTS
-    assert sorted(await host.documents()) == sorted(host.bench.published)
+    assert sorted(await host.bench.documents()) == sorted(host.bench.published)
 
 
 async def _while_it_runs(host: Host, process: Process) -> None:
@@ -219,8 +211,7 @@ async def test_a_target_that_cannot_be_written_is_said_and_gone_on_with_later(ho
         (await client.put(block, json={"index.blocks.write": None})).raise_for_status()
     code, report, _ = await host.replay("", resume="blocked")
     assert (code, report["already_there"]) == (0, EXCHANGES)
-    host.bench.elasticsearch = f"http://{LOOPBACK}:{free_port()}"
-    host.bench.configure(host.bench.search())
+    host.aim(f"http://{LOOPBACK}:{free_port()}")
     code, _, said = await host.replay(job="absent")
     assert code == 1
     assert "--sink search does not answer" in said
@@ -243,6 +234,29 @@ async def test_what_retention_deleted_is_not_passed_over(host: Host) -> None:
     assert (code, report["already_there"]) == (0, EXCHANGES - 5)
     code, _, said = await host.replay(topics=analytics, until="2020-01-01")
     assert (code, "nothing lies between" in said) == (2, True)
+
+
+async def test_a_topic_that_was_made_anew_is_not_gone_on_with(host: Host) -> None:
+    """It has as many records at the same offsets, and its id tells: the job is refused by name, whatever is said."""
+    topic = host.bench.topics.event("budget").name
+    assert (await host.replay(topics=("budget",), job="old"))[0] == 0
+    await made_anew(host.bench, topic)
+    await host.bench.publish(EXCHANGES)
+    code, _, said = await host.replay("", resume="old", yes=True)
+    assert (code, topic in said, "its id is" in said, "made anew" in said) == (2, True, True, True), said
+
+
+async def made_anew(bench: Collecting, topic: str) -> None:
+    """Deleted, and made again with as many partitions."""
+    new = NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1)
+    async with admin_of(bench) as admin:
+        await admin.delete_topics([topic])
+
+        async def is_made() -> bool:
+            [answer] = (await admin.create_topics([new])).topic_errors
+            return bool(answer[1] == 0)
+
+        await until_found(is_made, SECONDS, f"{topic} made again", poll_seconds=0.1)
 
 
 async def test_a_topic_is_given_the_records_as_they_were(host: Host) -> None:

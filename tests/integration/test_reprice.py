@@ -155,9 +155,7 @@ async def host(request: pytest.FixtureRequest, unique_name: str, tmp_path: Path)
         publish = await (_of_kafka(bench, closing) if is_kafka else _of_journal(tmp_path, closing))
         client = await closing.enter_async_context(httpx.AsyncClient(base_url=elasticsearch.url, timeout=60))
         yield Host(tmp_path, unique_name, client, publish)
-        listed = (await client.get(f"/_cat/indices/*{unique_name}*?format=json&h=index")).json()
-        for each in listed:
-            await client.delete(f"/{each['index']}")
+        await bench.delete_indices()
 
 
 class _Nowhere:

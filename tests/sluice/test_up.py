@@ -6,11 +6,15 @@ import asyncio
 import io
 import json
 import os
+import re
 import shlex
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from sluice import up as up_module
+from sluice.clock import utc_now
 from sluice.dev.children import ChildError, ChildSpec
 from sluice.dev.demo.state import DemoState, prepare
 from sluice.dev.servers.ports import free_port
@@ -147,10 +152,25 @@ def sluice(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def with_six_hours_to_remember(folder: Path) -> None:
+    """As if an earlier run had written all other history: this one has little to do."""
+    until = (utc_now() - timedelta(hours=6)).strftime("%Y%m%dT%H%M")
+    (folder / ".sluice" / "demo" / "data" / "journals" / "demo-history" / f"20260101T0000-{until}").mkdir(parents=True)
+
+
+def remembered(folder: Path) -> int:
+    """How many exchanges of the past are in the events database, each counted once."""
+    with closing(sqlite3.connect(folder / ".sluice" / "demo" / "events.db")) as database:
+        query = "SELECT count(DISTINCT exchange_id) FROM proxy_logs WHERE gateway_id = 'demo-history'"
+        (count,) = database.execute(query).fetchone()
+    return int(count)
+
+
 def test_the_demo_shows_every_outcome_then_serves_and_does_it_again(tmp_path: Path) -> None:
     """The real thing: documents of all 24 exchanges, a ``curl`` line that works, an end within 10 s; the second run
-    has the same token, and ends by itself."""
+    has the same token, and ends by itself. The history that the first told of is there, once."""
     on_free_ports(tmp_path)
+    with_six_hours_to_remember(tmp_path)
     with sluice(tmp_path, "up", "--demo", "--json") as first:
         assert first.stdout is not None
         shown = json.loads(first.stdout.readline())
@@ -160,19 +180,25 @@ def test_the_demo_shows_every_outcome_then_serves_and_does_it_again(tmp_path: Pa
         assert first.wait(20) == 0
         assert time.monotonic() - started < 10
         assert first.stderr is not None
-        assert "serving" in first.stderr.read()
+        told = first.stderr.read()
+        assert "serving" in told
     assert json.loads(answer.stdout)["choices"][0]["message"]["content"]
     assert {row["outcome"]: row["exchanges"] for row in shown["outcomes"]} == {
-        "ok": 13,
-        "blocked_post_auth": 3,
-        "auth_failed": 2,
-        "client_closed": 2,
-        "upstream_error": 2,
-        "upstream_unreachable": 2,
+        "ok": 17,
+        "auth_failed": 1,
+        "blocked_post_auth": 1,
+        "budget_exceeded": 1,
+        "client_closed": 1,
+        "rate_limited": 1,
+        "upstream_error": 1,
+        "upstream_unreachable": 1,
     }
-    assert shown["documents"] == {"proxy_log": 24, "analytics": 22, "budget": 15}
+    assert shown["documents"] == {"proxy_log": 24, "analytics": 23, "budget": 17}
     with sluice(tmp_path, "up", "--demo", "--once") as second:
         output, errors = second.communicate(timeout=60)
     assert second.returncode == 0, errors
     assert shown["token"] in output
     assert "blocked_post_auth" in output
+    assert "history" not in output
+    (count,) = re.findall(r"(\d+) exchanges of the past", told)
+    assert remembered(tmp_path) == int(count)

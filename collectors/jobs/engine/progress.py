@@ -26,7 +26,8 @@ class Progress:
 
     def __init__(self, ranges: Ranges, what: str, printer: Printer, clock: Callable[[], float]) -> None:
         self._firsts = {partition: _flat(wanted.first) for partition, wanted in ranges.items()}
-        self._total = sum(_flat(wanted.end) - _flat(wanted.first) for wanted in ranges.values())
+        self.total = sum(_flat(wanted.end) - _flat(wanted.first) for wanted in ranges.values())
+        """Offsets that there are to get behind."""
         self._what = what
         self._printer = printer
         self._clock = clock
@@ -47,12 +48,12 @@ class Progress:
         done = self.done(next_offsets)
         if self._began_done is None:
             self._began_done = done
-        self._printer.progress(min(done, max(0, self._total - 1)), self._total, self._text(done, now))
+        self._printer.progress(min(done, max(0, self.total - 1)), self.total, self._text(done, now))
 
     def _text(self, done: int, now: float) -> str:
         """The rate is of late; the time left is by what this run got through so far."""
         got = done - (self._began_done or 0)
-        left = ago((now - self._began_at) * (self._total - done) / got) if got > 0 else "?"
+        left = ago((now - self._began_at) * (self.total - done) / got) if got > 0 else "?"
         return f"{self._what} {self._rate:,.0f}/s, {left} left"
 
     def done(self, next_offsets: Mapping[Partition, int]) -> int:
@@ -61,4 +62,4 @@ class Progress:
 
     def end(self) -> None:
         """It is done: the line of the bar ends."""
-        self._printer.progress(self._total, self._total, self._what)
+        self._printer.progress(self.total, self.total, self._what)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from collectors.jobs.engine.pace import Pace
+from collectors.jobs.engine.ungrouped import Ungrouped
 from collectors.jobs.interface import Origin, Ranges
-from sluice.eventlog.interface import EventLogError, Partition, PartitionLag, PolledRecord, RebalanceListener
+from sluice.eventlog.interface import EventLogError, Partition, PolledRecord, RebalanceListener
 from sluice.eventlog.ranges import OffsetRange
 
 _AHEAD = 2
@@ -18,7 +19,7 @@ _LOOK_SECONDS = 0.02
 Piece = tuple[Partition, Sequence[PolledRecord]]
 
 
-class RangeSource:
+class RangeSource(Ungrouped):
     """Reads ahead in ``run``, which must run beside whoever polls.
 
     A failure of the origin is the next ``poll``'s, and after it reading begins anew where it was.
@@ -33,6 +34,7 @@ class RangeSource:
         store: Callable[[Mapping[Partition, int]], Awaitable[None]],
         pace: Pace,
     ) -> None:
+        super().__init__()
         self._origin = origin
         self._left = {partition: wanted for partition, wanted in ranges.items() if not wanted.is_empty}
         self._topics = topics
@@ -40,7 +42,6 @@ class RangeSource:
         self._pace = pace
         self._ahead: asyncio.Queue[Piece | EventLogError | None] = asyncio.Queue(_AHEAD)
         self._held: Piece | None = None
-        self._paused: set[Partition] = set()
         self.ended: Callable[[], None] = lambda: None
         """Called when everything was polled."""
         self.has_ended = False
@@ -79,7 +80,7 @@ class RangeSource:
         if piece is None:
             return {}
         partition, records = piece
-        if partition in self._paused:
+        if partition in self.paused:
             self._held = piece
             await asyncio.sleep(min(_LOOK_SECONDS, timeout_seconds))
             return {}
@@ -107,18 +108,6 @@ class RangeSource:
         """Into the job's progress; nobody can take a partition away."""
         await self._store(next_offsets)
         return True
-
-    def pause(self, partitions: Iterable[Partition]) -> None:
-        """Poll nothing from these until resumed; what lies behind them in the origin waits too."""
-        self._paused.update(partitions)
-
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Undo ``pause``."""
-        self._paused.difference_update(partitions)
-
-    async def lag(self) -> Mapping[Partition, PartitionLag]:
-        """Nobody waits for a job: it has an end instead."""
-        return {}
 
     async def read_schemas(self) -> Sequence[bytes]:
         """The origin's."""

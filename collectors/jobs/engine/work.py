@@ -24,6 +24,7 @@ from collectors.jobs.engine.tally import Tally
 from collectors.jobs.engine.watching import Watching
 from collectors.jobs.folder import JobFolder
 from collectors.jobs.interface import FrameTest, Origin, Ranges, UsageError
+from collectors.jobs.pulse import Pulse
 from collectors.jobs.report import Report
 from collectors.operations.printing import Printer
 from collectors.settings import HostSettings
@@ -98,7 +99,12 @@ class _Run:
         left = _left(work.ranges, self._next)
         parts = assemble_job(work, left, self.tally, self._store)  # 1
         progress = Progress(work.ranges, f"{work.command} {work.name}", work.printer, work.clock)
-        show = lambda: progress.show(self._next, self.tally.finished_records)  # noqa: E731 - one expression
+        pulse = Pulse(work.folder.path if work.folder else None, work.clock)
+
+        def show() -> None:
+            progress.show(self._next, self.tally.finished_records)
+            pulse.beat(progress.done(self._next), progress.total, lambda: self.tally.counts)
+
         watching = Watching(parts, self.tally, show, work.clock)
         with _signals(watching.stop):
             await self._carry(parts, watching)  # 2, 3, 4

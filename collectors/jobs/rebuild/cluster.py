@@ -21,6 +21,8 @@ MARK = "sluice_rebuild"
 
 _PATIENT_SECONDS = 300.0
 """For one request: a large index is refreshed, counted, or copied."""
+_LOOK_SECONDS = 10
+"""How often it is looked why an index is not ready yet."""
 _CONNECTIONS = 2
 _RIGHTS = (
     "grant manage on the indices (the sink's own and sluice-rebuild-*, sluice-replaced-*), read on them, and "
@@ -118,11 +120,31 @@ class Cluster:
         await self.wait_for(target)
 
     async def wait_for(self, name: str) -> None:
-        """Until its documents can be read."""
-        path = f"_cluster/health/{quote(name)}?wait_for_status=yellow&timeout={int(_PATIENT_SECONDS)}s"
-        answer = await self.ask("GET", path, may_be_late=True)
-        if answer.get("timed_out"):
-            raise Retryable(f"{name} was not ready after {int(_PATIENT_SECONDS)} s")
+        """Until its documents can be read. Who waits may keep writers out meanwhile: what can never be is said soon."""
+        path = f"_cluster/health/{quote(name)}?wait_for_status=yellow&timeout={_LOOK_SECONDS}s"
+        for _ in range(int(_PATIENT_SECONDS) // _LOOK_SECONDS):
+            if not (await self.ask("GET", path, may_be_late=True)).get("timed_out"):
+                return
+            if why := await self._why_nowhere(name):
+                raise Retryable(f"the server has no place for {name}: {why}")
+        raise Retryable(f"{name} was not ready after {int(_PATIENT_SECONDS)} s")
+
+    async def _why_nowhere(self, name: str) -> str:
+        """Why no node may hold its first shard: a full disk, a filter of nodes. Empty where it only takes its time, or
+        nobody may ask."""
+        body = {"index": name, "shard": 0, "primary": True}
+        try:
+            found = await self.ask("POST", "_cluster/allocation/explain", body)
+        except (RefusedError, Halt):
+            return ""
+        if found.get("can_allocate") != "no":
+            return ""
+        reasons = [
+            str(decider.get("explanation"))
+            for node in found.get("node_allocation_decisions") or ()
+            for decider in node.get("deciders") or ()
+        ]
+        return (reasons or [str(found.get("allocate_explanation"))])[0]
 
     async def change_aliases(self, actions: Sequence[Mapping[str, Any]]) -> None:
         """All of them, or none."""

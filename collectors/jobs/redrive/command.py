@@ -71,7 +71,7 @@ def redrive(  # noqa: PLR0917 - each is an option of the command line
     from collectors.jobs.redrive import run as work  # noqa: PLC0415 - polars is not loaded for `sluice --help`
     from collectors.jobs.redrive.asking import RedriveOptions  # noqa: PLC0415
     from collectors.operations.printing import Printer  # noqa: PLC0415
-    from collectors.operations.running import WRONG, run  # noqa: PLC0415
+    from collectors.operations.running import run  # noqa: PLC0415
     from sluice.logs import configure_logs  # noqa: PLC0415
 
     configure_logs("error")
@@ -88,4 +88,4 @@ def redrive(  # noqa: PLR0917 - each is an option of the command line
         job,
         resume,
     )
-    run(lambda: work.redrive(config, collectors, asked, Printer(as_json=as_json)), interrupted=WRONG)
+    run(lambda: work.redrive(config, collectors, asked, Printer(as_json=as_json)))

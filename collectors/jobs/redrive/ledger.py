@@ -7,7 +7,7 @@ import os
 import pwd
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -52,6 +52,8 @@ class Ledger:
     """Where letters that were refused again are listed, a JSON document a line."""
     clock: Callable[[], int] = now_micros
     by: str = field(default_factory=whoever)
+    logs: Mapping[Partition, str] = field(default_factory=dict)
+    """The ids of the logs that the letters lie in."""
     outcomes: Counter[Settled] = field(default_factory=Counter)
     refusals: Counter[tuple[str, str]] = field(default_factory=Counter)
     """By reason and collector, those of the second kind."""
@@ -93,7 +95,13 @@ class Ledger:
     def mark(self, outcome: Settled, letters: Iterable[str]) -> None:
         """These are to bear that mark."""
         at = iso_micros(self.clock())
-        self._waiting += [mark_of(self.topic, letter, outcome, self.job, at, self.by) for letter in letters]
+        self._waiting += [
+            mark_of(self.topic, letter, outcome, self.job, at, self.by, self._log_of(letter)) for letter in letters
+        ]
+
+    def _log_of(self, letter: str) -> str:
+        place = place_in(letter)
+        return "" if place is None else self.logs.get(place[0], "")
 
     def forget(self, letters: Iterable[str]) -> None:
         """The marks of these are not needed any more: compaction takes them away."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from collectors.jobs.folder import JobFolder
 from collectors.jobs.interface import UsageError
+from collectors.jobs.pulse import Pulse
 from collectors.jobs.redrive.asking import COMMAND, RedriveOptions, job_folder
 from collectors.jobs.redrive.ledger import Ledger
 from collectors.jobs.redrive.routing import Routing
@@ -19,6 +20,7 @@ from collectors.jobs.redrive.survey import Survey, Surveyor, Wanted, ranges_of
 from collectors.jobs.redrive.telling import go_on, tell, tell_end
 from collectors.jobs.redrive.work import Work
 from collectors.jobs.report import Report
+from collectors.jobs.resuming import Fixed, refuse_others
 from collectors.operations.log import Log
 from collectors.operations.marks import REDRIVE_JOURNAL, Marks, letter_id, read_marks
 from collectors.operations.moments import moment_ms
@@ -90,6 +92,15 @@ class Look:
         self.routing = Routing(settings, log.topics, options.collector, options.give_to, options.max_redrives)
         self.routing.check()
 
+    @property
+    def where(self) -> str:
+        """What is looked at, for people."""
+        return self._log.where
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """Which logs these are."""
+        return await self._log.reader.log_ids(partitions)
+
     async def ends(self) -> Ends:
         """Behind the last letter that is meant, of each place."""
         ranges = await ranges_of(self._log, self.wanted.kinds)
@@ -155,23 +166,29 @@ class Job:
             look = Look(log, self.settings, options, options.wanted(plan["from_ms"], plan["to_ms"]))
             survey = await look.survey(await self._ends(look))
             tell(report, survey, look.marks, look.routing, options)
-            ledger = Ledger(publisher, log.topics.redrive.name, self.folder.name, self.folder.failures)
+            ledger = Ledger(
+                publisher, log.topics.redrive.name, self.folder.name, self.folder.failures, logs=look.marks.logs
+            )
             ledger.mark("superseded", survey.unmarked)
             ledger.forget(await look.outlived())
         work = Work(self.host, self.settings, self.collectors_folder, look.routing, ledger, publisher, self.printer)
+        work.pulse = Pulse(self.folder.path, time.monotonic)
         stopping.stop = work.stop
         await work.run(survey.chosen)
         work.tell(report)
         tell_end(report, ledger, is_stopped=work.is_stopped)
 
     async def _ends(self, look: Look) -> Ends:
-        """As they were when the job was begun."""
+        """As they were when the job was begun. Raises UsageError where they are another log's by now."""
         progress = self.folder.progress()
         if progress is None:
             ends = await look.ends()
-            self.folder.save_progress({"ends": [[*partition, end] for partition, end in ends.items()]})
+            saved = {"ends": [[*partition, end] for partition, end in ends.items()]}
+            self.folder.save_progress(saved | Fixed(await look.log_ids(ends)).as_dict())
             return ends
-        return {Partition(topic, number): end for topic, number, end in progress["ends"]}
+        ends = {Partition(topic, number): end for topic, number, end in progress["ends"]}
+        refuse_others(Fixed.read(progress).logs, await look.log_ids(ends), look.where)
+        return ends
 
 
 class Stopping:

@@ -6,22 +6,16 @@ import asyncio
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from collectors.dead_letters import RedrivenRecord
+from collectors.jobs.engine.ungrouped import Ungrouped
 from collectors.jobs.redrive.ledger import Ledger
 from collectors.jobs.redrive.letters import Letter
 from collectors.jobs.redrive.survey import Offsets
 from collectors.operations.log import Log
 from schemas.topics import DLQ_SUFFIX
-from sluice.eventlog.interface import (
-    EventLogError,
-    OffsetLostError,
-    Partition,
-    PartitionLag,
-    PolledRecord,
-    RebalanceListener,
-)
+from sluice.eventlog.interface import EventLogError, OffsetLostError, Partition, PolledRecord, RebalanceListener
 from sluice.eventlog.ranges import OffsetRange
 
 _IDLE_SECONDS = 0.05
@@ -35,10 +29,11 @@ def lane_name(job: str, partition: Partition) -> Partition:
     return Partition(f"{job}/{partition.topic}/{partition.partition}", 0)
 
 
-class LetterSource:
+class LetterSource(Ungrouped):
     """Of one life of a service. Letters that ``ledger`` has settled are passed over."""
 
     def __init__(self, open_log: Callable[[], Log], chosen: Offsets, ledger: Ledger) -> None:
+        super().__init__()
         self._open_log = open_log
         self._chosen = {partition: offsets for partition, offsets in chosen.items() if offsets}
         self._ledger = ledger
@@ -47,7 +42,6 @@ class LetterSource:
         self._log: Log | None = None
         self._found: AsyncIterator[Found] | None = None
         self._buffer: Found | None = None
-        self._paused: set[Partition] = set()
         self._handed: dict[Partition, deque[int]] = {partition: deque() for partition in self._chosen}
         self.has_ended = False
         """Whether every letter that is there was handed out."""
@@ -61,7 +55,7 @@ class LetterSource:
 
         A read may take longer than that: nothing but the same few batches waits for it.
         """
-        if self._paused or self.has_ended:
+        if self.paused or self.has_ended:
             await asyncio.sleep(min(_IDLE_SECONDS, timeout_seconds))
             return {}
         if self._buffer is None:
@@ -135,18 +129,6 @@ class LetterSource:
     async def commit(self, next_offsets: Mapping[Partition, int]) -> bool:  # noqa: ARG002 - marks say what is settled
         """Nothing to store: each letter bears a mark of its own."""
         return True
-
-    def pause(self, partitions: Iterable[Partition]) -> None:
-        """Hand out nothing."""
-        self._paused.update(partitions)
-
-    def resume(self, partitions: Iterable[Partition]) -> None:
-        """Undo ``pause``."""
-        self._paused.difference_update(partitions)
-
-    async def lag(self) -> Mapping[Partition, PartitionLag]:
-        """Nobody waits for a job."""
-        return {}
 
     async def read_schemas(self) -> Sequence[bytes]:
         """As collectors look them up."""

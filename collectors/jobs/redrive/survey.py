@@ -186,7 +186,7 @@ class Surveyor:
         survey.looked_at += 1
         if self.wanted.ids:
             survey.seen_ids.add(letter.id)
-        outcome = self.marks.outcome(*at)
+        outcome = self.marks.outcome(*at, letter.record.timestamp)
         if outcome is not None:
             survey.settled[outcome] += 1
             return

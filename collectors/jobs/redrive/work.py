@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collectors.jobs.pulse import Pulse
 from collectors.jobs.redrive.ledger import Ledger
 from collectors.jobs.redrive.lives import Assembling, SharedPublisher
 from collectors.jobs.redrive.routing import Routing, Target
@@ -36,6 +38,7 @@ class Work:
     ledger: Ledger
     publisher: Publisher
     printer: Printer
+    pulse: Pulse = field(default_factory=lambda: Pulse(None, time.monotonic))
     is_stopped: bool = False
     problems: list[str] = field(default_factory=list)
     already_there: int = 0
@@ -113,10 +116,16 @@ class Work:
     def _look_at(self, service: Service, target: Target) -> None:
         """How far it is, and what it waits for: each said once."""
         self.printer.progress(self.ledger.settled, self._total, "redrive")
+        self.pulse.beat(self.ledger.settled, self._total, self._counts)
         for where, reason in service.health.causes.items():
             self._say(f"{','.join(target.entries)} ({where})", reason)
         if self.ledger.trouble:
             self._say("marks", self.ledger.trouble)
+
+    def _counts(self) -> dict[str, int]:
+        outcomes = self.ledger.outcomes
+        written, failed = outcomes["delivered"] + outcomes["fallback"], outcomes["superseded"]
+        return {"read": self.ledger.settled, "matched": self._total, "written": written, "failed": failed}
 
     def _say(self, where: str, reason: str) -> None:
         if self._said.get(where) != reason:

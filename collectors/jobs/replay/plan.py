@@ -12,6 +12,7 @@ from collectors.jobs.interface import UsageError
 from collectors.jobs.options import JobOptions, RangeOptions
 from collectors.jobs.rebuild.job import RebuildOptions
 from collectors.jobs.rebuild.wholeness import Coverage
+from collectors.jobs.resuming import Fixed
 from collectors.settings import HostSettings
 from schemas.topics import Topics
 from sluice.eventlog.interface import Partition
@@ -47,8 +48,8 @@ class Plan:
     rebuilds: Mapping[str, Any] | None = None
     """Of a rebuild: what the log had when it began."""
     archive: str = ""
-    began_ms: int | None = None
-    """``fixed_at``; ``None`` of an archive, which is never made anew."""
+    fixed: Fixed | None = None
+    """``None`` of an archive, which is never made anew."""
 
     def coverage(self) -> Coverage:
         """What of the log a rebuild has read; only where ``rebuilds`` is something."""
@@ -71,7 +72,7 @@ class Plan:
             "command": COMMAND, "wanted": self.wanted.as_dict(), "sink": self.sink, "to_topic": self.to_topic,
             "rate": self.rate, "moments": asdict(self.moments), "topics": list(self.chosen.topics),
             "ranges": ranges_as_list(self.chosen.ranges), "rebuild": self.rebuilds, "archive": self.archive,
-            "began_ms": self.began_ms,
+            **(self.fixed or Fixed()).as_dict(),
         }  # fmt: skip
 
     @classmethod
@@ -82,8 +83,8 @@ class Plan:
         kinds = tuple(topics.events()[name] for name in names)
         chosen = Chosen(names, kinds, ranges_of(facts["ranges"]), tests_of(wanted, moments, kinds))
         where = (facts["sink"], facts["to_topic"])
-        archive, began_ms = facts.get("archive", ""), facts.get("began_ms")
-        return cls(wanted, *where, facts["rate"], chosen, moments, facts["rebuild"], archive, began_ms)
+        archive, fixed = facts.get("archive", ""), Fixed.read(facts)
+        return cls(wanted, *where, facts["rate"], chosen, moments, facts["rebuild"], archive, fixed)
 
 
 def check(options: ReplayOptions, topics: Topics) -> None:

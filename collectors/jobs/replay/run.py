@@ -25,7 +25,7 @@ from collectors.jobs.replay.dry import NoSink
 from collectors.jobs.replay.plan import COMMAND, Plan, ReplayOptions, check, resumed
 from collectors.jobs.replay.target import Place, entry_of, sink_of
 from collectors.jobs.report import Report
-from collectors.jobs.resuming import fixed_at, still_there
+from collectors.jobs.resuming import Fixed, still_there
 from collectors.jobs.targets import TargetError, start_target
 from collectors.operations.printing import Printer
 from collectors.operations.running import settings_of
@@ -108,12 +108,12 @@ async def _plan(origin: Origin, topics: Topics, folder: JobFolder | None, option
         there = await _there(origin, topics, options) if options.rebuild.rebuild else None
         chosen = await choose(origin, topics, options.wanted, moments, yes=options.how.yes)
         where = (options.sink, options.to_topic)
-        began_ms = None if options.archive else await fixed_at(origin, chosen.ranges)
-        return Plan(options.wanted, *where, options.how.rate, chosen, moments, there, options.archive, began_ms)
+        fixed = None if options.archive else await Fixed.of(origin, chosen.ranges)
+        return Plan(options.wanted, *where, options.how.rate, chosen, moments, there, options.archive, fixed)
     plan = Plan.of(folder.plan, topics)
     plan = replace(plan, rate=options.how.rate or plan.rate)
     progress: dict[str, Any] = folder.progress() or {}
-    ranges, notes = await still_there(origin, plan.chosen, progress.get("next", {}), plan.began_ms, yes=options.how.yes)
+    ranges, notes = await still_there(origin, plan.chosen, progress.get("next", {}), plan.fixed, yes=options.how.yes)
     return replace(plan, chosen=replace(plan.chosen, ranges=ranges, notes=notes))
 
 

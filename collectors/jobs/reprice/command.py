@@ -10,7 +10,10 @@ import typer
 from collectors.jobs import options
 from sluice.command_line.application import Panel
 
-PriceVersion = Annotated[str, typer.Option("--price-version", help="What the corrected prices call their version.")]
+PriceVersion = Annotated[
+    str,
+    typer.Option("--price-version", help="What the corrected prices call their version; a base table says it itself."),
+]
 PricesOption = Annotated[
     str,
     typer.Option(
@@ -67,7 +70,7 @@ def reprice(
     from collectors.jobs.reprice.plan import RepriceOptions  # noqa: PLC0415 - as above
     from collectors.jobs.reprice.run import reprice as work  # noqa: PLC0415 - as above
     from collectors.operations.printing import Printer  # noqa: PLC0415 - as above
-    from collectors.operations.running import WRONG, run  # noqa: PLC0415 - as above
+    from collectors.operations.running import run  # noqa: PLC0415 - as above
     from sluice.logs import configure_logs  # noqa: PLC0415 - as above
 
     configure_logs("error")
@@ -82,4 +85,4 @@ def reprice(
         estimated=estimated,
         csv=csv,
     )
-    run(lambda: work(config, collectors, asked, Printer(as_json=as_json)), interrupted=WRONG)
+    run(lambda: work(config, collectors, asked, Printer(as_json=as_json)))

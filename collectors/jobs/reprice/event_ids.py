@@ -18,7 +18,11 @@ def version_in_ids(version: str) -> str:
     Raises UsageError where it is empty or too long.
     """
     written = "".join(each if _PLAIN.match(each) else _escaped(each) for each in version)
-    if not version or len(written) > _MAX_CHARACTERS:
+    if not version:
+        raise UsageError(
+            "--price-version: is not given; only a base table (--prices base) has one of its own: name one"
+        )
+    if len(written) > _MAX_CHARACTERS:
         raise UsageError(
             f"--price-version: {version!r} cannot be a part of an id; use 1 to 64 letters, digits and dots"
         )

@@ -15,7 +15,8 @@ from collectors.jobs.options import JobOptions, RangeOptions, differences
 from collectors.jobs.rebuild.job import RebuildOptions
 from collectors.jobs.replay.plan import Plan
 from collectors.jobs.reprice.event_ids import version_in_ids
-from collectors.jobs.resuming import fixed_at, still_there
+from collectors.jobs.reprice.prices import names_itself
+from collectors.jobs.resuming import Fixed, still_there
 from collectors.settings import HostSettings
 from schemas.events import Kind
 from schemas.topics import Topics
@@ -53,7 +54,8 @@ class RepriceOptions:
 
     def check(self) -> None:
         """What contradicts itself, whatever the log has; raises UsageError."""
-        version_in_ids(self.version)
+        if self.version or not names_itself(self.prices):
+            version_in_ids(self.version)
         self.rebuild.refuse_what_cannot_be(is_resumed=False, is_dry=self.how.dry_run)
         if self.rebuild.rebuild and not self.sink:
             raise UsageError("--rebuild: say of what, with --sink NAME (an entry of collectors.yaml)")
@@ -96,8 +98,8 @@ async def made_plan(origin: Origin, topics: Topics, options: RepriceOptions, che
     rebuilds = {"there": ranges_as_list(there), "lost": [[*each, count] for each, count in sorted(lost.items())]}
     moments = Moments.of(wanted)
     chosen = await choose(origin, topics, wanted, moments, yes=options.how.yes)
-    began_ms = await fixed_at(origin, chosen.ranges)
-    plan = Plan(wanted, options.sink, "", options.how.rate, chosen, moments, rebuilds, began_ms=began_ms)
+    fixed = await Fixed.of(origin, chosen.ranges)
+    plan = Plan(wanted, options.sink, "", options.how.rate, chosen, moments, rebuilds, fixed=fixed)
     return RepricePlan(plan, options, checksum)
 
 
@@ -108,7 +110,7 @@ async def resumed_plan(
     replayed = Plan.of(folder.plan, topics)
     progress: Mapping[str, Any] = (folder.progress() or {}) if options.rebuild.rebuild else {}
     ranges, notes = await still_there(
-        origin, replayed.chosen, progress.get("next", {}), replayed.began_ms, yes=options.how.yes
+        origin, replayed.chosen, progress.get("next", {}), replayed.fixed, yes=options.how.yes
     )
     chosen = replace(replayed.chosen, ranges=ranges, notes=notes)
     return RepricePlan(replace(replayed, chosen=chosen), options, checksum)

@@ -66,16 +66,22 @@ class _PricesFile(BaseModel):
 async def load_prices(wanted: str, version: str, config: Path, host: HostSettings, control: ControlSettings) -> Prices:
     """``wanted`` is ``base``, ``control``, or a file: YAML with ``prices``, or a base table (``.jsonl``).
 
-    Raises UsageError, also where what is found is of another version.
+    A base table has a version that is its own, so none need be named. Raises UsageError, also where what is found is
+    of another version than was named.
     """
     try:
         if wanted == CONTROL:
             return await _of_control(version, config, host, control)
-        if wanted == BASE or wanted.endswith(".jsonl"):
+        if names_itself(wanted):
             return _of_base(wanted, version, host)
         return _of_file(Path(wanted), version, host)
     except (BasePricesError, ValueError) as error:
         raise UsageError(f"--prices: {wanted}: {error}") from error
+
+
+def names_itself(wanted: str) -> bool:
+    """Whether it is a base table: its version says where it is from and of which day."""
+    return wanted == BASE or wanted.endswith(".jsonl")
 
 
 def _of_file(path: Path, version: str, host: HostSettings) -> Prices:
@@ -91,10 +97,10 @@ def _of_file(path: Path, version: str, host: HostSettings) -> Prices:
 
 def _of_base(wanted: str, version: str, host: HostSettings) -> Prices:
     base = installed_base_prices(host.data_dir) if wanted == BASE else read_base_prices(Path(wanted))
-    if base.version != version:
+    if version not in {"", base.version}:
         raise UsageError(f"--price-version: the base table is {base.version!r}, not {version!r}; ask for what it is")
     base.check()
-    return Prices(PriceTable((), base), version, "the base table" if wanted == BASE else wanted)
+    return Prices(PriceTable((), base), base.version, "the base table" if wanted == BASE else wanted)
 
 
 async def _of_control(version: str, config: Path, host: HostSettings, control: ControlSettings) -> Prices:

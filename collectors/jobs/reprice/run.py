@@ -19,6 +19,7 @@ from collectors.jobs.folder import JOBS_FOLDER, JobFolder, checked_name, new_job
 from collectors.jobs.guard import open_guard, refuse
 from collectors.jobs.interface import WRONG, Origin, UsageError
 from collectors.jobs.origins import open_origin
+from collectors.jobs.rebuild.interface import Rebuild
 from collectors.jobs.rebuild.job import carried_and_swapped
 from collectors.jobs.rebuild.opening import open_rebuild
 from collectors.jobs.replay.dry import NoSink
@@ -51,6 +52,7 @@ from sluice.eventlog.journal.lock import FileLock, JournalBusyError
 from sluice.eventlog.places import LOCKS_FOLDER
 
 LEDGER = "corrections.db"
+_NO_REBUILD = "leave its analytics as they were charged: --corrections puts budgets right, --csv says what differs"
 
 
 async def reprice(config: Path, collectors: Path, options: RepriceOptions, printer: Printer) -> int:
@@ -63,6 +65,7 @@ async def reprice(config: Path, collectors: Path, options: RepriceOptions, print
         options = resumed_options(folder, options) if folder else options
         options.check() if folder is None else None
         prices = await _prices(config, collectors, options, host)  # 1
+        options = replace(options, version=prices.version)
         plan = await _plan(origin, host, folder, options, prices)  # 2
         job = _Job(host, collectors, origin, plan, prices, printer, folder.name if folder else _name(options))
         try:
@@ -118,6 +121,8 @@ class _Job:
         options = self.options
         if options.rebuild.undo:
             return await self._rebuild(folder, closing)
+        if options.rebuild.rebuild:
+            await self._opened_rebuild().close()  # what can have none is said before anything is read, or begun
         if options.corrections:
             closing.enter_context(_alone(self.host, options.version))
         if options.writes and not options.how.dry_run and folder is None:
@@ -191,9 +196,8 @@ class _Job:
 
     async def _rebuild(self, folder: JobFolder | None, closing: AsyncExitStack) -> Report:
         """Analytics of the whole range, those that are meant at new prices: verified against the sums of just that."""
-        settings = settings_of(self.collectors, Settings)
-        entry = entry_named(self.options.sink, settings, self.host)
-        rebuild = open_rebuild(entry, self.host.data_dir / JOBS_FOLDER / self.name, self.name, KINDS)
+        settings, entry = self._settings(), self._entry()
+        rebuild = self._opened_rebuild()
         closing.push_async_callback(rebuild.close)
         await start_target(rebuild.sink, f"--sink {self.options.sink}")
         await closing.enter_async_context(opened(rebuild.sink))
@@ -203,6 +207,17 @@ class _Job:
             await self._refuse_resurrection(work, entry, settings)
         await rebuild.prepare()
         return await carried_and_swapped(work, rebuild, self.options.rebuild, self.plan.replay.coverage())
+
+    def _settings(self) -> Settings:
+        return settings_of(self.collectors, Settings)
+
+    def _entry(self) -> AnyEntry:
+        return entry_named(self.options.sink, self._settings(), self.host)
+
+    def _opened_rebuild(self) -> Rebuild:
+        """Reaches nothing yet; raises UsageError."""
+        folder = self.host.data_dir / JOBS_FOLDER / self.name
+        return open_rebuild(self._entry(), folder, self.name, KINDS, _NO_REBUILD)
 
     async def _refuse_resurrection(self, work: Work, entry: AnyEntry, settings: Settings) -> None:
         """Counted before anything is written; raises UsageError."""

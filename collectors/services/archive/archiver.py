@@ -127,6 +127,7 @@ class Archiver:
         self._at_once = max(1, _MEMORY_BYTES // form.max_bytes) if log.is_kafka else 1
         self.chains: dict[str, Chain] = {}
         self._told: set[tuple[str, Partition, Gap]] = set()
+        self._ids: Mapping[Partition, str] = {}
 
     async def load(self) -> None:
         """See how far the archive goes; raises Halt where its newest manifest is damaged."""
@@ -222,22 +223,28 @@ class Archiver:
         return found
 
     async def _notice_other_logs(self, ranges: Ranges) -> None:
-        """A log whose end lies before ours, or whose record is not the one that we archived last, is another one; so
-        it is for every topic in it."""
+        """A log with another id, whose end lies before ours, or whose record is not the one that we archived last, is
+        another one; so it is for every topic in it. So is a journal that has no record there: one that was put back
+        from a copy has the id that it had."""
+        self._ids = await self._log.origin.log_ids(ranges)
         others: set[Partition] = set()
         for chain in self.chains.values():
             known = {each: facts for each, facts in chain.partitions.items() if each in ranges}
             others |= {each for each, facts in known.items() if ranges[each].end < facts.end}
+            others |= {
+                each for each, facts in known.items() if facts.log and self._ids.get(each, facts.log) != facts.log
+            }
             lasts = {
                 each: OffsetRange(facts.last, facts.last + 1)
                 for each, facts in known.items()
                 if each not in chain.checked and facts.last is not None and ranges[each].first <= facts.last
             }
             chain.checked |= lasts.keys()
-            records = await self._first_records(
-                {each: last for each, last in lasts.items() if last.first < ranges[each].end}, [chain.topic]
-            )  # what is compacted away tells nothing
+            asked = {each: last for each, last in lasts.items() if last.first < ranges[each].end}
+            records = await self._first_records(asked, [chain.topic])
             others |= {each for each, record in records.items() if record.timestamp != known[each].last_ms}
+            if not self._log.is_kafka:  # which compacts: what is not there tells nothing
+                others |= asked.keys() - records.keys()
         for partition in others:
             self._begin_epoch(partition, ranges[partition])
 
@@ -312,7 +319,9 @@ class Archiver:
                 topic.files.append(await asyncio.to_thread(self._examined, work.chain, hour, kept.name))
             topic.files += work.files.files
             end = max(limits[work.facts.partition], work.files.first)
-            topic.partitions.append(_ended(work, end, topic.files))
+            facts = _ended(work, end, topic.files)
+            log_id = self._ids.get(facts.partition, facts.log)
+            topic.partitions.append(msgspec.structs.replace(facts, log=log_id))
 
     def _examined(self, chain: Chain, hour: Hour, name: str) -> FileFacts:
         path = folder_of(chain.topic, hour)

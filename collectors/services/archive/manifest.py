@@ -84,6 +84,8 @@ class PartitionFacts(msgspec.Struct, frozen=True):
     """When the log appended that: by it another log is told from this one."""
     gap: tuple[tuple[int, int], ...] = ()
     """First and last offsets that the log had deleted before they could be archived."""
+    log: str = ""
+    """The id of the topic or journal, where that is known: one that is made anew has another."""
 
     @property
     def partition(self) -> Partition:
@@ -120,7 +122,7 @@ class Manifest(msgspec.Struct, frozen=True):
     writer: str
     """What made it: ``sluice`` and the version of this form."""
     schema_sha256: dict[str, str] = {}
-    """Of each of ``schemas``: the checksum of its file."""
+    """Of each of ``schemas``: the checksum of its file; none where a version of old wrote this."""
 
     @property
     def at(self) -> Hour:
@@ -177,8 +179,9 @@ def decode(text: bytes) -> Manifest:
     try:
         raw = msgspec.json.decode(text)
         checksum = raw.pop("checksum")
-        manifest = msgspec.convert(raw, Manifest, strict=True)
-        if hashlib.sha256(msgspec.json.encode(manifest)).hexdigest() != checksum or encode(manifest) != text:
+        body = _body(text, checksum)
+        manifest = msgspec.json.decode(body, type=Manifest)
+        if hashlib.sha256(body).hexdigest() != checksum:
             raise DamagedFileError("is not as it was written: its checksum is another")
         if manifest.version != VERSION:
             raise DamagedFileError(f"is of version {manifest.version}, and this reads {VERSION}")
@@ -187,6 +190,16 @@ def decode(text: bytes) -> Manifest:
     except (msgspec.MsgspecError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFileError(f"is no manifest: {type(error).__name__}") from error
     return manifest
+
+
+def _body(text: bytes, checksum: str) -> bytes:
+    """What the checksum is of, as it stands there: other versions of us write more fields, or fewer. Raises
+    DamagedFileError where anything but that is in the file."""
+    body = msgspec.json.format(text, indent=-1)
+    start = b'{"checksum":"%s",' % checksum.encode()
+    if not body.startswith(start) or msgspec.json.format(body, indent=1) + b"\n" != text:
+        raise DamagedFileError("is not as it was written: its form is another")
+    return b"{" + body[len(start) :]
 
 
 def digest(text: bytes) -> str:

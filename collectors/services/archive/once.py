@@ -99,7 +99,10 @@ def _topics(place: Place, host: HostSettings, options: Options) -> list[str]:
     there = topics_at(place)
     if not options.topics:
         if not there:
-            raise UsageError(f"{place.where}: no topic is archived there")
+            raise UsageError(
+                f"{place.where}: no topic is archived there; an hour is archived when it is over, by sluice collect "
+                "(with archive: in collectors.yaml) or by sluice archive run"
+            )
         return there
     wanted: list[str] = []
     for word in options.topics:

@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from collectors.columns import Decoder, Decodes
@@ -151,6 +151,10 @@ class FilesOrigin(ABC):
         if not self._passes_by:
             raise UnreadableError(f"{name} {why}; restore it, or pass such files by with --yes")
         self.passed_by[name] = why
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:  # noqa: ARG002 - of none
+        """What is archived is never made anew."""
+        return {}
 
     async def close(self) -> None:
         """Let go of connections."""

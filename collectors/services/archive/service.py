@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import structlog
 
 from collectors.alerts import Alerts
@@ -22,8 +21,8 @@ from collectors.operations.tail import topics_named
 from collectors.services.archive.archiver import Archiver, Log
 from collectors.services.archive.chain import Gap, apply_progress, progress_of
 from collectors.services.archive.files import Form
-from collectors.services.archive.layout import OWNER
-from collectors.services.archive.places import BucketPlace, FolderPlace, Place, read
+from collectors.services.archive.owner import Owner, claim, cluster_of
+from collectors.services.archive.places import BucketPlace, FolderPlace, Place
 from collectors.services.archive.settings import ALL, ArchiveSettings
 from collectors.settings import HostSettings
 from collectors.sinks.file.folder import leftovers, replace
@@ -35,6 +34,7 @@ from sluice.eventlog.connect import open_publisher, topics_of
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.lock import FileLock, JournalBusyError
 from sluice.eventlog.places import LOCKS_FOLDER
+from sluice.eventlog.settings import KafkaSettings
 
 SERVICE = "archive"
 _LOCK = "archive.lock"
@@ -82,10 +82,6 @@ class NoMeter:
 
     def failed(self, waiting_seconds: float) -> None:
         """Nobody asks."""
-
-
-class _Owner(msgspec.Struct, frozen=True):
-    log: str
 
 
 class _Notes:
@@ -142,6 +138,7 @@ class Archive:
         meter: Meter | None = None,
         clock: Callable[[], int] = now_micros,
         open_log: Callable[[HostSettings], Origin] = open_origin,
+        name_cluster: Callable[[KafkaSettings], Awaitable[str]] = cluster_of,
     ) -> None:
         self._settings = settings
         self._host = host
@@ -149,6 +146,8 @@ class Archive:
         self._meter = meter or NoMeter()
         self._clock = clock
         self._open_log = open_log
+        self._name_cluster = name_cluster
+        self._owner: Owner | None = None
         self._waiting_since: int | None = None
 
     async def run(self) -> None:
@@ -207,7 +206,7 @@ class Archive:
         origin = self._open_log(self._host)
         try:
             topics = topics_in(settings, topics_of(self._host))
-            await asyncio.to_thread(self._own, place)
+            await self._own(place)
             archiver = Archiver(
                 Log(origin, topics, bool(self._host.kafka.bootstrap_servers)),
                 place,
@@ -224,14 +223,19 @@ class Archive:
             await origin.close()
             place.close()
 
-    def _own(self, place: Place) -> None:
-        """An archive is of one log: another's hours would be holes in this one's."""
-        log = f"kafka {self._host.kafka.namespace}" if self._host.kafka.bootstrap_servers else self._journals()
-        place.put("", OWNER, msgspec.json.encode(_Owner(log)))
-        found = read(place, "", OWNER)
-        if found is None or found != msgspec.json.encode(_Owner(log)):
-            reason = f"archive {place.where} is of another log: {(found or b'').decode('utf-8', 'replace')[:200]}"
-            raise Halt(reason, f"give this one ({log}) another folder or prefix")
+    async def _own(self, place: Place) -> None:
+        """An archive is of one log; raises Halt where it is another's."""
+        is_first = self._owner is None
+        if self._owner is None:
+            kafka = self._host.kafka
+            self._owner = (
+                Owner(f"kafka {kafka.namespace}", await self._name_cluster(kafka))
+                if kafka.bootstrap_servers
+                else Owner(await asyncio.to_thread(self._journals))
+            )
+        found = await asyncio.to_thread(claim, place, self._owner)
+        if is_first and not (found.is_certain and self._owner.is_certain):
+            _log.warning("of which cluster the archive is cannot be verified", archive=place.where, log=found.log)
 
     def _journals(self) -> str:
         """Journals have no name of their own that another host's cannot have too."""

@@ -17,13 +17,15 @@ ALL = "all"
 class ArchiveSettings(Section):
     """Files by topic and hour, in a folder or in a bucket."""
 
-    folder: Path | None = None
+    folder: Annotated[Path | None, Field(examples=["/var/lib/sluice/archive"])] = None
     """The archive's own; a relative one begins where ``collectors.yaml`` lies."""
     s3: BucketSettings | None = None
     """Instead of a folder; ``prefix`` is the archive's own."""
     format: Literal["parquet", "jsonl"] = "parquet"
+    """Of its files."""
     compression: Compression = "zstd"
-    topics: Annotated[tuple[str, ...], Field(min_length=1)] = ("proxy-log", "analytics", "budget")
+    """Of its files; Parquet has it within."""
+    topics: Annotated[tuple[str, ...], Field(min_length=1, examples=[["all"]])] = ("proxy-log", "analytics", "budget")
     """As ``sluice tail`` names them; ``all`` is every topic: dead letters, reports, alerts, schemas too."""
     max_file_bytes: Size = 32 << 20
     """Of records' bytes in the log; what an hour has beyond it goes into further files."""

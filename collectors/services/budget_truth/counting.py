@@ -42,6 +42,8 @@ class Position:
     next_offset: int
     first_offset: int
     lost: Intervals = field(default_factory=Intervals)
+    log_id: str = ""
+    """The log that this is of, as far as it was known; empty where it never was."""
 
 
 @dataclass(slots=True)
@@ -222,7 +224,7 @@ class Counting:
         rows = [
             {
                 "partition": partition.topic, "number": partition.partition, "next_offset": at.next_offset,
-                "first_offset": at.first_offset, "lost": str(at.lost),
+                "first_offset": at.first_offset, "lost": str(at.lost), "log_id": at.log_id,
             }
             for partition, at in positions.items()
         ]  # fmt: skip

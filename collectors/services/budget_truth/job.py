@@ -20,10 +20,11 @@ from collectors.errors import Halt, Retryable
 from collectors.services.budget_truth.checks import GapCheck, LedgerCheck
 from collectors.services.budget_truth.counting import Batch, Counted, Counting
 from collectors.services.budget_truth.findings import SERVICE, Findings
+from collectors.services.budget_truth.fitting import is_trimmed, lost_text
 from collectors.services.budget_truth.ledger import ENDED_MICROS, Books, ControlLedger, LedgerSource
 from collectors.services.budget_truth.metrics import TruthMetrics
 from collectors.services.budget_truth.publishing import StatePublishing
-from collectors.services.budget_truth.rounds import Rounds, is_trimmed, lost_text
+from collectors.services.budget_truth.rounds import Rounds
 from collectors.services.budget_truth.settings import BudgetTruthSettings
 from collectors.services.budget_truth.state import positions_of
 from collectors.services.budget_truth.store import FencedError, TruthStore
@@ -205,7 +206,7 @@ class _Owning:
         for misfit in misfits:
             if misfit.kind != "trimmed":
                 self._findings.note({misfit.kind: (1, lost_text(misfit))})
-        if any(misfit.kind != "rewound" for misfit in misfits):
+        if any(misfit.is_cut for misfit in misfits):
             await self._set(has_begun=False)
         await self._rounds.run(self._apply)
         await self._finish_round(asked_at)

@@ -1,46 +1,22 @@
-"""Reading the log round by round, in no group: from where each partition is applied to where it ends now.
-
-Where what is stored does not fit the log any more, it is the log that is right:
-
-| the log | what is done |
-|---|---|
-| begins behind us (retention was faster) | goes on from there; the offsets in between are lost, which is said |
-| ends before us (made anew, or restored from a copy) | is read from its beginning: what is known changes nothing |
-"""
+"""Reading the log round by round, in no group: from where each partition is applied to where it ends now."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from collectors.services.budget_truth.counting import Batch, Position
+from collectors.services.budget_truth.fitting import Found, Misfit, fitted
 from collectors.settings import HostSettings
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.eventlog.connect import open_ranges, topics_of
 from sluice.eventlog.interface import Partition, PolledRecord
-from sluice.eventlog.journal.offsets import split_offset
 from sluice.eventlog.ranges import OffsetRange, RangeReader
-from sluice.intervals import Intervals
 
 _MAX_BATCH_BYTES = 16 << 20
 
 OnBatch = Callable[[Batch], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """Something that the log does not have as it was."""
-
-    kind: str
-    """``lost``, ``rewound``, or ``trimmed``: new to us, and begun long ago."""
-    partition: Partition
-    offsets: OffsetRange
-
-
-def is_trimmed(first_offset: int, *, is_kafka: bool) -> bool:
-    """Whether a partition had more before this."""
-    return first_offset > 0 if is_kafka else split_offset(first_offset)[0] > 1
 
 
 class Rounds:
@@ -93,34 +69,29 @@ class Rounds:
 
     async def fit(self) -> list[Misfit]:
         """Look at the log; ``positions`` fit it afterwards, and are still to be stored where they did not."""
-        self._ends = await self.reader.ranges(self.topics)
+        ids = await self._look()
         misfits: list[Misfit] = []
         for partition, there in self._ends.items():
-            at = self.positions.get(partition)
-            if at is None:
-                self.positions[partition] = Position(there.first, there.first)
+            was_at_end = partition in self._was_at_end
+            found = Found(partition, there, ids.get(partition, ""), self._is_kafka, was_at_end)
+            before = self.positions.get(partition)
+            self.positions[partition], some = fitted(before, found)
+            if self.positions[partition] != before:
                 self._unstored.add(partition)
-                if is_trimmed(there.first, is_kafka=self._is_kafka):
-                    self._to_be_dated.add(partition)
-                    misfits.append(Misfit("trimmed", partition, OffsetRange(0, there.first)))
-            elif at.next_offset < there.first:
-                misfits += self._overtaken(partition, at, there)
-            elif at.next_offset > there.end:
-                misfits.append(Misfit("rewound", partition, OffsetRange(there.end, at.next_offset)))
-                self.positions[partition] = replace(at, next_offset=there.first)
-                self._unstored.add(partition)
+            if any(misfit.is_cut for misfit in some):
+                self._to_be_dated.add(partition)
+            misfits += some
         return misfits
 
-    def _overtaken(self, partition: Partition, at: Position, there: OffsetRange) -> list[Misfit]:
-        lost = at.lost.add_range(at.next_offset, there.first - 1)
-        if not self._is_kafka and partition in self._was_at_end:
-            lost = at.lost  # a segment that was read to its end is deleted, and the next one has another number
-        self.positions[partition] = Position(there.first, at.first_offset, lost)
-        self._unstored.add(partition)
-        if lost == at.lost:
-            return []
-        self._to_be_dated.add(partition)
-        return [Misfit("lost", partition, OffsetRange(at.next_offset, there.first))]
+    async def _look(self) -> Mapping[Partition, str]:
+        """Ids before ends: what is made anew in between goes by the id of the log before until the next look, which
+        finds it. The other way round it would be taken for one that was read."""
+        ids = await self.reader.log_ids(self.positions)
+        self._ends = await self.reader.ranges(self.topics)
+        if self._ends.keys() - self.positions.keys():
+            ids = await self.reader.log_ids(self._ends)
+            self._ends = await self.reader.ranges(self.topics)
+        return ids
 
     def end_at(self, ends: Mapping[Partition, int]) -> None:
         """Read no further than this in the next run, and no partition that is not named."""
@@ -192,9 +163,3 @@ class Rounds:
         for part in [due] if self._is_kafka else [{partition: each} for partition, each in due.items()]:
             async for records in self.reader.read(part, self.topics):
                 yield Partition(records[0].topic, records[0].partition) if self._is_kafka else next(iter(part)), records
-
-
-def lost_text(misfit: Misfit) -> str:
-    """For people."""
-    first, end = misfit.offsets
-    return f"{misfit.partition.topic}/{misfit.partition.partition} offsets {Intervals([(first, max(first, end - 1))])}"

@@ -28,7 +28,7 @@ class BudgetTruthSettings(Section):
     """How often the ledger is asked over ``control.url``, and gaps are looked for."""
     checks: Annotated[int, Field(ge=1, le=100)] = 3
     """A difference to the ledger that stays for so many checks is an alert: shorter ones are exchanges under way."""
-    tolerance_nanos: Annotated[int, Field(ge=0)] = 0
+    tolerance_nanos: Annotated[int, Field(ge=0, examples=[1000000])] = 0
     """Differences up to it are none."""
     gap_grace: Duration = 600.0
     """A sequence number that is still missing after it is an alert: a relay may be behind for a while."""

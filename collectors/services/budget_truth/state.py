@@ -93,7 +93,9 @@ async def positions_of(connection: AsyncConnection) -> dict[Partition, Position]
     """How far each partition is applied."""
     rows = await connection.execute(select(OFFSETS).order_by(OFFSETS.c.partition, OFFSETS.c.number))
     return {
-        Partition(row.partition, row.number): Position(row.next_offset, row.first_offset, Intervals.parse(row.lost))
+        Partition(row.partition, row.number): Position(
+            row.next_offset, row.first_offset, Intervals.parse(row.lost), row.log_id
+        )
         for row in rows
     }
 

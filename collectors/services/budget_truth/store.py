@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from collectors.errors import Halt, Retryable
 from collectors.services.budget_truth.settings import MAX_LEASE_SECONDS
-from collectors.services.budget_truth.tables import STATE, STATE_ID, are_there, create
+from collectors.services.budget_truth.tables import STATE, STATE_ID, are_there, are_up_to_date, create
 from collectors.sinks.database.causes import cause_of
 from collectors.sinks.database.engines import open_engine
 from collectors.sinks.settings import DatabaseSettings
@@ -63,12 +63,14 @@ class TruthStore:
         await self.close()
 
     async def prepare(self) -> None:
-        """Make what is missing. Raises Halt where the database counts another namespace."""
+        """Make what is missing, one process at a time. Raises Halt where the database counts another namespace."""
         with _translated():
             if self._is_sqlite:
                 Path(self._engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
             async with self._engine.begin() as connection:
-                if not self._is_sqlite:
+                if self._is_sqlite:
+                    await connection.execute(text("BEGIN IMMEDIATE"))
+                else:
                     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING_TABLES})
                 await connection.run_sync(create, self.namespace)
                 found = await connection.scalar(select(STATE.c.namespace))
@@ -79,11 +81,19 @@ class TruthStore:
             )
 
     async def is_there(self) -> bool:
-        """Whether there is anything to be read; makes nothing."""
+        """Whether there is anything to be read; makes nothing. Raises Halt where an earlier version made it."""
         if self._is_sqlite and not Path(self._engine.url.database or "").exists():
             return False
         async with self.read() as connection:
-            return await connection.run_sync(are_there)
+            if not await connection.run_sync(are_there):
+                return False
+            is_current = await connection.run_sync(are_up_to_date)
+        if not is_current:
+            raise Halt(
+                f"{self.where} is of an earlier version",
+                "`sluice collect` of this version brings it up to date when it starts",
+            )
+        return True
 
     async def acquire(self, owner: str, lease_seconds: float) -> bool:
         """Become the owner, where none is heard of; a new epoch begins."""

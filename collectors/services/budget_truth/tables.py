@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -15,7 +17,9 @@ from sqlalchemy import (
     Text,
     inspect,
     select,
+    text,
 )
+from sqlalchemy.schema import CreateColumn
 
 METADATA = MetaData()
 STATE_ID = 1
@@ -44,8 +48,10 @@ OFFSETS = Table(
     Column("next_offset", BigInteger, nullable=False),
     Column("first_offset", BigInteger, nullable=False),
     Column("lost", Text, nullable=False),
+    Column("log_id", Text, nullable=False, server_default=""),
 )
-"""How far each partition is applied; ``lost`` are the offsets that were deleted before they were read."""
+"""How far each partition is applied; ``lost`` are the offsets that were deleted before they were read. ``log_id`` is
+the log that all of it is of, empty where none is known; an earlier version leaves it as it is, in new rows empty."""
 
 BOOTS = Table(
     "budget_truth_boots",
@@ -123,8 +129,11 @@ LEDGER = Table(
 
 
 def create(connection: Connection, namespace: str) -> None:
-    """Make the tables that are missing, and the one row of the state."""
+    """Make the tables that are missing, bring those of an earlier version up to date, and make the state's one row."""
     METADATA.create_all(connection)
+    for column in _missing(connection):
+        made = CreateColumn(column).compile(dialect=connection.dialect)
+        connection.execute(text(f"ALTER TABLE {column.table.name} ADD COLUMN {made}"))
     if connection.execute(select(STATE.c.id)).first() is None:
         blank = dict.fromkeys(("epoch", "expires_at", "revision", "applied", "caught_up_at", "covers_since"), 0)
         connection.execute(STATE.insert().values(id=STATE_ID, namespace=namespace, owner="", has_begun=False, **blank))
@@ -133,3 +142,14 @@ def create(connection: Connection, namespace: str) -> None:
 def are_there(connection: Connection) -> bool:
     """Whether somebody has made them, to the last: SQLite shows them one by one."""
     return inspect(connection).has_table(STATE.name) and connection.execute(select(STATE.c.id)).first() is not None
+
+
+def are_up_to_date(connection: Connection) -> bool:
+    """Whether the tables that are there have every column: an earlier version's get theirs when the service starts."""
+    return not _missing(connection)
+
+
+def _missing(connection: Connection) -> list[Column[Any]]:
+    """The columns that an earlier version did not have."""
+    there = {column["name"] for column in inspect(connection).get_columns(OFFSETS.name)}
+    return [column for column in (OFFSETS.c.log_id,) if column.name not in there]

@@ -50,7 +50,7 @@ class IndexStore:
         self._wait_seconds = wait_seconds
         self._names: dict[Kind, str] = {}
 
-    async def open(self, kind: Kind) -> None:
+    async def open(self, kind: Kind, *, refreshes: bool = True) -> None:
         """Find what readers read, see that all of it is open, and refresh it."""
         name = quote(self._stems[kind])
         listed = await self._listed(name)
@@ -63,7 +63,8 @@ class IndexStore:
                 raise Retryable(
                     f"index {each.get('index')} is {state}: what it holds cannot be seen; open it, or mend it"
                 )
-        await self._ask("POST", f"{name}/_refresh?ignore_unavailable=true")
+        if refreshes:
+            await self._ask("POST", f"{name}/_refresh?ignore_unavailable=true")
         self._names[kind] = name
 
     async def _listed(self, name: str) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from collectors.operations.moments import moment_ms
 from collectors.operations.printing import Printer
 from collectors.operations.running import OK, WRONG, UsageError, settings_of
+from collectors.services.reconcile.last import keep_last
 from collectors.services.reconcile.reconciling import Question, Reconciling, UnknownSinkError
 from collectors.services.reconcile.results import Comparison, Findings, Item, LogCheck
 from collectors.services.reconcile.stores import Span
@@ -59,6 +60,8 @@ async def reconcile(file: Path, config: Path, options: Options, printer: Printer
         findings = await Reconciling(settings, host, progress=printer.progress).run(question)
     except UnknownSinkError as error:
         raise UsageError(f"--sink: {error}") from error
+    if not options.sinks and not options.kinds:
+        keep_last(host.data_dir, findings, question.span, now_micros())
     if options.csv is not None:
         write_csv(options.csv, findings.items)
     show(findings, question, printer)

@@ -39,7 +39,7 @@ class RowStore:
         patient = settings.model_copy(update={"timeout": max(settings.timeout, _STATEMENT_SECONDS)})
         self._engine: AsyncEngine = open_engine(patient, _CONNECTIONS)
 
-    async def open(self, kind: Kind) -> None:
+    async def open(self, kind: Kind, *, refreshes: bool = True) -> None:
         """Rows are visible with their transaction."""
 
     async def count(self, kind: Kind, span: Span) -> int:

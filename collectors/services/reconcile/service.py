@@ -16,6 +16,7 @@ from typing import Protocol
 import structlog
 
 from collectors.alerts import Alerts
+from collectors.services.reconcile.last import keep_last
 from collectors.services.reconcile.reconciling import Question, Reconciling
 from collectors.services.reconcile.results import Findings, Item
 from collectors.services.reconcile.settings import ReconcileSettings
@@ -170,7 +171,8 @@ class Reconciler:
         with self._alone():
             end = self._clock() // MILLISECOND_MICROS * MILLISECOND_MICROS
             window = int(self._reconcile.window * 1_000) * MILLISECOND_MICROS
-            findings = await self._compare(Question(Span(max(0, end - window), end), limit=_LISTED))
+            span = Span(max(0, end - window), end)
+            findings = await self._compare(Question(span, limit=_LISTED))
         for check in findings.checks:
             self._metrics.reconciled(LOG, check.kind, check.missing, 0)
         for each in findings.comparisons:
@@ -179,6 +181,7 @@ class Reconciler:
                 self._metrics.reconcile_failed(each.sink)
             else:
                 self._metrics.reconciled(each.sink, each.kind, each.missing, each.surplus)
+        keep_last(self._host.data_dir, findings, span, end)
         self._watch.take(findings, self._monotonic())
         return findings
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from collectors.sinks.settings import Duration
 from sluice.eventlog.settings import Section
@@ -13,7 +13,7 @@ from sluice.eventlog.settings import Section
 class ReconcileSettings(Section):
     """What is compared beside the collectors, and when a difference is an alert."""
 
-    every: Duration | None = None
+    every: Annotated[Duration | None, Field(examples=["1h"])] = None
     """How often; by default only ``sluice reconcile`` compares."""
     window: Duration = 86_400.0
     """Exchanges of so long ago until now are compared, each time anew."""

@@ -61,8 +61,9 @@ class Document:
 class Store(Protocol):
     """All raise Retryable or Halt, and then nothing is known."""
 
-    async def open(self, kind: Kind) -> None:
-        """Make what was written visible; called once before a kind is asked for."""
+    async def open(self, kind: Kind, *, refreshes: bool = True) -> None:
+        """Called once before a kind is asked for; makes what was written visible, unless told not to: whoever asks for
+        one event may as well ask again."""
         ...
 
     async def count(self, kind: Kind, span: Span) -> int:

@@ -21,9 +21,12 @@ Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 class TableSettings(Section):
     """The table of each event."""
 
-    proxy_logs: Identifier = "proxy_logs"
-    analytics: Identifier = "analytics"
-    budget: Identifier = "budget_usage"
+    proxy_logs: Annotated[Identifier, Field(examples=["llm_proxy_logs"])] = "proxy_logs"
+    """Of proxy logs."""
+    analytics: Annotated[Identifier, Field(examples=["llm_analytics"])] = "analytics"
+    """Of analytics."""
+    budget: Annotated[Identifier, Field(examples=["llm_budget"])] = "budget_usage"
+    """Of budget events."""
 
     @model_validator(mode="after")
     def tables_are_apart(self) -> Self:
@@ -44,17 +47,24 @@ class ClickHouseSettings(HttpSettings):
 
     own_headers: ClassVar[Collection[str]] = (USER_HEADER, PASSWORD_HEADER)
 
-    url: str = "http://localhost:8123"
-    username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,256}$")] = ""
+    url: Annotated[str, Field(examples=["https://clickhouse:8443"])] = "http://localhost:8123"
+    """Its HTTP interface."""
+    username: Annotated[str, Field(pattern=r"^[\x21-\x7e]{0,256}$", examples=["sluice"])] = ""
+    """Sent in a header, with its password."""
     password: SecretStr = SecretStr("")
-    database: Identifier = "default"
+    """Of that user."""
+    database: Annotated[Identifier, Field(examples=["llm"])] = "default"
+    """Where its tables are; it must be there."""
     tables: TableSettings = TableSettings()
+    """Their names."""
     create_tables: bool = True
     """Make the tables and the columns that are missing; else their absence halts the service."""
     max_block_rows: Annotated[int, Field(ge=1, le=100_000)] = 50_000
+    """Rows of one INSERT."""
     max_block_bytes: Size = 10_000_000
     """A block is one INSERT, applied whole or not at all."""
     oldest_days: Annotated[int, Field(ge=1, le=3650)] = 400
+    """How far back an event's time may lie."""
     newest_days: Annotated[int, Field(ge=1, le=30)] = 1
     """Events from outside this range are dead letters: one wrong clock must not make a thousand partitions."""
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
+import structlog
 from sqlalchemy import Connection, bindparam, event, func, inspect, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
@@ -16,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from collectors.errors import Halt
 from collectors.sinks.settings import DatabaseSettings
 from schemas.events import Kind
-from sluice.eventstore.tables import METADATA, TABLES, create_tables
+from sluice.eventstore.tables import METADATA, TABLES, create_tables, lacking_indexes
 
 BUSY_SECONDS = 5.0
 """How long SQLite waits for another writer before a batch is written again."""
@@ -25,10 +27,13 @@ _PRAGMAS = (
     "PRAGMA journal_mode=WAL",  # readers do not wait for the writer
     "PRAGMA synchronous=FULL",  # a power cut must not take what was acknowledged to the log: one fsync for each batch
 )
+_LOOK_SECONDS = 0.05
 _MAKING_TABLES = 7_310_579_620_174_451  # any number: who makes tables holds PostgreSQL's advisory lock of it
 _NO_RIGHT = "42501"  # SQLSTATE
 _FILE = "file"
 """With a connection to SQLite: its file's path, and which file that was."""
+
+_log = structlog.get_logger(__name__)
 
 
 def open_engine(settings: DatabaseSettings, connections: int) -> AsyncEngine:
@@ -92,17 +97,40 @@ async def prepare(engine: AsyncEngine) -> None:
     if engine.dialect.name == "sqlite":
         Path(engine.url.database or "").parent.mkdir(parents=True, exist_ok=True)
         async with engine.begin() as connection:
-            await connection.run_sync(create_tables)
+            await _make_until_cancelled(connection)
         return
     try:
         async with engine.begin() as connection:
             # IF NOT EXISTS does not keep two processes from making the same table at once.
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING_TABLES})
-            await connection.run_sync(create_tables)
+            await _make(connection)
     except DBAPIError as error:
         if getattr(error.orig, "sqlstate", "") != _NO_RIGHT or not await _has_tables(engine):
             raise
         # Somebody else made them, and gave us no more than the right to write.
+
+
+async def _make_until_cancelled(connection: AsyncConnection) -> None:
+    """SQLite's thread goes on with an index to its end, minutes later, and whoever closes the connection waits for it:
+    so it is interrupted first. What was made before stays."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    making = asyncio.gather(_make(connection))
+    try:
+        await asyncio.shield(making)
+    except asyncio.CancelledError:
+        while not making.done():
+            await driver.interrupt()  # again: between two statements there is nothing to interrupt
+            await asyncio.wait([making], timeout=_LOOK_SECONDS)
+        making.exception()
+        raise
+
+
+async def _make(connection: AsyncConnection) -> None:
+    if lacking := await connection.run_sync(lacking_indexes):
+        _log.info("the events database gets indexes, and takes no rows meanwhile", indexes=lacking)
+    await connection.run_sync(create_tables)
+    if lacking:
+        _log.info("the events database has its indexes", indexes=lacking)
 
 
 async def _has_tables(engine: AsyncEngine) -> bool:

@@ -48,9 +48,12 @@ def _period(pattern: str) -> Period:
 class IndexSettings(Section):
     """The read alias of each event, which is the stem of its dated indices."""
 
-    proxy_logs: IndexPattern = INDEX_NAMES["proxy_log"]
-    analytics: IndexPattern = INDEX_NAMES["analytics"]
-    budget: IndexPattern = INDEX_NAMES["budget"]
+    proxy_logs: Annotated[IndexPattern, Field(examples=["logs-{YYYY.MM}"])] = INDEX_NAMES["proxy_log"]
+    """Of proxy logs; ``-{YYYY.MM.DD}``, ``-{YYYY.MM}`` or ``-{YYYY}`` at the end says how much time an index spans."""
+    analytics: Annotated[IndexPattern, Field(examples=["usage-{YYYY}"])] = INDEX_NAMES["analytics"]
+    """Of analytics."""
+    budget: Annotated[IndexPattern, Field(examples=["charges-{YYYY}"])] = INDEX_NAMES["budget"]
+    """Of budget events."""
 
     @model_validator(mode="after")
     def stems_are_apart(self) -> Self:
@@ -111,45 +114,55 @@ Urls = Annotated[str | tuple[str, ...], AfterValidator(_check_urls)]
 class ElasticsearchSettings(Section):
     """``sink://elasticsearch``."""
 
-    elasticsearch_url: Urls = "http://localhost:9200"
+    elasticsearch_url: Annotated[Urls, Field(examples=["https://es-1:9200,https://es-2:9200"])] = (
+        "http://localhost:9200"
+    )
     """A node, or several of one cluster: a list, or a text with commas."""
-    elasticsearch_urls: Urls | None = None
+    elasticsearch_urls: Annotated[Urls | None, Field(examples=[["https://es-1:9200", "https://es-2:9200"]])] = None
     """Another name for the same."""
     flavour: Flavour = "elasticsearch8"
     """Which server it is: the media types that it is spoken to with."""
-    username: str = ""
+    username: Annotated[str, Field(examples=["sluice"])] = ""
+    """For basic authentication."""
     password: SecretStr = SecretStr("")
+    """Of that user."""
     api_key: SecretStr = SecretStr("")
     """``id:key``, or both in base64 as Elasticsearch shows it under ``encoded``."""
     bearer_token: SecretStr = SecretStr("")
-    ca_file: str = ""
+    """Instead of a user or an API key."""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
     """Who signed the servers' certificates: a PEM file; empty is who the system trusts."""
-    ca_fingerprint: str = ""
+    ca_fingerprint: Annotated[
+        str, Field(examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
+    ] = ""
     """SHA-256 in hex, colons or not, of a certificate that the servers show: their CA's, or their own."""
-    client_certificate_file: str = ""
+    client_certificate_file: Annotated[str, Field(examples=["/etc/sluice/client.pem"])] = ""
     """PEM, for servers that ask who we are."""
-    client_key_file: str = ""
+    client_key_file: Annotated[str, Field(examples=["/etc/sluice/client.key"])] = ""
     """PEM; empty where the key stands beside the certificate."""
     indices: IndexSettings = IndexSettings()
     data_streams: bool = False
     """Write each event to a data stream of its index's name instead of to dated indices."""
-    lifecycle_policy: str = ""
+    lifecycle_policy: Annotated[str, Field(examples=["ninety-days"])] = ""
     """The name of an ILM policy, for the indices that are made from now on."""
-    pipeline: str = ""
+    pipeline: Annotated[str, Field(examples=["enrich"])] = ""
     """The name of an ingest pipeline that all documents go through."""
     failure_store: Literal["dead_letter", "accept"] = "dead_letter"
     """What a document is that a data stream put into its failure store."""
-    batch_size: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    batch_size: Annotated[Annotated[int, Field(ge=1, le=100_000)] | None, Field(examples=[1000])] = None
     """The reference's name of ``batch.max_records``; ``batch`` wins where both are given."""
-    flush_interval: Duration | None = None
+    flush_interval: Annotated[Duration | None, Field(examples=["5s"])] = None
     """The reference's name of ``batch.max_age_seconds``; ``batch`` wins where both are given."""
     use_index_templates: bool = True
+    """Whether the sink installs its index templates."""
     timeout: Duration = 10.0
+    """For one request."""
     max_bulk_bytes: Size = 10_000_000
     """A request is never larger; what a batch has beyond it goes out in further requests."""
     compress: bool = False
     """gzip level 1: pays where the network, not the processor, is the bound."""
     oldest_days: Annotated[int, Field(ge=1, le=3650)] = 400
+    """How far back an event's time may lie."""
     newest_days: Annotated[int, Field(ge=1, le=30)] = 1
     """Events from outside this range are dead letters: one wrong clock must not make a thousand indices."""
 

@@ -15,7 +15,7 @@ from sluice.eventlog.settings import Section
 class FileSettings(Section):
     """``sink://file``."""
 
-    output_directory: Path = Path("./data")
+    output_directory: Annotated[Path, Field(examples=["/var/lib/sluice/events"])] = Path("./data")
     """The entry's own. A relative one begins where ``collectors.yaml`` lies."""
     enabled: bool = True
     """The reference's place for the entry's ``enabled``."""
@@ -24,11 +24,12 @@ class FileSettings(Section):
     aggregate_mode: bool = False
     """Budgets as totals in ``budget_aggregate.json`` instead of a file of events."""
     compression: Compression = "none"
+    """Of its files; Parquet has it within."""
     max_bytes: Size = 64 << 20
     """A file is finished when its events have so many bytes, uncompressed."""
     max_age: Duration = 300.0
     """And when its first event has been in it for so long."""
-    epoch: Annotated[int, Field(ge=0)] = 0
+    epoch: Annotated[int, Field(ge=0, examples=[1])] = 0
     """The least epoch in names. The sink raises it where it sees that a log was made anew; raise it by hand where it
     cannot: after the log's clock was set back."""
 

@@ -85,10 +85,11 @@ class HttpSettings(Section):
     own_headers: ClassVar[Collection[str]] = ()
     """Further names that the sink itself gives, in lower case."""
 
-    headers: Headers = Field(default_factory=dict)
+    headers: Headers = Field(default_factory=dict, examples=[{"x-tenant": "${TENANT_KEY}"}])
     """Sent with every request; values are secrets, and never shown."""
     bearer_token: SecretStr = SecretStr("")
-    ca_file: str = ""
+    """Sent as ``authorization: Bearer …``."""
+    ca_file: Annotated[str, Field(examples=["/etc/sluice/ca.pem"])] = ""
     """Who signed the server's certificate: a PEM file; empty is who the system trusts."""
     timeout: Duration = 10.0
     """For a whole answer, from the first byte of the request."""

@@ -20,7 +20,8 @@ _NAMES: dict[Kind, str] = {"proxy_log": "proxy-log", "analytics": "analytics", "
 class ClusterSettings(KafkaConnection):
     """Another cluster; every key means what it means under ``kafka`` in ``sluice.yaml``."""
 
-    bootstrap_servers: Annotated[str, Field(min_length=1)]
+    bootstrap_servers: Annotated[str, Field(min_length=1, examples=["kafka.analytics:9093"])]
+    """``host:port``, with commas between."""
 
     def connection(self) -> KafkaSettings:
         """As the event log's own code takes them."""
@@ -30,7 +31,7 @@ class ClusterSettings(KafkaConnection):
 class KafkaSinkSettings(Section):
     """``sink://kafka``."""
 
-    topic: str
+    topic: Annotated[str, Field(examples=["llm.{kind}"])]
     """Where records go; ``{kind}`` in it is ``proxy-log``, ``analytics`` or ``budget``."""
     cluster: ClusterSettings | None = None
     """Where that topic is; without it in the Kafka of the event log itself."""
@@ -39,6 +40,7 @@ class KafkaSinkSettings(Section):
     max_record_bytes: Size = 1_048_576
     """Larger ones are dead letters; what the topic takes (``max.message.bytes``) may be less."""
     max_batch_bytes: Annotated[Size, Field(ge=16_384, le=16 << 20)] = 512 << 10
+    """Of a batch, before compression."""
 
     @field_validator("topic")
     @classmethod

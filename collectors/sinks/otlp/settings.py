@@ -18,20 +18,27 @@ _KEY = re.compile(r"[a-z][a-z0-9_.]{0,99}")
 class OtlpSettings(HttpSettings):
     """``sink://otlp``."""
 
-    endpoint: str = "http://localhost:4318"
+    endpoint: Annotated[str, Field(examples=["http://otel-collector:4318"])] = "http://localhost:4318"
     """Of OTLP/HTTP; ``/v1/logs`` and ``/v1/metrics`` are put behind it."""
     encoding: Literal["protobuf", "json"] = "protobuf"
+    """Of requests."""
     compress: bool = True
+    """Whether requests are compressed: gzip level 1."""
     max_events: Annotated[int, Field(ge=1, le=10_000)] = 512
     """In one request."""
     max_bytes: Size = 4 << 20
     """Of a request of logs, before compression."""
-    service_name: Annotated[str, Field(min_length=1, max_length=200)] = "sluice"
-    resource_attributes: dict[str, Annotated[str, Field(max_length=1000)]] = Field(default_factory=dict)
+    service_name: Annotated[str, Field(min_length=1, max_length=200, examples=["llm-traffic"])] = "sluice"
+    """``service.name`` of its resource."""
+    resource_attributes: dict[str, Annotated[str, Field(max_length=1000)]] = Field(
+        default_factory=dict, examples=[{"deployment.environment.name": "production"}]
+    )
+    """Further ones of its resource."""
     include_bodies: bool = False
     """The text of prompts and answers as the record's body: the conventions leave it out unless it is asked for."""
     include_headers: bool = False
-    operation_name: Annotated[str, Field(min_length=1, max_length=100)] = "chat"
+    """Whether records have the headers of requests and answers."""
+    operation_name: Annotated[str, Field(min_length=1, max_length=100, examples=["text_completion"])] = "chat"
     """``gen_ai.operation.name`` of metrics: an analytics event does not say which operation it was."""
     metric_dimensions: tuple[Dimension, ...] = ("app_id", "llm_slug")
     """Beside what the conventions ask for; each multiplies the series of a backend."""

@@ -17,28 +17,37 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 class BucketSettings(Section):
     """A bucket of Amazon's or of whoever speaks its protocol: where it is, who asks, and how objects are put there."""
 
-    bucket: str
-    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9!_.*'()=/-]{1,500})?$")] = ""
+    bucket: Annotated[str, Field(examples=["company-logs"])]
+    """Its name."""
+    prefix: Annotated[str, Field(pattern=r"^([A-Za-z0-9!_.*'()=/-]{1,500})?$", examples=["llm/"])] = ""
     """Before every key; the entry's own. A folder's name ends with a slash."""
-    region: str = ""
+    region: Annotated[str, Field(examples=["eu-central-1"])] = ""
     """Empty: as the environment or the profile says."""
-    endpoint_url: str = ""
+    endpoint_url: Annotated[str, Field(examples=["http://minio:9000"])] = ""
     """Of another server than Amazon's, such as http://minio:9000."""
     addressing_style: Literal["auto", "path", "virtual"] = "auto"
     """Whether the bucket is in the path or in the host's name; many servers know only ``path``."""
-    access_key_id: str = ""
+    access_key_id: Annotated[str, Field(examples=["AKIAIOSFODNN7EXAMPLE"])] = ""
     """With ``secret_access_key``; without both the usual chain: environment, profile, web identity, instance."""
     secret_access_key: SecretStr = SecretStr("")
+    """Of that key."""
     session_token: SecretStr = SecretStr("")
-    profile: str = ""
-    server_side_encryption: Literal["", "AES256", "aws:kms", "aws:kms:dsse"] = ""
+    """Of temporary credentials."""
+    profile: Annotated[str, Field(examples=["logs"])] = ""
+    """Of the shared configuration files of AWS."""
+    server_side_encryption: Annotated[Literal["", "AES256", "aws:kms", "aws:kms:dsse"], Field(examples=["aws:kms"])] = (
+        ""
+    )
     """Empty: as the bucket says."""
-    sse_kms_key_id: str = ""
-    storage_class: Annotated[str, Field(pattern=r"^[A-Z_]*$")] = ""
+    sse_kms_key_id: Annotated[str, Field(examples=["alias/sluice"])] = ""
+    """With which the store encrypts; empty is its own."""
+    storage_class: Annotated[str, Field(pattern=r"^[A-Z_]*$", examples=["STANDARD_IA"])] = ""
+    """Empty: as the bucket says."""
     if_none_match: bool = True
     """Puts never replace an object. ``false`` for servers that do not know that: two owners of a partition at one
     moment may then leave some events twice."""
     timeout: Duration = 10.0
+    """For one request."""
 
     @field_validator("bucket")
     @classmethod
@@ -87,8 +96,10 @@ class S3Settings(BucketSettings):
     """``sink://s3``."""
 
     format: Literal["jsonl", "parquet"] = "jsonl"
+    """Of its objects."""
     compression: Compression = "gzip"
+    """Of its objects; Parquet has it within."""
     max_object_bytes: Size = 64 << 20
     """Of the events' bytes in the log; what a write has beyond it goes into further objects."""
-    epoch: Annotated[int, Field(ge=0)] = 0
+    epoch: Annotated[int, Field(ge=0, examples=[1])] = 0
     """As of ``sink://file``."""

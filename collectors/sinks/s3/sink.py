@@ -118,6 +118,7 @@ def open_sink(entry: S3Entry, opening: SinkOpening) -> S3Sink:
             return ""
         from sluice.eventlog.kafka.cluster import cluster_id  # noqa: PLC0415 - an extra, where the log is not Kafka
 
-        return f"Kafka cluster {await cluster_id(kafka)}"
+        known = await cluster_id(kafka)
+        return f"Kafka cluster {known}" if known else ""
 
     return S3Sink(entry.config, owner=owner, writes=entry.flow.max_writes, name_log=name_log)

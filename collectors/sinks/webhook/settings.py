@@ -23,11 +23,12 @@ class WebhookSettings(HttpSettings):
 
     own_headers: ClassVar[Collection[str]] = (IDEMPOTENCY_HEADER, SIGNATURE_HEADER, COUNT_HEADER, KIND_HEADER)
 
-    url: str
+    url: Annotated[str, Field(examples=["https://hooks.example.com/llm-events"])]
     """Where batches are posted. It is never logged whole: paths and queries of webhooks are often keys."""
     body: Literal["json", "ndjson"] = "json"
     """One JSON array, or one document a line."""
     max_events: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """In one request."""
     max_bytes: Size = 1 << 20
     """Of a request, before compression; a larger document is a request of its own."""
     signing_secret: SecretStr = SecretStr("")

@@ -13,23 +13,35 @@ function stacked(lines) {
   return lines.map((line) => line.values.map((value, at) => (sums[at] += value || 0)));
 }
 
+// A bar stands on the beginning of its time: without half a step at either end the outer ones would be cut in two.
+function room(self, low, high) {
+  const [times] = self.data;
+  const half = times.length > 1 ? (times[1] - times[0]) / 2 : 1;
+  return [low - half, high + half];
+}
+
+// What is counted comes whole: there is no quarter of a request to name on the axis.
+const WHOLE = Array.from({ length: 16 }, (_, power) => [1, 2, 5].map((each) => each * 10 ** power)).flat();
+const areWhole = (lines) => lines.every((line) => line.values.every((value) => value === null || Number.isInteger(value)));
+
 function options(element, lines, kind, unit, currency, tip) {
   const isStacked = kind === "area" || kind === "bar";
   const width = Math.max(1, ...[lines.length]);
   const bars = kind === "bar" ? uPlot.paths.bars({ size: [0.72, 42], radius: lines.length === 1 ? 0.15 : 0 }) : undefined;
   const grid = { stroke: css("line"), width: 1 };
+  const steps = unit !== "money" && unit !== "share" && areWhole(lines) ? { incrs: WHOLE } : {};
   const common = { stroke: css("muted"), font: "11px system-ui, sans-serif", ticks: { show: false }, border: { show: false } };
   const series = lines.map((line, number) => {
     const stroke = paint(line, number);
     return { label: line.name, stroke, width: kind === "bar" ? 0 : 1.8, points: { show: line.values.length < 3, size: 5 }, paths: bars,
-      fill: kind === "bar" ? stroke : kind === "area" ? `${stroke}${width === 1 ? "28" : "cc"}` : line.isBefore ? undefined : lines.length === 1 ? `${stroke}18` : undefined,
+      fill: kind === "bar" ? stroke : kind === "area" ? (width === 1 ? `${stroke}28` : stroke) : line.isBefore ? undefined : lines.length === 1 ? `${stroke}18` : undefined,
       dash: line.isBefore ? [4, 4] : undefined };
   });
   return {
-    width: element.clientWidth, height: element.clientHeight, legend: { show: false }, padding: [8, 6, 0, 0],
+    width: element.clientWidth, height: element.clientHeight, legend: { show: false }, padding: [8, 16, 0, 0],
     cursor: { points: { show: !isStacked }, drag: { x: false, y: false }, y: false },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : 1] } },
-    axes: [{ ...common, grid: { show: false }, space: 70, size: 30, values: (self, all) => all.map((at) => tick(at, self.scales.x.max - self.scales.x.min)) }, { ...common, grid, size: 64, space: 36, values: (_, all) => all.map((value) => axis(value, unit, currency)) }],
+    scales: { x: { time: true, ...(kind === "bar" ? { range: room } : {}) }, y: { range: (_, low, high) => [Math.min(0, low || 0), high > 0 ? high * 1.08 : 1] } },
+    axes: [{ ...common, grid: { show: false }, space: 70, size: 30, values: (self, all) => all.map((at) => tick(at, self.scales.x.max - self.scales.x.min)) }, { ...common, ...steps, grid, size: 64, space: 36, values: (_, all) => all.map((value) => axis(value, unit, currency)) }],
     series: [{}, ...(isStacked ? series.slice().reverse() : series)],
     hooks: { setCursor: [tip] },
   };

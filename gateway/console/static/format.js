@@ -42,7 +42,7 @@ export function span(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   const size = Math.abs(seconds);
   if (size < 60) return `${Math.round(size)} s`;
-  if (size < 3600) return `${Math.round(size / 60)} min`;
+  if (size < 3600) return `${+(size / 60).toFixed(size < 600 ? 1 : 0)} min`;
   if (size < 86400 * 2) return `${(size / 3600).toFixed(1)} h`;
   return `${(size / 86400).toFixed(1)} days`;
 }
@@ -66,7 +66,8 @@ const dayOfMonth = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "sh
 export function tick(at, seconds) {
   const when = new Date(at * 1000);
   const isMidnight = when.getHours() === 0 && when.getMinutes() === 0;
-  return seconds > 86400 * 4 || (isMidnight && seconds > 43200) ? dayOfMonth.format(when) : hour.format(when);
+  if (isMidnight && seconds > 43200) return dayOfMonth.format(when);
+  return seconds > 86400 * 4 ? "" : hour.format(when);
 }
 export function ago(at, now = Date.now() * 1000) {
   const passed = (now - Number(at)) / 1e6;
@@ -90,10 +91,12 @@ export const scalar = (value, unit, currency) => {
   if (unit === "money") return value && currency in value ? Number(value[currency]) / 1e9 : 0;
   return value === null || value === undefined ? null : Number(value);
 };
+// Of the times that stand on an axis, side by side: even numbers, and seconds up to ten minutes.
+const mark = (value) => (value === 0 ? "0" : value < 1000 ? `${+value.toFixed(1)} µs` : value < 1e6 ? `${+(value / 1e3).toFixed(1)} ms` : value < 6e8 ? `${+(value / 1e6).toFixed(2)} s` : micros(value));
 export const axis = (value, unit, currency) => {
   if (value === null) return "";
   if (unit === "money") return value && Math.abs(value) < 0.01 ? money(value, currency, 6) : money(value, currency, Math.abs(value) < 1 ? 4 : value >= 100 ? 0 : 2);
-  if (unit === "micros") return micros(value);
+  if (unit === "micros") return mark(value);
   if (unit === "share") return `${+(value * 100).toFixed(2)}%`;
   if (unit === "bytes") return bytes(value);
   return short(value);

@@ -11,25 +11,28 @@ export const Card = ({ title, text, width, tools, children }) => html`<section c
   ${title && html`<header><div class="titles"><h2>${title}</h2>${text && html`<p>${text}</p>`}</div>${tools}</header>`}${children}</section>`;
 
 // Asks, and asks again when what it depends on changes, every so many seconds, and on demand. What was there stays until
-// the new is there; a page that nobody sees asks for nothing.
+// the new is there; a page that nobody sees asks for nothing, and the clock never takes back what is still being asked.
 export function useLoaded(load, depends, every = 0) {
   const [state, setState] = useState({ value: null, error: null, isLoading: true });
   const [turn, setTurn] = useState(0);
   const again = useCallback(() => setTurn((number) => number + 1), []);
   const present = useRef(null);
+  const isAsking = useRef(false);
   useEffect(() => {
     const controller = new AbortController();
     present.current = controller;
+    isAsking.current = true;
+    const settle = (next) => { if (!controller.signal.aborted) { isAsking.current = false; setState(next); } };
     setState((before) => ({ ...before, isLoading: true }));
     load(controller.signal).then(
-      (value) => controller.signal.aborted || setState({ value, error: null, isLoading: false }),
-      (error) => controller.signal.aborted || setState((before) => ({ value: error.status === 404 ? null : before.value, error, isLoading: false })),
+      (value) => settle({ value, error: null, isLoading: false }),
+      (error) => settle((before) => ({ value: error.status === 404 ? null : before.value, error, isLoading: false })),
     );
     return () => controller.abort();
   }, [...depends, turn]);
   useEffect(() => {
     if (!every) return undefined;
-    const timer = setInterval(() => { if (document.visibilityState === "visible") again(); }, every * 1000);
+    const timer = setInterval(() => { if (document.visibilityState === "visible" && !isAsking.current) again(); }, every * 1000);
     return () => clearInterval(timer);
   }, [every]);
   return { ...state, again };

@@ -1,4 +1,4 @@
-// A range of time: presets that go with the clock, or two moments.
+// A range of time: presets that go with the clock, or two moments. A month is a whole one: what it will come to is said.
 import { html, useState } from "./lib.js";
 import { change } from "./route.js";
 import { moment } from "./format.js";
@@ -15,7 +15,9 @@ export function rangeOf(query, usual = "24h") {
     const first = new Date();
     first.setDate(1);
     first.setHours(0, 0, 0, 0);
-    return { start: first.getTime() * 1000, end: now, name };
+    const next = new Date(first);
+    next.setMonth(next.getMonth() + 1);
+    return { start: first.getTime() * 1000, end: next.getTime() * 1000, name };
   }
   return { start: now - PRESETS[name][0] * 1e6, end: now, name };
 }

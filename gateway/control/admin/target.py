@@ -12,6 +12,7 @@ from gateway.control.admin.errors import UsageError
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_CONFIG = Path("sluice.yaml")
 TOKEN_VARIABLE = "SLUICE_ADMIN_TOKEN"  # noqa: S105 - its name
+"""The token of ``sluice admin``, where ``--token`` is not given; by default the one in ``data_dir/admin.token``."""
 
 TOKEN_FILE = "admin.token"  # noqa: S105 - as above
 """In the data_dir; ``bootstrap`` writes it, and is too heavy to import here."""

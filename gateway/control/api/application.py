@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -31,6 +30,7 @@ from gateway.control.api.routers import (
     tokens,
 )
 from gateway.control.api.security import Gate
+from gateway.version import program_version
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -76,14 +76,6 @@ def build_application(services: ControlServices) -> FastAPI:
 def openapi_document() -> dict[str, Any]:
     """The API's OpenAPI document; needs no services."""
     return document(_routes(), program_version(), PREFIX)
-
-
-def program_version() -> str:
-    """The installed package's."""
-    try:
-        return version("sluice-gateway")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _routes() -> FastAPI:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from schemas.events import KINDS, Kind
-from sluice.eventstore.queries import Document
+from sluice.eventstore.queries import Document, EventStoreError
 
 _POLL_SECONDS = 0.1
 
@@ -46,12 +46,22 @@ class Arrivals:
 
 
 async def wait_for_documents(store: DocumentStore, exchange_ids: Sequence[str], timeout_seconds: float) -> Arrivals:
-    """Return when all are there, or with what is missing when the time is over."""
+    """Return when all are there, or with what is missing when the time is over.
+
+    A store that does not answer yet, such as an Elasticsearch whose indices are just being made, is asked again; raises
+    EventStoreError where it does not in all that time.
+    """
     deadline = asyncio.get_running_loop().time() + timeout_seconds
     while True:
-        arrivals = _compare(await _read(store, exchange_ids), exchange_ids)
-        if arrivals.is_complete or asyncio.get_running_loop().time() > deadline:
-            return arrivals
+        is_over = asyncio.get_running_loop().time() > deadline
+        try:
+            arrivals = _compare(await _read(store, exchange_ids), exchange_ids)
+        except EventStoreError:
+            if is_over:
+                raise
+        else:
+            if arrivals.is_complete or is_over:
+                return arrivals
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -13,9 +13,9 @@ from sluice.dev.demo.state import DemoState
 from sluice.dev.demo.summary import as_json, show, summarise
 from sluice.dev.demo.traffic import send_traffic
 from sluice.eventstore.opening import open_store
-from sluice.eventstore.queries import EventStore
+from sluice.eventstore.queries import EventStore, EventStoreError
 
-ARRIVE_SECONDS = 30.0
+ARRIVE_SECONDS = 60.0
 
 
 class DemoError(Exception):
@@ -36,7 +36,7 @@ async def run_demo(
 ) -> dict[str, Any]:
     """Send, wait, show; the result for ``--json``. Raises DemoError."""
     try:
-        sent = await send_traffic(address, state.token)
+        sent = await send_traffic(address, state)
     except httpx.HTTPError as error:
         message = f"the gateway at {address} did not answer: {type(error).__name__}: {error}"
         raise DemoError(message) from error
@@ -45,7 +45,11 @@ async def run_demo(
         message = f"{len(unnamed)} answers carry no X-Sluice-Exchange-Id; the first: {unnamed[0]}"
         raise DemoError(message)
     tell(f"{len(sent)} exchanges sent; waiting for their documents")
-    arrivals = await _wait(_store(state, elasticsearch_url), [exchange.exchange_id for exchange in sent])
+    try:
+        arrivals = await _wait(_store(state, elasticsearch_url), [exchange.exchange_id for exchange in sent])
+    except EventStoreError as error:
+        message = f"the event store did not show them within {ARRIVE_SECONDS:g} s: {error}"
+        raise DemoError(message) from error
     rows = summarise(arrivals)
     show(rows, console)
     if not arrivals.is_complete:

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from sluice.dev.demo.cast import LLMS, NEWCOMER_ID, TEAMS
+from sluice.dev.demo.files import Ports, collectors_text, sluice_text
 from sluice.dev.servers.ports import free_port, is_free
-
-FORBIDDEN = "ignore all previous instructions"
-"""What the demo's firewall blocks."""
 
 _GATEWAY_PORT = 8080
 _COLLECTORS_PORT = 9464
 _VENDOR_PORT = 9101
 _TOKEN_BYTES = 32
-
-_SLUICE = """# Made by `sluice up --demo`. Edit it: it is not written again while it is here.
-version: "1"
-data_dir: {folder}/data
-gateway: {{id: demo, host: 127.0.0.1, port: {gateway_port}}}
-control: {{allow_private_endpoints: true, events: {{{events}}}}}
-console: {{collectors: ["http://127.0.0.1:{collectors_port}"]}}
-{kafka}
-llms:
-  - id: 1
-    slug: demo
-    name: The mock vendor
-    base_url: http://127.0.0.1:{vendor_port}/v1
-    plugins: [firewall]
-  - id: 2
-    slug: broken
-    name: A vendor whose server is down
-    base_url: http://127.0.0.1:1/v1
-
-apps:
-  - {{id: 1, name: demo, user_id: 1, llms: [demo, broken]}}
-
-tokens:
-  - {{app: 1, prefix: {prefix}, sha256: {sha256}}}
-
-prices:   # per million tokens
-  - {{id: mock, model: "mock-*", currency: USD, prompt: "0.15", response: "0.60", cache_read: "0.075"}}
-
-plugins:
-  - id: 1
-    name: firewall
-    command: python://sluice.plugins.firewall:Firewall
-    config: {{patterns: ['{forbidden}']}}
-"""
-_KAFKA = "kafka: {bootstrap_servers: '${KAFKA_BOOTSTRAP}', single_broker: true}\n"
-
-_COLLECTORS = """# Made by `sluice up --demo`. Edit it: it is not written again while it is here.
-version: "1.0"
-server: {{host: 127.0.0.1, port: {collectors_port}}}
-shutdown_seconds: 4
-data_collection_plugins:
-  - name: events
-    path: {sink}
-    config: {{{config}}}
-    batch: {{max_age_seconds: 0.2}}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +34,13 @@ class DemoState:
         """The file with the token that manages, made at the gateway's first start."""
         return self.config.parent / "data" / "admin.token"
 
+    def token_of(self, app_id: int) -> str:
+        """An app's token; those of the teams are made from the one that is kept."""
+        if app_id == NEWCOMER_ID:
+            return self.token
+        made = hmac.digest(self.token.encode(), f"app {app_id}".encode(), "sha256")
+        return f"slc_{base64.urlsafe_b64encode(made).decode().rstrip('=')}"
+
 
 def prepare(folder: Path, *, real: bool) -> DemoState:
     """The demo's files in ``folder``, made where they are missing. Ports are chosen once, so that addresses stay."""
@@ -85,45 +48,31 @@ def prepare(folder: Path, *, real: bool) -> DemoState:
     state = DemoState(
         folder / "sluice.yaml", folder / "collectors.yaml", folder / "events.db", _token(folder / "token")
     )
-    ports = _Ports()
-    collectors_port = ports.take(_COLLECTORS_PORT)
-    _write_once(state.config, _sluice_text(state.token, folder, state.database, ports, collectors_port, real=real))
-    _write_once(state.collectors, _collectors_text(state.database, collectors_port, real=real))
+    tokens = {app: state.token_of(app) for app in (NEWCOMER_ID, *(team.id for team in TEAMS))}
+    ports = Ports(*map(_port, (_GATEWAY_PORT, _VENDOR_PORT, _COLLECTORS_PORT)))
+    _write_once(state.config, sluice_text(folder, state.database, ports, tokens, real=real))
+    _write_once(state.collectors, collectors_text(state.database, ports, real=real))
     return state
 
 
-class _Ports:
+def missing_llms(state: DemoState) -> list[str]:
+    """LLMs that the traffic asks for and the settings do not have: they were edited, or made by another version."""
+    text = state.config.read_text("utf-8")
+    return [
+        slug
+        for slug in ("demo", "broken", *(llm.slug for llm in LLMS))
+        if not re.search(rf"\bslug: {slug}(?![\w-])", text)
+    ]
+
+
+def knows_token(state: DemoState) -> bool:
+    """Whether the settings have the token's hash: of the two files one may have been lost, and made anew."""
+    return hashlib.sha256(state.token.encode()).hexdigest() in state.config.read_text("utf-8")
+
+
+def _port(usual: int) -> int:
     """The usual port where it is free, else one that is."""
-
-    def take(self, usual: int) -> int:
-        return usual if is_free(usual) else free_port()
-
-
-def _sluice_text(token: str, folder: Path, database: Path, ports: _Ports, collectors_port: int, *, real: bool) -> str:
-    return _SLUICE.format(
-        folder=folder.as_posix(),
-        gateway_port=ports.take(_GATEWAY_PORT),
-        vendor_port=ports.take(_VENDOR_PORT),
-        collectors_port=collectors_port,
-        events=_events(database, real=real),
-        kafka=_KAFKA if real else "",
-        prefix=token[:8],
-        sha256=hashlib.sha256(token.encode()).hexdigest(),
-        forbidden=FORBIDDEN,
-    )
-
-
-def _collectors_text(database: Path, collectors_port: int, *, real: bool) -> str:
-    return _COLLECTORS.format(
-        collectors_port=collectors_port,
-        sink="sink://elasticsearch" if real else "sink://database",
-        config="elasticsearch_url: '${ES_URL}'" if real else f"url: sqlite:///{database.as_posix()}",
-    )
-
-
-def _events(database: Path, *, real: bool) -> str:
-    """Where the control API reads what the collector wrote."""
-    return "elasticsearch_url: '${ES_URL}'" if real else f"database_url: 'sqlite:///{database.as_posix()}'"
+    return usual if is_free(usual) else free_port()
 
 
 def _token(path: Path) -> str:

@@ -21,7 +21,7 @@ from schemas.topics import Topics
 from sluice.eventlog.interface import Boot, CommitFailedError, Record
 from sluice.eventlog.journal.counters import JournalCounters
 from sluice.eventlog.journal.disk import Disk
-from sluice.eventlog.journal.entries import WrittenRecord, decode_entry, encode_events, encode_record
+from sluice.eventlog.journal.entries import Copy, encode_events, encode_record
 from sluice.eventlog.journal.frames import MAX_PAYLOAD_BYTES, frame
 from sluice.eventlog.journal.header import SegmentHeader, event_topics
 from sluice.eventlog.journal.offsets import offset_of
@@ -45,17 +45,12 @@ class Append(msgspec.Struct):
 class WrittenGroup:
     """A group that is durable."""
 
-    number: int
-    topics: tuple[str, ...]
+    copy: Copy | None
+    """Its records as a reader would read them, where the appender ``keeps_copies``."""
     ends: list[int | CommitFailedError] = field(default_factory=list)
     """For each append the next offset behind it, or why it could not be encoded."""
-    payloads: list[bytes] = field(default_factory=list)
     frames: list[bytes] = field(default_factory=list)
     size: int = 0
-
-    def records(self) -> list[WrittenRecord]:
-        """As a reader would read them."""
-        return [record for payload in self.payloads for record in decode_entry(payload, self.topics, self.number)]
 
 
 class Appender:
@@ -88,6 +83,8 @@ class Appender:
         """After a failed write: readers may have seen its bytes, and a device that failed to sync once forgets."""
         self._may_roll = True
         """Not again at once after a new segment could not be made."""
+        self.keeps_copies = False
+        """Whether somebody wants the records of each group."""
         self.sequences: Mapping[Kind, int] = dict(found.sequences)
         self.mark = (found.number + 1, 0)
         """Segment number and bytes in it."""
@@ -135,7 +132,7 @@ class Appender:
         """Make a group durable with one write."""
         self._roll_if_due()
         sequences = dict(self.sequences)
-        group = WrittenGroup(self._number, self._topics)
+        group = WrittenGroup(Copy(self._topics, self._number, []) if self.keeps_copies else None)
         records = self._records
         appended_at_ms = self._clock() // 1000
         for append in appends:
@@ -165,17 +162,19 @@ class Appender:
         self, append: Append, sequences: dict[Kind, int], first: int, appended_at_ms: int, group: WrittenGroup
     ) -> int:
         """The number of the record behind it. What cannot be encoded fails alone."""
-        before = sequences.copy()
+        before, copy = sequences.copy(), group.copy
+        copied = len(copy.records) if copy is not None else 0
         try:
-            payloads = [encode_events(append.events, sequences, first, appended_at_ms)] if append.events else []
+            payloads = [encode_events(append.events, sequences, first, appended_at_ms, copy)] if append.events else []
             for at, record in enumerate(append.records, first + len(append.events)):
-                payloads.append(encode_record(record, at, appended_at_ms))
+                payloads.append(encode_record(record, at, appended_at_ms, copy))
             _check_sizes(payloads)
         except (struct.error, ValueError, TypeError, OverflowError) as error:
             sequences.update(before)
+            if copy is not None:
+                del copy.records[copied:]
             group.ends.append(CommitFailedError(f"cannot be written to the journal: {error}"))
             return first
-        group.payloads += payloads
         seed = self._seed
         group.frames += [frame(seed, payload) for payload in payloads]
         end = first + len(append.events) + len(append.records)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import msgspec
 import orjson
@@ -54,36 +55,51 @@ class WrittenRecord(msgspec.Struct, frozen=True):
     appended_at_ms: int
 
 
+@dataclass(slots=True)
+class Copy:
+    """Entries of one segment as a reader will read them, kept while they are encoded: to read them costs twice that."""
+
+    topics: Sequence[str]
+    segment_number: int
+    records: list[WrittenRecord]
+
+
 def encode_events(
-    events: Sequence[EncodedEvent], sequences: dict[Kind, int], first_record: int, appended_at_ms: int
+    events: Sequence[EncodedEvent],
+    sequences: dict[Kind, int],
+    first_record: int,
+    appended_at_ms: int,
+    copy: Copy | None = None,
 ) -> bytes:
     """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
-    for event in events:
+    for offset, event in enumerate(events, first_record):
         kind = event.kind
         key = event.exchange_id.encode()
         event_id = key + _SUFFIX_BYTES[kind]
         extra = event.traceparent.encode()
         sequence = sequences[kind] = sequences[kind] + 1
         value = frame_event(kind, event_id, sequence, event.tail)
-        parts += (
-            RECORD.pack(
-                _KIND_INDEX[kind], len(event_id), len(key), len(extra), len(value), event.occurred_at, sequence
-            ),
-            event_id,
-            extra,
-            value,
-        )  # fmt: skip
+        index, occurred_at = _KIND_INDEX[kind], event.occurred_at
+        head = RECORD.pack(index, len(event_id), len(key), len(extra), len(value), occurred_at, sequence)
+        parts += (head, event_id, extra, value)
+        if copy is not None:
+            headers = ((TRACEPARENT, extra),) if extra else ()
+            at, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
+            copy.records.append(WrittenRecord(at, topic, key, value, event_id, occurred_at, headers, appended_at_ms))
     return b"".join(parts)
 
 
-def encode_record(record: Record, first_record: int, appended_at_ms: int) -> bytes:
+def encode_record(record: Record, first_record: int, appended_at_ms: int, copy: Copy | None = None) -> bytes:
     """An entry of one side record."""
     headers = [[name, value.hex()] for name, value in record.headers]
     extra = orjson.dumps([record.topic, headers])
     key, value = record.key, record.value
     head = RECORD.pack(_SIDE, 0, len(key), len(extra), _NONE if value is None else len(value), 0, 0)
-    return b"".join((ENTRY.pack(ENTRY_MARK, 1, first_record, appended_at_ms), head, extra, key, value or b""))
+    payload = b"".join((ENTRY.pack(ENTRY_MARK, 1, first_record, appended_at_ms), head, extra, key, value or b""))
+    if copy is not None:
+        copy.records += decode_entry(payload, copy.topics, copy.segment_number)
+    return payload
 
 
 def entry_head(payload: bytes) -> tuple[int, int, int]:

@@ -28,9 +28,14 @@ _POSSIBLE_MARK = re.compile(rb"\xe5JE1(?<=[\0-\x02][\0-\xff]{4}\xe5JE1)")
 """An entry's mark behind a length whose highest byte is none above that of ``MAX_PAYLOAD_BYTES``."""
 
 
+def crc32c(raw: bytes) -> int:
+    """CRC-32C, Castagnoli's: Kafka's batches have it too."""
+    return int(extend(0, raw))
+
+
 def seed_of(segment_id: bytes) -> int:
     """Where checksums start in the segment with this id."""
-    return int(extend(0, segment_id))
+    return crc32c(segment_id)
 
 
 def checksum(seed: int, payload: bytes) -> int:

@@ -121,8 +121,15 @@ class Journal:
         self._measure()
 
     def subscribe(self, listener: Listener) -> None:
-        """Call ``listener`` with the records of each group that became durable, in the order of their offsets."""
+        """Call ``listener`` with the records of each group that became durable, in the order of their offsets.
+
+        Not while a group is being written, of which it might never hear (RuntimeError).
+        """
+        if self._writing:
+            message = "subscribe() comes before the first write, or between two"
+            raise RuntimeError(message)
         self._listeners.append(listener)
+        self._appender.keeps_copies = True
 
     def event_ids_since(self, mark: tuple[int, int]) -> Iterator[str]:
         """The ids of the events that lie behind ``mark``."""
@@ -240,10 +247,9 @@ class Journal:
 
     def _account(self, written: WrittenGroup) -> None:
         self.room.use(written.size)
-        if self._listeners and written.payloads:
-            records = written.records()
+        if written.copy is not None and written.copy.records:
             for listener in self._listeners:
-                listener(records)
+                listener(written.copy.records)
 
     def housekeep(self) -> list[GroupDetached]:
         """Each second: roll an old segment, unlink what may go, measure the room; returns the groups detached now."""

@@ -54,13 +54,13 @@ def _take(descriptor: int) -> None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a process holds the lock at ``path``."""
+    """Whether a process holds the lock at ``path``. Any number may look at once: they do not take each other for it."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     finally:

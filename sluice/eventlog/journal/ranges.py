@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sluice.eventlog.interface import OffsetLostError, Partition, PolledRecord
@@ -12,7 +12,7 @@ from sluice.eventlog.journal.header import BadHeaderError
 from sluice.eventlog.journal.offsets import CommittedOffset, offset_of, split_offset
 from sluice.eventlog.journal.reader import JournalReader
 from sluice.eventlog.journal.segment import SegmentReader, read_header, segment_numbers, segment_path
-from sluice.eventlog.journal.source import partition_of, polled, schemas_of
+from sluice.eventlog.journal.source import log_ids_of, partition_of, polled, schemas_of
 from sluice.eventlog.places import all_journals
 from sluice.eventlog.ranges import OffsetRange
 
@@ -62,6 +62,10 @@ class JournalRanges:
             for records in _read(directory, wanted, wanted_topics):
                 yield records
                 await asyncio.sleep(0)
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """The ids of these journals, of those that have one."""
+        return await log_ids_of(self._data_dir, partitions)
 
     async def read_schemas(self) -> Sequence[bytes]:
         """The schemas at the head of every segment there is."""

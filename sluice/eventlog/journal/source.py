@@ -163,12 +163,7 @@ class JournalSource:
 
     async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
         """The ids of these journals, of those that have one."""
-        directories = {partition_of(directory): directory for directory in all_journals(self._data_dir)}
-        ids = {}
-        for each in partitions:
-            if each in directories and (known := await _settled_id(directories[each])):
-                ids[each] = known
-        return ids
+        return await log_ids_of(self._data_dir, partitions)
 
     async def read_schemas(self) -> Sequence[bytes]:
         """The schemas at the head of every segment there is."""
@@ -218,6 +213,16 @@ class JournalSource:
         except Exception:  # the listener's own to count: it must not end the group
             self.listener_failures += 1
             logger.exception("rebalance listener failed", group=self._group)
+
+
+async def log_ids_of(data_dir: Path, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+    """The ids of the journals below a folder that these partitions are, of those that have one."""
+    directories = {partition_of(directory): directory for directory in all_journals(data_dir)}
+    ids = {}
+    for each in partitions:
+        if each in directories and (known := await _settled_id(directories[each])):
+            ids[each] = known
+    return ids
 
 
 async def _settled_id(directory: Path) -> str:

@@ -37,11 +37,14 @@ class JournalTail:
             return
         self._total = header.records_before + first + count
 
-    def lag_records(self, committed: CommittedOffset | None) -> int:
-        """Records behind a committed offset; all that are still there where nothing is committed."""
-        return max(0, self.total_records() - self._records_before(committed))
+    def lag_records(self, committed: CommittedOffset | None, total: int | None = None) -> int:
+        """Records behind a committed offset; all that are still there where nothing is committed. Who has the journal
+        open says its ``total``: then nothing is read but heads of segments."""
+        if total is None:
+            total = self.total_records()
+        return max(0, total - self._records_before(committed, total))
 
-    def _records_before(self, committed: CommittedOffset | None) -> int:
+    def _records_before(self, committed: CommittedOffset | None, total: int) -> int:
         """Records in front of the place where a ``JournalReader`` with this offset begins."""
         numbers = segment_numbers(self._directory)
         if committed is not None and committed.segment in numbers:
@@ -51,7 +54,7 @@ class JournalTail:
             elif committed.segment_id in {b"", header.id}:
                 return header.records_before + committed.record
         readable = (header for header in map(self._header, numbers) if header is not None)
-        return next((header.records_before for header in readable), self._total)
+        return next((header.records_before for header in readable), total)
 
     def _header(self, number: int) -> SegmentHeader | None:
         try:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,7 +27,6 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 
-from schemas.cloudevents import EVENT_ID, cloudevent_headers
 from schemas.codec import published_schemas
 from schemas.topics import DLQ_SUFFIX, Topics
 from sluice.eventlog.interface import EventLogError
@@ -37,6 +35,7 @@ from sluice.eventlog.journal.offsets import CommittedOffset
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import explain, producer_arguments
 from sluice.eventlog.kafka.publisher import stop_within
+from sluice.eventlog.kafka.record_batch import RecordBatch, fill_batch
 from sluice.eventlog.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -74,6 +73,8 @@ class _Sent:
 
 class BatchProducer:
     """One connection's worth of publishing; after any failure it is thrown away and another one made."""
+
+    _is_transactional = False
 
     def __init__(
         self, settings: LogSettings, topics: Topics, gateway_id: str, refused: Refused, directory: Path | None = None
@@ -184,23 +185,23 @@ class BatchProducer:
         start = 0
         while start < len(chunk):
             batch, end = self._filled(chunk, start)
-            size = batch.size()
-            sent.append(_Sent(chunk[start:end], size, await self._submit(chunk[0].topic, batch)))
+            sent.append(_Sent(chunk[start:end], batch.size(), await self._submit(chunk[0].topic, batch)))
             start = end
         for one in sent:
             await _wait_for(one)
         return sent
 
-    def _filled(self, chunk: list[WrittenRecord], start: int) -> tuple[Any, int]:
+    def _filled(self, chunk: list[WrittenRecord], start: int) -> tuple[RecordBatch, int]:
         """A batch of the records from ``start`` on, one at least, and the place behind them."""
-        batch = self._open.create_batch()
-        limit = self._max_batch_bytes.get(chunk[0].topic)
-        end = start
-        while end < len(chunk) and self._append(batch, chunk[end]):
-            end += 1
-            if limit and end < len(chunk) and batch.size() + len(chunk[end].value or b"") > limit:
-                break
-        return batch, end
+        usual = self._settings.relay.max_batch_bytes
+        return fill_batch(
+            chunk,
+            start,
+            min(usual, self._max_batch_bytes.get(chunk[0].topic, usual)),
+            self._source,
+            value_of=None if self._framing is None else self._framing.frame,
+            is_transactional=self._is_transactional,
+        )
 
     def _fitting(self, topic: str, records: list[WrittenRecord]) -> list[WrittenRecord]:
         """Those that the topic takes; the others are refused here, before the broker does it for a whole batch."""
@@ -213,14 +214,7 @@ class BatchProducer:
                 self._refused(record, f"larger than the topic takes ({limit} bytes)")
         return kept
 
-    def _append(self, batch: Any, record: WrittenRecord) -> bool:
-        headers = list(record.headers)
-        if record.event_id:
-            headers = _event_headers(record, self._source) + headers
-        value = record.value if self._framing is None else self._framing.frame(record.topic, record.value)
-        return batch.append(timestamp=None, key=record.key, value=value, headers=headers) is not None
-
-    async def _submit(self, topic: str, batch: Any) -> asyncio.Future[Any]:
+    async def _submit(self, topic: str, batch: RecordBatch) -> asyncio.Future[Any]:
         producer = self._open
         partitions = await producer.partitions_for(topic)
         partition = sorted(partitions)[next(self._rotation) % len(partitions)]
@@ -260,19 +254,6 @@ async def _wait_for(sent: _Sent) -> None:
         await sent.future
     except (*_REFUSALS, OutOfOrderSequenceNumber) as error:
         sent.error = error
-
-
-def _event_headers(record: WrittenRecord, source: str) -> list[tuple[str, bytes]]:
-    seconds, micros = divmod(record.occurred_at, 1_000_000)
-    kind, origin, moment, version = _fixed_headers(record.topic, source, seconds)
-    at = moment[1][:20] + b"%06dZ" % micros
-    return [(EVENT_ID, record.event_id), kind, origin, (moment[0], at), version]
-
-
-@lru_cache(maxsize=1024)
-def _fixed_headers(topic: str, source: str, second: int) -> list[tuple[str, bytes]]:
-    """The CloudEvents headers but for the id; those of one second differ in the last digits of their time alone."""
-    return cloudevent_headers(topic, "", source, second * 1_000_000)[1:]
 
 
 def _first(group: BaseExceptionGroup[Any]) -> BaseException:

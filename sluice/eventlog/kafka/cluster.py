@@ -12,8 +12,8 @@ from sluice.eventlog.settings import KafkaSettings
 
 
 async def cluster_id(settings: KafkaSettings) -> str:
-    """The same by whatever address the cluster is reached. Raises EventLogError."""
-    return str((await _ask(settings, "describe_cluster"))["cluster_id"])
+    """The same by whatever address the cluster is reached; empty where the broker tells none. Raises EventLogError."""
+    return (await _ask(settings, "describe_cluster"))["cluster_id"] or ""
 
 
 async def topics_shown(settings: KafkaSettings) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -15,6 +15,7 @@ from sluice.eventlog.kafka.admin import partitions_of
 from sluice.eventlog.kafka.config import connection_arguments, explain
 from sluice.eventlog.kafka.schema_topic import PublishedSchemas
 from sluice.eventlog.kafka.stopping import stop_consumer
+from sluice.eventlog.kafka.topic_ids import topic_ids
 from sluice.eventlog.ranges import OffsetRange
 from sluice.eventlog.settings import LogSettings
 
@@ -23,6 +24,7 @@ ResultT = TypeVar("ResultT")
 _FETCH_BYTES = 4 << 20
 _MAX_RECORDS = 5_000
 _POLL_MS = 200
+_IDS_SECONDS = 5.0
 
 
 class KafkaRanges:
@@ -147,6 +149,16 @@ class KafkaRanges:
                 raise
             self._consumer = consumer
         return self._consumer
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        """The ids of their topics; none where Kafka does not answer, which the next question tells."""
+        wanted = list(partitions)
+        try:
+            consumer = await self._connected()
+        except EventLogError:
+            return {}
+        ids = await topic_ids(consumer._client, {each.topic for each in wanted}, _IDS_SECONDS)  # noqa: SLF001 - its connection
+        return {each: ids[each.topic] for each in wanted if each.topic in ids}
 
     async def read_schemas(self) -> Sequence[bytes]:
         """The schema topic, whole, and the registry's schemas of the ids that were read."""

@@ -45,6 +45,8 @@ class FencedError(EventLogError):
 class TransactionalProducer(BatchProducer):
     """A ``BatchProducer`` whose rounds are transactions."""
 
+    _is_transactional = True
+
     def __init__(
         self, settings: LogSettings, topics: Topics, gateway_id: str, refused: Refused, directory: Path
     ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from sluice.eventstore.tables import list_fields
 class DatabasePanels(PanelReading, DatabaseStore):
     """The events database; all passes of one round are of one moment."""
 
+    gives_numbers = True
+
     def __init__(
         self, url: str, time_limit_seconds: float = TIME_LIMIT_SECONDS, clock: Callable[[], int] = now_micros
     ) -> None:
@@ -33,7 +36,7 @@ class DatabasePanels(PanelReading, DatabaseStore):
         found = await self._read(*(statement_of(asked, self._dialect) for asked in passes))
         if not found:
             return [[] for _ in passes]
-        return [[cell_of(row, asked) for row in rows] for rows, asked in zip(found, passes, strict=True)]
+        return await asyncio.to_thread(_cells_of, found, passes)  # a million numbers to read hold no exchange up
 
     async def _search_events(
         self,
@@ -47,6 +50,10 @@ class DatabasePanels(PanelReading, DatabaseStore):
         statement = search_statement(kind, filters, bounds, behind, limit, self._dialect, only)
         found = await self._read(statement)
         return [_placed(row._asdict(), list_fields(kind)) for row in (found[0] if found else ())]
+
+
+def _cells_of(found: Sequence[Sequence[Any]], passes: Sequence[Pass]) -> list[list[Cell]]:
+    return [[cell_of(row, asked) for row in rows] for rows, asked in zip(found, passes, strict=True)]
 
 
 def _placed(row: dict[str, Any], lists: Sequence[str]) -> tuple[Place, Document]:

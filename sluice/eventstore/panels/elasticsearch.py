@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.events import Kind
 from sluice.clock import now_micros
@@ -32,6 +33,8 @@ from sluice.eventstore.queries import TIME_LIMIT_SECONDS, Document
 from sluice.eventstore.scope import MILLISECOND_MICROS
 from sluice.eventstore.sources import event_of
 
+T = TypeVar("T")
+
 
 class ElasticsearchPanels(PanelReading, ElasticsearchStore):
     """The daily indices behind their read aliases; the passes of a round are asked for side by side."""
@@ -46,22 +49,27 @@ class ElasticsearchPanels(PanelReading, ElasticsearchStore):
         super().__init__(http, names, time_limit_seconds)
         self._prepare(clock)
 
+    async def gathered_whole(self, asked: Pass) -> list[Cell] | None:
+        """Over time so few groups are asked for that there is room for all of their buckets."""
+        most = asked.most // len(asked.buckets.starts) if asked.buckets else asked.most
+        [cells] = await self._cells([replace(asked, most=most)])
+        return cells if len({cell.key for cell in cells}) <= most else None
+
     async def _cells(self, passes: Sequence[Pass]) -> list[list[Cell]]:
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(self._pass_cells(asked)) for asked in passes]
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        return [task.result() for task in tasks]
+        return await side_by_side([self._pass_cells(asked) for asked in passes])
 
     async def _pass_cells(self, asked: Pass) -> list[Cell]:
         clauses = clauses_of(asked)
         if asked.chosen is None:
             return await self._grouped(asked, asked.keys, clauses, is_other=False)
         chosen = chosen_clause(asked.split_by, asked.chosen)
-        shown = await self._grouped(asked, asked.keys, (*clauses, chosen), is_other=False)
         names = asked.keys[len(asked.split_by) :]
-        return shown + await self._grouped(asked, names, (*clauses, none_of([chosen])), is_other=True)
+        wanted = []
+        if asked.with_shown:
+            wanted.append(self._grouped(asked, asked.keys, (*clauses, chosen), is_other=False))
+        if asked.with_other:
+            wanted.append(self._grouped(asked, names, (*clauses, none_of([chosen])), is_other=True))
+        return [cell for cells in await side_by_side(wanted) for cell in cells]
 
     async def _grouped(self, asked: Pass, names: Sequence[str], clauses: Filters, *, is_other: bool) -> list[Cell]:
         answer = await self._search_in(asked.events, body_of(asked, names, clauses))
@@ -122,6 +130,16 @@ class ElasticsearchPanels(PanelReading, ElasticsearchStore):
             body["search_after"] = [behind[0] // MILLISECOND_MICROS, behind[1]]
         hits = (await self._search_in(kind, body))["hits"]["hits"]
         return [(_place(hit), event_of(kind, hit["_source"])) for hit in hits]
+
+
+async def side_by_side(questions: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All answers in order; the first failure as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(question) for question in questions]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
 
 
 def _place(hit: Mapping[str, Any]) -> Place:

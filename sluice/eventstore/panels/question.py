@@ -1,10 +1,14 @@
 """One question on its way to its answer: choose the groups, add up cells, compare and foretell.
 
-It goes in rounds: the groups are ranked by the first measure, then those that are shown are counted, all others as one.
+A pass over all groups and buckets ranks the groups and tells every figure that follows from theirs, where they are not
+too many; another round asks for the rest. Of too many the groups are ranked by the first measure alone, then those that
+are shown are counted, all others as one. What is added up here is added up in threads, step by step: the process that
+asks has exchanges to carry.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -17,15 +21,26 @@ from sluice.eventstore.panels.query import MAX_BUCKETS, PanelQuery
 from sluice.eventstore.panels.ranking import ranked
 from sluice.eventstore.panels.steps import Steps
 from sluice.eventstore.panels.tally import WHOLE, Group, Tally, columns_of, meters_of, seconds_of
+from sluice.eventstore.panels.told import Told, told_numbers
 from sluice.eventstore.queries import MAX_GROUPS, EventStoreError
 from sluice.eventstore.scope import MILLISECOND_MICROS
 
 MAX_CELLS = 4 * MAX_GROUPS
 """Ten thousand groups in four currencies; one answer of a store has no more."""
+MAX_FINE_CELLS = 4_000
+"""Groups times buckets times currencies of one pass that tells everything: of more, only those that are shown are
+wanted, because each costs some ten microseconds here."""
 
 
 class Source(Protocol):
     """What a question asks of a store."""
+
+    gives_numbers: bool
+    """Whether it gives the numbers that percentiles are of, so that every figure follows from those of the cells."""
+
+    async def gathered_whole(self, asked: Pass) -> list[Cell] | None:
+        """The cells of a pass; ``None`` where there are more than it wants."""
+        ...
 
     async def gathered(self, passes: Sequence[Pass], steps: Steps | None) -> list[list[Cell]]:
         """The cells of each pass; EventStoreError where there are more than a pass wants."""
@@ -46,8 +61,10 @@ class Question:
     def __init__(self, source: Source, query: PanelQuery) -> None:
         self._source = source
         self._query = query
-        self._meters = meters_of(query.kind, query.measures)
-        self._ranked: tuple[Pass, list[Cell]] | None = None
+        gives_numbers = source.gives_numbers and query.kind != "plugin_step"
+        self._meters = meters_of(query.kind, query.measures, gives_numbers=gives_numbers)
+        self._told: Told | None = None
+        self._has_other = True
         self.steps: Steps | None = None
 
     async def answered(self) -> Answer:
@@ -73,26 +90,42 @@ class Question:
 
     async def _chosen(self) -> tuple[tuple[Key, ...], int]:
         """The groups to show, and how many there are."""
-        numbers = list(range(len(self._meters))) if self._tells_all() else [0]
-        meters = [self._meters[number] for number in numbers]
-        asked = self._pass(numbers, is_split=True)
-        [cells] = await self._source.gathered([asked], self.steps)
-        tally = Tally(meters)
-        for cell in cells:
-            tally.add(cell, asked, range(len(numbers)))
+        self._told = await self._told_at_once()
+        told = self._told or await self._ranking()
+        order = await asyncio.to_thread(self._ranked, told)
+        chosen = tuple(order[: self._query.limit])
+        self._has_other = len(order) > len(chosen)
+        return chosen, len(order)
+
+    def _ranked(self, told: Told) -> list[Key]:
+        tally = told.ranking(self._meters)
         seconds = seconds_of(self._query.end - self._query.start)
         keys = [group[0] for group, bucket in tally.parts if group is not None and bucket is None]
         if len(keys) > MAX_GROUPS:
-            raise too_many(asked)
-        order = ranked((key, tally.values((key, False), None, seconds)[0]) for key in keys)
-        chosen = tuple(order[: self._query.limit])
-        if self._tells_all():
-            self._ranked = (asked, _folded(cells, asked, frozenset(chosen)))
-        return chosen, len(order)
+            raise too_many(told.asked)
+        return ranked((key, tally.values((key, False), None, seconds)[0]) for key in keys)
 
-    def _tells_all(self) -> bool:
-        """Whether every total follows from those of all groups, and no more than totals is asked."""
-        return not self._query.interval and all(meter.is_additive for meter in self._meters)
+    async def _told_at_once(self) -> Told | None:
+        """All groups in all buckets, where figures follow from theirs and they are not too many."""
+        numbers = told_numbers(self._meters, is_timed=bool(self._query.interval))
+        if self._query.kind == "plugin_step" or (self._query.interval and not self._meters[0].is_additive):
+            return None
+        buckets = self._buckets(self._query, (), self._query.interval)
+        asked = self._pass(numbers, is_split=True, buckets=buckets)
+        asked = replace(asked, most=MAX_FINE_CELLS if buckets else MAX_CELLS)
+        cells = await self._source.gathered_whole(asked)
+        return None if cells is None else Told(asked, numbers, cells)
+
+    async def _ranking(self) -> Told:
+        """All groups by the first measure."""
+        asked = self._pass([0], is_split=True)
+        [cells] = await self._source.gathered([asked], self.steps)
+        return Told(asked, [0], cells)
+
+    def _buckets(self, query: PanelQuery, chosen: tuple[Key, ...], interval: str) -> Buckets | None:
+        """Fewer where many groups are shown; ``None`` where no time axis is asked."""
+        most = min(MAX_BUCKETS, MAX_GROUPS // (min(query.limit, len(chosen)) + 1))
+        return buckets_of(query.start, query.end, interval, query.time_zone, most) if interval else None
 
     def _pass(self, numbers: Sequence[int], *, is_split: bool, buckets: Buckets | None = None) -> Pass:
         query = self._query
@@ -122,22 +155,25 @@ class Question:
         for (is_split, is_timed), numbers in wanted:
             asked = self._pass(numbers, is_split=is_split, buckets=buckets if is_timed else None)
             if numbers:
-                found.append((replace(asked, chosen=chosen) if is_split else asked, numbers))
+                chosen_here = replace(asked, chosen=chosen, with_other=self._has_other) if is_split else asked
+                found.append((chosen_here, numbers))
         return found
 
-    def _ranked_tally(self) -> Tally | None:
-        """What ranking found, where it found all that is asked."""
-        if self._ranked is None:
-            return None
-        asked, cells = self._ranked
-        tally = Tally(self._meters)
-        for cell in cells:
-            tally.add(cell, asked, range(len(self._meters)))
+    async def _whole_tally(self, chosen: tuple[Key, ...], buckets: Buckets | None) -> Tally:
+        """What the pass over all groups told, and what it did not."""
+        passes, told = self._passes(chosen, buckets), self._told
+        if told is None or told.asked.buckets != buckets:
+            return await self._tally(passes)
+        tally = await self._tally(list(told.still_wanted(passes, self._meters)))
+        await asyncio.to_thread(told.add_to, tally, frozenset(chosen))
         return tally
 
     async def _tally(self, passes: Sequence[tuple[Pass, list[int]]]) -> Tally:
-        tally = Tally(self._meters)
         found = await self._source.gathered([asked for asked, _ in passes], self.steps)
+        return await asyncio.to_thread(self._added, passes, found)
+
+    def _added(self, passes: Sequence[tuple[Pass, list[int]]], found: Sequence[Sequence[Cell]]) -> Tally:
+        tally = Tally(self._meters)
         for cells, (asked, numbers) in zip(found, passes, strict=True):
             for cell in cells:
                 tally.add(cell, asked, numbers)
@@ -145,11 +181,17 @@ class Question:
 
     async def answer_for(self, query: PanelQuery, chosen: tuple[Key, ...], groups: int, interval: str) -> Answer:
         """The figures of these groups, and of all others as one."""
-        most = min(MAX_BUCKETS, MAX_GROUPS // (min(query.limit, len(chosen)) + 1))
-        buckets = buckets_of(query.start, query.end, interval, query.time_zone, most) if interval else None
+        buckets = self._buckets(query, chosen, interval)
         is_empty = query.start >= query.end
-        passes = [] if is_empty else self._passes(chosen, buckets)
-        tally = self._ranked_tally() or await self._tally(passes)
+        tally = Tally(self._meters) if is_empty else await self._whole_tally(chosen, buckets)
+        answer = await asyncio.to_thread(self._shown, query, chosen, groups, buckets, tally)
+        if not query.forecast or is_empty:
+            return answer
+        return replace(answer, forecast=await self._forecast(tally))
+
+    def _shown(
+        self, query: PanelQuery, chosen: tuple[Key, ...], groups: int, buckets: Buckets | None, tally: Tally
+    ) -> Answer:
         seconds = seconds_of(query.end - query.start)
         shown: list[Group] = [(key, False) for key in chosen] if query.split_by else [WHOLE]
         if query.split_by and tally.has(((), True)):
@@ -164,7 +206,6 @@ class Question:
             interval=buckets.interval if buckets else "",
             time_zone=query.time_zone,
             groups=groups,
-            forecast=await self._forecast(tally) if query.forecast and not is_empty else None,
             notes=self.steps.notes() if self.steps else (),
         )
 
@@ -185,14 +226,9 @@ class Question:
         numbers = [number for number, meter in enumerate(self._meters) if meter.measure.kind in {"count", "sum"}]
         asked = self._pass(numbers, is_split=False, buckets=days)
         end = min(now - now % MILLISECOND_MICROS, query.end)
-        daily = await self._tally([(replace(asked, end=end), numbers)] if days.starts and end > query.start else [])
+        is_needed = days.starts and query.start < end < query.end  # of a range that is over nothing is left to foretell
+        daily = await self._tally([(replace(asked, end=end), numbers)] if is_needed else [])
         return forecast_of(daily, days, total, (query.start, query.end), now)
-
-
-def _folded(cells: Sequence[Cell], asked: Pass, chosen: frozenset[Key]) -> list[Cell]:
-    """The cells of chosen groups as they are, all others as "other"."""
-    size = len(asked.split_by)
-    return [cell if cell.key[:size] in chosen else replace(cell, key=cell.key[size:], is_other=True) for cell in cells]
 
 
 def too_many(asked: Pass) -> EventStoreError:

@@ -16,6 +16,7 @@ from sluice.eventstore.panels.interface import MAX_FOUND
 from sluice.eventstore.panels.places import Place, cursor_of, place_of
 from sluice.eventstore.panels.query import Filter, PanelQuery, QueryError
 from sluice.eventstore.panels.question import Question, too_many
+from sluice.eventstore.panels.sharing import Shared
 from sluice.eventstore.panels.steps import MAX_LOGS, Steps, fields_needed, is_pushed, steps_of
 from sluice.eventstore.queries import Document
 from sluice.eventstore.reading import ReadingStore
@@ -28,13 +29,19 @@ AT_ONCE = 4
 class PanelReading(ReadingStore):
     """A store that can group events; the rest of ``Panels`` stands on it."""
 
+    gives_numbers = False
+    """Whether cells hold the numbers that percentiles are of."""
     _clock: Callable[[], int]
     _turns: asyncio.Semaphore
+    _answers: Shared[Answer]
+    _steps: Shared[Steps]
 
     def _prepare(self, clock: Callable[[], int]) -> None:
         """Called once, when the store was made."""
         self._clock = clock
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._answers = Shared[Answer]()
+        self._steps = Shared[Steps]()
 
     @abstractmethod
     async def _cells(self, passes: Sequence[Pass]) -> list[list[Cell]]:
@@ -62,6 +69,10 @@ class PanelReading(ReadingStore):
         check_query(query)
         scope = Scope.of_app(0, query.start, query.end)
         query = replace(query, start=scope.start, end=max(scope.start, scope.end))
+        async with self._limited():
+            return await self._answers.once(query, lambda: self._answered(query))
+
+    async def _answered(self, query: PanelQuery) -> Answer:
         async with self._turn():
             return await Question(self, query).answered()
 
@@ -90,6 +101,11 @@ class PanelReading(ReadingStore):
             tuple(document for _, document in shown), cursor_of(shown[-1][0]) if len(found) > limit else None
         )
 
+    async def gathered_whole(self, asked: Pass) -> list[Cell] | None:
+        """The cells of a pass; ``None`` where there are more than it wants."""
+        [cells] = await self._cells([asked])
+        return cells if len(cells) <= asked.most else None
+
     async def gathered(self, passes: Sequence[Pass], steps: Steps | None) -> list[list[Cell]]:
         """The cells of each pass; EventStoreError where there are more than a pass wants."""
         if not passes:
@@ -101,11 +117,15 @@ class PanelReading(ReadingStore):
         return found
 
     async def steps(self, query: PanelQuery) -> Steps:
-        """The plugins' steps of the newest proxy logs in a range."""
-        pushed = tuple(found for found in query.filters if is_pushed(found))
-        bounds = (query.start, query.end)
-        found = await self._search_events("proxy_log", pushed, bounds, None, MAX_LOGS + 1, fields_needed(query))
-        return steps_of([document for _, document in found])
+        """The plugins' steps of the newest proxy logs in a range; the panels of a page share them."""
+        pushed, fields = tuple(found for found in query.filters if is_pushed(found)), fields_needed(query)
+
+        async def ask() -> Steps:
+            bounds = (query.start, query.end)
+            found = await self._search_events("proxy_log", pushed, bounds, None, MAX_LOGS + 1, fields)
+            return steps_of([document for _, document in found])
+
+        return await self._steps.once((query.start, query.end, pushed, fields), ask)
 
     def now(self) -> int:
         """Micros."""

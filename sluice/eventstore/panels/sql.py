@@ -1,8 +1,8 @@
 """The SQL of panels, for SQLite and PostgreSQL alike: every value is a parameter, every name one of our tables'.
 
 Keys, buckets and conditions are made in an inner statement and grouped by name in the outer one. Sums are exact beyond
-64 bits: halves are added up apart. Percentiles are exact, the value at the nearest rank: each
-group's numbers are sorted here.
+64 bits: halves are added up apart. What percentiles and distinct numbers are of comes as it is, so that one pass tells
+every total as well: each group's numbers are put in order here.
 """
 
 from __future__ import annotations
@@ -35,17 +35,15 @@ from sqlalchemy import (
 )
 
 from schemas.events import Kind
-from sluice.eventstore.panels.cells import Cell, Key, Part, Pass
+from sluice.eventstore.panels.cells import Cell, Key, Part, Pass, is_of_numbers
 from sluice.eventstore.panels.conditions import Condition, bounds_of, condition_of
 from sluice.eventstore.panels.fields import FieldInfo, field_of
 from sluice.eventstore.panels.interface import UNREAD
+from sluice.eventstore.panels.numbers import runs_in
 from sluice.eventstore.panels.query import Filter, Measure
 from sluice.eventstore.scope import END_MICROS, FIRST_MICROS
 from sluice.eventstore.statements import HALF_BITS, halves_of
 from sluice.eventstore.tables import TABLES
-
-_PARTS_OF_PERCENT = 100_000
-"""Percents have three decimals: ranks are found among whole numbers, where nothing is rounded."""
 
 
 class Dialect(NamedTuple):
@@ -53,14 +51,25 @@ class Dialect(NamedTuple):
 
     position: Callable[[ColumnElement[Any], Any], FunctionElement[Any]]
     """Where a text stands in a text, from 1."""
-    joined: Callable[[ColumnElement[Any]], FunctionElement[Any]]
-    """All numbers of a group in one text, between commas: SQLite knows no percentiles, and its window functions take
-    five times as long as to sort the numbers here."""
+    joined: Callable[[ColumnElement[Any], bool], FunctionElement[Any]]
+    """All numbers of a group in one text, between commas, or each that is different: SQLite knows no percentiles, and
+    its window functions take five times as long as to sort the numbers here."""
 
 
-SQLITE = Dialect(func.instr, func.group_concat)
-POSTGRESQL = Dialect(func.strpos, lambda value: func.string_agg(cast(value, Text), literal_column("','", Text)))
+def _joined_in_sqlite(value: ColumnElement[Any], is_distinct: bool) -> FunctionElement[Any]:
+    return func.group_concat(value.distinct() if is_distinct else value)
 
+
+def _joined_in_postgresql(value: ColumnElement[Any], is_distinct: bool) -> FunctionElement[Any]:
+    text = cast(value, Text)
+    return func.string_agg(text.distinct() if is_distinct else text, literal_column("','", Text))
+
+
+SQLITE = Dialect(func.instr, _joined_in_sqlite)
+POSTGRESQL = Dialect(func.strpos, _joined_in_postgresql)
+
+_NO_OTHER: ColumnElement[Any] = literal_column("0", Integer).label("no_other")
+_NO_BUCKET: ColumnElement[Any] = literal_column("0", Integer).label("no_bucket")
 _WIDTHS = {"count": 1, "share": 2, "distinct": 1, "percentiles": 1}
 
 
@@ -68,10 +77,9 @@ def statement_of(asked: Pass, dialect: Dialect) -> Select[Any]:
     """A row for each cell: whether it is "other", its keys, its bucket, and what its measures stand on."""
     rows = _rows(asked, dialect)
     group = _group_columns(asked, rows)
-    figures = [
-        figure for number, measure in enumerate(asked.measures) for figure in _figures(rows, number, measure, dialect)
-    ]
-    return select(*group, *figures).group_by(*group).order_by(*group).limit(asked.most + 1)
+    told_apart = [column for column in group if column is not _NO_OTHER and column is not _NO_BUCKET] or [rows.c.other]
+    figures = [figure for number in range(len(asked.measures)) for figure in _figures(asked, rows, number, dialect)]
+    return select(*group, *figures).select_from(rows).group_by(*told_apart).limit(asked.most + 1)
 
 
 def cell_of(row: Sequence[Any], asked: Pass) -> Cell:
@@ -83,16 +91,14 @@ def cell_of(row: Sequence[Any], asked: Pass) -> Cell:
     parts = []
     for measure in asked.measures:
         width = _WIDTHS.get(measure.kind, 3 if measure.field else 1)
-        parts.append(_part(measure, figures[:width]))
+        parts.append(_part(asked, measure, figures[:width]))
         figures = figures[width:]
     return Cell(tuple(keys), bucket, bool(is_other), tuple(parts))
 
 
-def _part(measure: Measure, found: Sequence[Any]) -> Part:
-    if measure.kind == "percentiles":
-        values = sorted(map(int, found[0].split(","))) if found[0] else []
-        size = len(values)
-        return Part(values=tuple(float(values[_rank(size, each)]) if size else None for each in measure.percents))
+def _part(asked: Pass, measure: Measure, found: Sequence[Any]) -> Part:
+    if is_of_numbers(asked.kind, measure):
+        return Part(numbers=runs_in(found[0]) if found[0] else ())
     if measure.kind == "distinct":
         return Part(values=(found[0],))
     if measure.kind == "share":
@@ -119,29 +125,37 @@ def _rows(asked: Pass, dialect: Dialect) -> Subquery:
             found.append(key_of(columns[info.name], info).label(f"v{number}"))
         if measure.where:
             found.append(case((where_of(asked.events, measure.where, dialect), 1), else_=0).label(f"w{number}"))
-    within = [*time_of(asked.events, asked.start, asked.end), where_of(asked.events, asked.filters, dialect)]
+    within: list[ColumnElement[bool]] = [
+        *time_of(asked.events, asked.start, asked.end),
+        where_of(asked.events, asked.filters, dialect),
+    ]
+    if not asked.with_shown:
+        within.append(is_other == literal_column("1"))
     return select(*found).where(*within).subquery("rows")
 
 
 def _group_columns(asked: Pass, rows: Subquery) -> list[ColumnElement[Any]]:
-    """Of "other" the split's keys are nothing, so that all of it is one group."""
+    """Of "other" the split's keys are nothing, so that all of it is one group. What is the same in every row is no
+    column: whatever is grouped by is sorted, at a cost."""
     keys = []
     for number in range(len(asked.keys)):
         key = rows.c[f"k{number}"]
         is_split = asked.chosen is not None and number < len(asked.split_by)
         keys.append(case((rows.c.other == literal_column("0"), key)) if is_split else key)
-    return [rows.c.other, rows.c.bucket, *keys]
+    other = _NO_OTHER if asked.chosen is None else rows.c.other
+    return [other, _NO_BUCKET if asked.buckets is None else rows.c.bucket, *keys]
 
 
-def _figures(rows: Subquery, number: int, measure: Measure, dialect: Dialect) -> list[ColumnElement[Any]]:
+def _figures(asked: Pass, rows: Subquery, number: int, dialect: Dialect) -> list[ColumnElement[Any]]:
+    measure = asked.measures[number]
     figures: list[FunctionElement[Any]] = [func.count()]
     if measure.field:
         value = rows.c[f"v{number}"]
         figures = [func.count(value), *(func.sum(half) for half in halves_of(value))] if _is_added(measure) else []
-        if measure.kind == "distinct":
+        if is_of_numbers(asked.kind, measure):
+            figures = [dialect.joined(value, measure.kind == "distinct")]
+        elif measure.kind == "distinct":
             figures = [func.count(value.distinct())]
-        elif measure.kind == "percentiles":
-            figures = [dialect.joined(value)]
     if not measure.where:
         return [*figures]
     inside = rows.c[f"w{number}"] == literal_column("1")
@@ -151,11 +165,6 @@ def _figures(rows: Subquery, number: int, measure: Measure, dialect: Dialect) ->
 
 def _is_added(measure: Measure) -> bool:
     return measure.kind in {"sum", "average", "rate"}
-
-
-def _rank(size: int, percent: float) -> int:
-    """Where in order the nearest rank is, from 0: percent of the size, rounded up; in whole numbers."""
-    return -(-size * round(percent * 1_000) // _PARTS_OF_PERCENT) - 1
 
 
 def key_of(column: ColumnElement[Any], info: FieldInfo) -> ColumnElement[Any]:

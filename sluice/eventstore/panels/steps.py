@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.eventstore.panels.cells import Cell, Key, Part, Pass
+from sluice.eventstore.panels.cells import Cell, Key, Part, Pass, at_rank
 from sluice.eventstore.panels.conditions import Condition, bounds_of, condition_of
 from sluice.eventstore.panels.fields import fields_of
 from sluice.eventstore.panels.query import Filter, Measure, PanelQuery, Scalar
 
 MAX_LOGS = 5_000
 _OWN = frozenset({"plugin", "hook", "decision", "micros"})
-_PARTS_OF_PERCENT = 100_000
 
 Step = Mapping[str, Any]
 
@@ -94,15 +93,8 @@ def _part(asked: Pass, measure: Measure, rows: Iterable[Step]) -> Part:
     if measure.kind == "distinct":
         return Part(values=(len(set(values)),))
     if measure.kind == "percentiles":
-        return Part(values=tuple(_percentile(sorted(values), percent) for percent in measure.percents))
+        return Part(values=tuple(at_rank(sorted(values), percent) for percent in measure.percents))
     return Part(len(values), sum(values))
-
-
-def _percentile(values: Sequence[int], percent: float) -> float | None:
-    """At the nearest rank."""
-    if not values:
-        return None
-    return float(values[-(-len(values) * round(percent * 1_000) // _PARTS_OF_PERCENT) - 1])
 
 
 def _are_met(conditions: Iterable[Condition], row: Step) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import chain
 
 from sluice.eventstore.panels.answers import Column, Unit, Value
-from sluice.eventstore.panels.cells import ADDITIVE, Cell, Key, Part, Pass
+from sluice.eventstore.panels.cells import ADDITIVE, Cell, Key, Part, Pass, Runs, is_of_numbers
 from sluice.eventstore.panels.fields import field_of
+from sluice.eventstore.panels.numbers import distinct_in, percentiles_of
 from sluice.eventstore.panels.query import Measure, Subject
 
 Group = tuple[Key, bool]
@@ -25,17 +27,21 @@ class Meter:
 
     measure: Measure
     is_money: bool
+    is_of_numbers: bool = False
+    """Whether the store gives the numbers that percentiles and distinct values are of."""
 
     @property
     def is_additive(self) -> bool:
         """Whether the value of two groups together follows from theirs."""
-        return self.measure.kind in ADDITIVE
+        return self.is_of_numbers or self.measure.kind in ADDITIVE
 
     def value(self, parts: Mapping[str | None, Part], seconds: Fraction) -> tuple[Value, ...]:
         """One for each of its columns; ``parts`` by currency, ``seconds`` of the time they are of."""
         if self.is_money:
             known = {currency or "": part for currency, part in sorted(parts.items(), key=str) if part.size}
             return ({currency: self._money(part, seconds) for currency, part in known.items()},)
+        if self.is_of_numbers:
+            return self._ranked(sum_of(parts.values()).numbers)
         if self.is_additive:
             whole = sum_of(parts.values())
             return (self._number(whole, seconds),)
@@ -43,6 +49,11 @@ class Meter:
         if self.measure.kind == "distinct":
             return (int(found.values[0] or 0),) if found else (0,)
         return found.values if found else (None,) * len(self.measure.percents)
+
+    def _ranked(self, numbers: Runs) -> tuple[Value, ...]:
+        if self.measure.kind == "distinct":
+            return (distinct_in(numbers),)
+        return percentiles_of(numbers, self.measure.percents)
 
     def _money(self, part: Part, seconds: Fraction) -> int:
         if self.measure.kind == "average":
@@ -65,16 +76,19 @@ class Meter:
 
 def sum_of(parts: Iterable[Part]) -> Part:
     """All of them together; of additive measures alone."""
-    size = total = 0
-    for part in parts:
-        size += part.size
-        total += part.total
-    return Part(size, total)
+    found = list(parts)
+    if len(found) == 1:
+        return found[0]
+    numbers = tuple(chain.from_iterable(part.numbers for part in found))
+    return Part(sum(part.size for part in found), sum(part.total for part in found), numbers=numbers)
 
 
-def meters_of(subject: Subject, measures: Sequence[Measure]) -> tuple[Meter, ...]:
+def meters_of(subject: Subject, measures: Sequence[Measure], *, gives_numbers: bool = False) -> tuple[Meter, ...]:
     """A meter for each measure."""
-    return tuple(Meter(measure, _is_money(subject, measure)) for measure in measures)
+    return tuple(
+        Meter(measure, _is_money(subject, measure), gives_numbers and is_of_numbers(subject, measure))
+        for measure in measures
+    )
 
 
 def _is_money(subject: Subject, measure: Measure) -> bool:
@@ -115,7 +129,7 @@ class Tally:
     """Cells of all passes of one question."""
 
     meters: Sequence[Meter]
-    parts: dict[tuple[Group | None, int | None], dict[int, dict[str | None, Part]]] = field(default_factory=dict)
+    parts: dict[tuple[Group | None, int | None], dict[int, dict[str | None, list[Part]]]] = field(default_factory=dict)
     """By group (``None``: all events) and bucket (``None``: the whole range); then by measure and currency."""
 
     def add(self, cell: Cell, asked: Pass, numbers: Sequence[int]) -> None:
@@ -124,19 +138,19 @@ class Tally:
         key = cell.key[: len(cell.key) - asked.by_currency]
         group: Group = (key, cell.is_other)
         bucket = None if asked.buckets is None else cell.bucket
-        for number, part in zip(numbers, cell.parts, strict=True):
-            places: set[tuple[Group | None, int | None]] = {(group, bucket)}
-            if self.meters[number].is_additive:
-                places |= {(group, None), (None, None)}
-            elif not asked.split_by:
-                places |= {(None, bucket)}
-            for place in places:
-                self._put(place, number, currency if isinstance(currency, str) else None, part)
+        known = currency if isinstance(currency, str) else None
+        for number, part in zip(numbers, cell.parts, strict=False):
+            self._put((group, bucket), number, known, part)
+            if not self.meters[number].is_additive:
+                if not asked.split_by:
+                    self._put((None, bucket), number, known, part)
+                continue
+            self._put((None, None), number, known, part)
+            if bucket is not None:
+                self._put((group, None), number, known, part)
 
     def _put(self, place: tuple[Group | None, int | None], number: int, currency: str | None, part: Part) -> None:
-        found = self.parts.setdefault(place, {}).setdefault(number, {})
-        known = found.get(currency)
-        found[currency] = part if known is None else sum_of((known, part))
+        self.parts.setdefault(place, {}).setdefault(number, {}).setdefault(currency, []).append(part)
 
     def has(self, group: Group) -> bool:
         """Whether anything is known of a group."""
@@ -146,7 +160,9 @@ class Tally:
         """Of all measures in order, each as many as it has columns."""
         found = self.parts.get((group, bucket), {})
         return tuple(
-            value for number, meter in enumerate(self.meters) for value in meter.value(found.get(number, {}), seconds)
+            value
+            for number, meter in enumerate(self.meters)
+            for value in meter.value({key: sum_of(parts) for key, parts in found.get(number, {}).items()}, seconds)
         )
 
 

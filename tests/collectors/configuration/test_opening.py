@@ -23,6 +23,7 @@ class GivenOrigin:
 
     where = "https://there"
     folder = Path()
+    file = Path("collectors.yaml")
     interval_seconds = 30.0
     tells_unchanged = True
 

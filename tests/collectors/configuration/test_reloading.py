@@ -28,6 +28,7 @@ class ScriptedOrigin:
 
     where = "there"
     folder = Path()
+    file = Path("collectors.yaml")
     interval_seconds = 1.0
 
     def __init__(self, data: bytes, *, tells_unchanged: bool = False) -> None:

@@ -34,6 +34,8 @@ class MemoryOrigin(Origin):
         self.piece = piece
         self.first: dict[Partition, int] = {}
         """Where retention has left something from; by default it begins at 0."""
+        self.ids: dict[Partition, str] = {}
+        """Which logs these are."""
         self.failures: list[EventLogError | None] = []
         self.reads = 0
         self.pieces = 0
@@ -77,6 +79,9 @@ class MemoryOrigin(Origin):
                 self.pieces += 1
                 yield partition, found[at : at + self.piece]
                 await asyncio.sleep(0)
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        return {each: self.ids[each] for each in partitions if each in self.ids}
 
     async def read_schemas(self) -> Sequence[bytes]:
         return ()

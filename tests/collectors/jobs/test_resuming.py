@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from collectors.jobs.choosing import Chosen
 from collectors.jobs.interface import UsageError
-from collectors.jobs.resuming import fixed_at, still_there
+from collectors.jobs.resuming import Fixed, still_there
 from sluice.clock import now_micros
 from sluice.eventlog.interface import StoredRecord
 from sluice.eventlog.ranges import OffsetRange
@@ -53,25 +55,41 @@ async def test_a_log_that_was_made_anew_is_another(count: int) -> None:
     """Its records at the same offsets are others, be they fewer or more: refused, whatever is said; those that were
     appended after the ranges were fixed show it."""
     origin = origin_of(count)
-    began_ms = origin.records[FIRST][5].timestamp - 60_000
+    fixed = Fixed(began_ms=origin.records[FIRST][5].timestamp - 60_000)
     with pytest.raises(UsageError, match=f"{NAME} of memory is not the one"):
-        await still_there(origin, CHOSEN, {NAME: 30}, began_ms, yes=True)
+        await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=True)
+
+
+async def test_a_log_with_another_id_is_another() -> None:
+    """Whatever its offsets and append times are, and whatever is said; the message has both ids. An id that nobody
+    knew, or that nobody tells now, says nothing."""
+    origin = origin_of(100)
+    origin.ids[FIRST] = "one"
+    fixed = Fixed.read(json.loads(json.dumps((await Fixed.of(origin, CHOSEN.ranges)).as_dict())))
+    assert (await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=False))[0] == CHOSEN.ranges
+    origin.ids[FIRST] = "two"
+    with pytest.raises(UsageError, match=f"{NAME} of memory is not the one .*its id is two, and was one.*another job"):
+        await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=True)
+    old = Fixed.read({"began_ms": fixed.began_ms})
+    assert (await still_there(origin, CHOSEN, {NAME: 30}, old, yes=False))[0] == CHOSEN.ranges
+    origin.ids.clear()
+    assert (await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=False))[0] == CHOSEN.ranges
 
 
 async def test_what_was_appended_since_lies_behind_the_ranges() -> None:
     """And shows nothing."""
     origin = origin_of(100)
-    began_ms = origin.records[FIRST][79].timestamp
-    assert (await still_there(origin, CHOSEN, {NAME: 30}, began_ms, yes=False))[0] == CHOSEN.ranges
+    fixed = Fixed(began_ms=origin.records[FIRST][79].timestamp)
+    assert (await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=False))[0] == CHOSEN.ranges
 
 
 async def test_a_clock_that_was_set_back_tells_nothing() -> None:
     """What was appended by a clock that was ahead seems to come later: no job is refused for that."""
     origin = origin_of(100)
-    assert await fixed_at(origin, CHOSEN.ranges) is not None
+    assert (await Fixed.of(origin, CHOSEN.ranges)).began_ms is not None
     for record in origin.records[FIRST][50:]:
         assert isinstance(record, StoredRecord)
         record.timestamp = now_micros() // 1_000 + 3_600_000
-    began_ms = await fixed_at(origin, CHOSEN.ranges)
-    assert began_ms is None
-    assert (await still_there(origin, CHOSEN, {NAME: 30}, began_ms, yes=False))[0] == CHOSEN.ranges
+    fixed = await Fixed.of(origin, CHOSEN.ranges)
+    assert fixed.began_ms is None
+    assert (await still_there(origin, CHOSEN, {NAME: 30}, fixed, yes=False))[0] == CHOSEN.ranges

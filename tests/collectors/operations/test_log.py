@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,9 @@ class Reader:
     async def ranges(self, topics: Collection[str]) -> Mapping[Partition, OffsetRange]:
         self._fail()
         return {Partition(topic, 0): OffsetRange(self.first, len(self.records)) for topic in topics}
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        return {}
 
     async def offsets_at(self, ranges: Mapping[Partition, OffsetRange], moment_ms: int) -> Mapping[Partition, int]:
         return {partition: found.end for partition, found in ranges.items()}

@@ -34,10 +34,34 @@ def test_the_last_mark_of_a_letter_holds() -> None:
     marks = Marks()
     for record in (mark(1), mark(2), mark(1, "superseded"), Record("t", letter_id(PLACE, 2).encode(), None)):
         marks.learn(stored(record))
-    assert (marks.outcome(PLACE, 1), marks.outcome(PLACE, 2), marks.outcome(PLACE, 3)) == ("superseded", None, None)
+    assert [marks.outcome(PLACE, offset, 0) for offset in (1, 2, 3)] == ["superseded", None, None]
     assert marks.counts() == {"superseded": 1}
     assert list(marks.before(PLACE, 1)) == []
     assert list(marks.before(PLACE, 2)) == [1]
+
+
+def test_a_mark_is_of_one_log() -> None:
+    """A letter at the same place of a log that was made anew is open; where the mark or the log has no id, it holds."""
+    marks = Marks(logs={PLACE: "new"})
+    for offset, log_id in ((1, "old"), (2, "new"), (3, "")):
+        marks.learn(stored(mark_of("t", letter_id(PLACE, offset), "delivered", "job", "now", "me", log_id)))
+    assert [marks.outcome(PLACE, offset, 0) for offset in (1, 2, 3)] == [None, "delivered", "delivered"]
+    unknown = Marks()
+    unknown.learn(stored(mark_of("t", letter_id(PLACE, 1), "delivered", "job", "now", "me", "old")))
+    assert unknown.outcome(PLACE, 1, 0) == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("appended_ms", "outcome"), [(1_000_000, "delivered"), (1_060_000, "delivered"), (1_060_001, None)]
+)
+def test_a_letter_that_came_after_its_mark_is_another(appended_ms: int, outcome: str | None) -> None:
+    """A journal that was put back from a copy has its id, and gives the offsets behind the copy's end to new letters:
+    they are open. Clocks may be a minute apart; a mark without an append time holds."""
+    marks, record = Marks(logs={PLACE: "one"}), mark_of("t", letter_id(PLACE, 1), "delivered", "job", "at", "me", "one")
+    marks.learn(StoredRecord("t", 0, 0, 1_000_000, record.key, record.value))
+    assert marks.outcome(PLACE, 1, appended_ms) == outcome
+    marks.learn(stored(record))
+    assert marks.outcome(PLACE, 1, appended_ms) == "delivered"
 
 
 @given(st.binary() | st.none(), st.binary() | st.none())
@@ -55,7 +79,7 @@ def test_values_that_are_none(value: bytes) -> None:
     """Each is one more that is broken; the letter stays open."""
     marks = Marks()
     marks.learn(StoredRecord("t", 0, 0, 0, letter_id(PLACE, 1).encode(), value))
-    assert (marks.broken, marks.outcome(PLACE, 1)) == (1, None)
+    assert (marks.broken, marks.outcome(PLACE, 1, 0)) == (1, None)
 
 
 @pytest.mark.parametrize("text", ["", "a", "a/b/c", "a/1", "a/1/-2", "a/1/2 ", "a/٣/1", "a/1/" + "9" * 5_000])

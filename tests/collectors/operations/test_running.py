@@ -13,6 +13,7 @@ import typer
 from collectors.errors import Halt, Retryable
 from collectors.operations.running import OK, USAGE, WRONG, UsageError, run, settings_of
 from collectors.settings import HostSettings
+from sluice.command_line.ending import INTERRUPTED
 from sluice.eventlog.interface import EventLogError
 
 
@@ -38,11 +39,11 @@ def code_of(error: BaseException | int) -> int:
         (EventLogError("away"), WRONG),
         (Retryable("later"), WRONG),
         (Halt("no", "grant it"), WRONG),
-        (KeyboardInterrupt(), OK),
+        (KeyboardInterrupt(), INTERRUPTED),
     ],
 )
 def test_exit_codes(error: BaseException | int, code: int) -> None:
-    """0 well, 1 wrong, 2 asked for what is not; who interrupts a command wanted it to end."""
+    """0 well, 1 wrong, 2 asked for what is not, 130 interrupted, as the root help says."""
     assert code_of(error) == code
 
 
@@ -79,14 +80,3 @@ def test_a_reader_that_leaves_ends_it_quietly() -> None:
     os.close(reading)
     _, err = child.communicate(timeout=30)
     assert (child.returncode, err) == (0, b"")
-
-
-def test_who_has_something_to_finish_says_that_it_did_not() -> None:
-    """A script must not take a job that was interrupted for one that is done."""
-
-    async def work() -> int:
-        raise KeyboardInterrupt
-
-    with pytest.raises(typer.Exit) as ended:
-        run(work, interrupted=WRONG)
-    assert ended.value.exit_code == WRONG

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -11,6 +15,9 @@ from collectors.operations.conditions import conditions_of
 from collectors.operations.running import UsageError
 from collectors.operations.tail import TailOptions, show_tail, tail, topics_named
 from sluice.eventlog.interface import Record
+from sluice.eventlog.journal.publisher import JournalPublisher
+from sluice.eventlog.places import collector_journal
+from sluice.eventlog.settings import JournalSettings
 from tests.collectors.events import TOPICS
 from tests.collectors.operations.benches import DAMAGED, Seen, letter, log_of
 from tests.contracts.eventlog_laws import JournalBench, exchanges, on_durable_logs
@@ -98,3 +105,28 @@ async def test_what_cannot_be_is_refused_before_anything_is_read(
     path.write_text(f"data_dir: {tmp_path}\n")
     with pytest.raises(UsageError, match=error):
         await tail(path, options, Seen().printer)
+
+
+async def _told(data_dir: Path, alert: dict[str, str]) -> None:
+    publisher = JournalPublisher(collector_journal(data_dir, "s"), "s", JournalSettings(), TOPICS)
+    await publisher.publish([Record(TOPICS.alert.name, b"s", orjson.dumps(alert))])
+    await publisher.close()
+
+
+def test_ctrl_c_ends_it_with_130(tmp_path: Path) -> None:
+    """As the root help says of every command: after what was shown, and without a traceback."""
+    asyncio.run(_told(tmp_path, {"kind": "halted", "message": "look here"}))
+    (tmp_path / "sluice.yaml").write_text(f"data_dir: {tmp_path}\n")
+    command = [sys.executable, "-m", "sluice", "tail", "alert", "--from", "beginning"]
+    with subprocess.Popen(
+        [*command, "--config", str(tmp_path / "sluice.yaml")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "look here" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 130

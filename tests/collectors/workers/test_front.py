@@ -10,10 +10,14 @@ from typing import Any
 import aiohttp
 
 from collectors.configuration.state import ConfigurationState
+from collectors.jobs.folder import JobFolder
 from collectors.metrics import CollectorMetrics
+from collectors.operations.desk.desk import Desk
+from collectors.operations.desk.pages import DeskPages
+from collectors.operations.desk.sinks import Sinks
 from collectors.server import HealthServer
 from collectors.service import Service
-from collectors.settings import ServerSettings
+from collectors.settings import HostSettings, ServerSettings, Settings
 from collectors.workers.front import Front
 from collectors.workers.pausing import Paused
 from collectors.workers.supervisor import Supervisor
@@ -28,7 +32,7 @@ class Bench:
     def __init__(self, folder: Path, monkeypatch: Any, count: int = 2, token: str = "") -> None:
         settings = ServerSettings.model_validate({"port": 0, "token": token})
         supervisor = Supervisor(lambda _: [], count, folder, 1.0)
-        self.front = Front(settings, supervisor)
+        self.front = Front(settings, supervisor, data_dir=folder)
         self.fleets = [FleetBench(monkeypatch, entry_of("a"), entry_of("b")) for _ in range(count)]
         self.states = [ConfigurationState("there", "v1") for _ in range(count)]
         self.servers = [
@@ -181,3 +185,31 @@ async def test_a_pause_that_nobody_took_is_not_kept(tmp_path: Path, monkeypatch:
     async with absent as session, session.post("/services/a/pause", headers=JSON) as answer:
         assert answer.status == 503
     assert Paused(tmp_path).names() == frozenset()
+
+
+async def test_the_desk_is_the_supervisor_s_and_sinks_are_asked_by_a_worker(tmp_path: Path, monkeypatch: Any) -> None:
+    """Jobs lie in the host's folder; what sinks have is asked of the first worker that answers, and of one alone; none
+    of it is told to who does not show the token."""
+    bench = Bench(tmp_path, monkeypatch, token="secret")
+    asked: list[str] = []
+
+    async def holders(self: Sinks, exchange: str) -> dict[str, Any]:
+        asked.append(exchange)
+        return {"sinks": [{"sink": "rows"}]}
+
+    monkeypatch.setattr(Sinks, "holders", holders)
+    sinks = Sinks(Settings, HostSettings(data_dir=tmp_path))
+    for server in bench.servers:
+        server._more = (lambda app: DeskPages(None).add_sinks(app, sinks),)
+    bench.front._desk = Desk(Path("s.yaml"), Path("c.yaml"), tmp_path)
+    JobFolder.begin(tmp_path, "january", {"command": "replay"}).close()
+    shown = {**JSON, "authorization": "Bearer secret"}
+    async with bench.serving(0) as session:
+        for path in ("/desk/jobs", "/desk/sinks/x"):
+            async with session.get(path, headers=JSON) as refused:
+                assert refused.status == 401
+        async with session.get("/desk/jobs", headers=shown) as answer:
+            assert [each["job"] for each in (await answer.json())["jobs"]] == ["january"]
+        async with session.get("/desk/sinks/an-exchange", headers=shown) as answer:
+            assert (await answer.json())["sinks"] == [{"sink": "rows"}]
+    assert asked == ["an-exchange"]

@@ -93,6 +93,17 @@ async def test_what_cannot_be_asked_says_why(admin: httpx.AsyncClient) -> None:
         assert answer.json()["message"]
 
 
+async def test_a_chart_over_time_is_split_as_a_reader_chooses(admin: httpx.AsyncClient, ledger: Ledger) -> None:
+    """By app, vendor, LLM or model: the same money each time; a table, or another field, is not."""
+    path, total = "dashboards/spend/panels/cost_by_day", {"USD": ledger.nanos}
+    fields = ("app_id", "vendor", "llm_slug", "model_name")
+    found = {field: (await admin.get(path, params={**day(), "by": field})).json() for field in fields}
+    assert {field: each["total"] for field, each in found.items()} == {field: [total] for field in fields}
+    assert {each["key"][0] for each in found["model_name"]["series"]} == set(ledger.by_model)
+    assert (await admin.get(path, params={**day(), "by": "request_headers"})).status_code in {400, 422}
+    assert (await admin.get("dashboards/spend/panels/apps", params={**day(), "by": "vendor"})).status_code == 400
+
+
 async def test_values_to_choose(admin: httpx.AsyncClient) -> None:
     """Apps by a part of their names, vendors as they were seen; never more than can be shown."""
     apps = (await admin.get("choices/app_id", params={"search": "CHECK"})).json()["choices"]

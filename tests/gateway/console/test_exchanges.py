@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import orjson
 
+from gateway.console.collectors import Collectors
 from sluice.clock import now_micros
-from tests.gateway.console.running import HOUR, Ledger
+from tests.gateway.console.running import HOUR, Console, Ledger
 
 
 def where(*conditions: object) -> dict[str, str]:
@@ -76,3 +77,25 @@ async def test_what_is_not_there_or_no_id_is_said(admin: httpx.AsyncClient) -> N
         answer = await admin.get(path)
         assert answer.status_code in {400, 404}
         assert answer.json()["message"]
+
+
+async def test_each_sink_says_whether_it_has_the_events(
+    console: Console, reader: httpx.AsyncClient, ledger: Ledger
+) -> None:
+    """By the collectors that carry them there: one that is away says so, and without any the page knows."""
+    path = f"exchanges/{ledger.ids[0]}/sinks"
+    assert (await reader.get(path)).json() == {"is_configured": False, "collectors": []}
+    sinks = [{"sink": "rows", "kinds": ["budget"], "has": {"budget": True}, "problem": ""}]
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "b":
+            raise httpx.ConnectError("refused")
+        assert request.url.path == f"/desk/sinks/{ledger.ids[0]}"
+        return httpx.Response(200, json={"sinks": sinks})
+
+    collectors = Collectors(["http://a:1", "http://b:1"], "", httpx.MockTransport(handler))
+    object.__setattr__(console.parts, "collectors", collectors)
+    first, second = (await reader.get(path)).json()["collectors"]
+    assert (first["sinks"], first["problem"]) == (sinks, "")
+    assert "http://b:1" in second["problem"]
+    assert (await reader.get("exchanges/a'b/sinks")).status_code in {400, 422}

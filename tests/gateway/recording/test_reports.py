@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from gateway.recording.reports import Totals, closing_report, report
+from gateway.version import program_version
 from schemas.topics import Topics
 from sluice import clock
 from sluice.eventlog.interface import Boot, Record
@@ -55,7 +56,8 @@ def test_a_report_says_everything(closing: bool) -> None:
     drops = {"dropped": 1}
     body = body_of(report(BOOT, TOPICS, totals, {"proxy_log": 4, "budget": 2}, drops, closing=closing))
     assert body == {
-        "gateway_id": "gateway-1", "worker": "w0", "boot_id": "boot-1", "reported_at": "2023-11-14T22:13:20.000000Z",
+        "gateway_id": "gateway-1", "worker": "w0", "boot_id": "boot-1", "version": program_version(),
+        "reported_at": "2023-11-14T22:13:20.000000Z",
         "started_at": "2023-11-14T22:13:20.000000Z",
         "closing": closing, "outcomes": {"ok": 1}, "request_bytes": 2, "response_bytes": 3, "cost_nanos": 7,
         "unrecorded": 0, "last_sequences": {"proxy_log": 4, "budget": 2}, "drops": {"dropped": 1},

@@ -346,3 +346,23 @@ async def test_pauses_grow_until_a_round_is_acknowledged(tmp_path: Path, monkeyp
             await ended.wait()
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 0.2, 0.4, 0.8]
     await journal.close()
+
+
+@pytest.mark.parametrize(
+    ("durability", "set_to", "taken"),
+    [("durable", 0.1, 0.1), ("durable", 5.0, 5.0), ("strict", 0.1, 0.03), ("strict", 0.001, 0.001)],
+)
+def test_where_clients_wait_no_round_grows_for_long(
+    tmp_path: Path, durability: str, set_to: float, taken: float
+) -> None:
+    """With ``strict`` each exchange waits for its round, so the setting holds up to 0.03 s; else as it is."""
+    settings = LogSettings.model_validate(
+        {
+            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
+            "eventlog": {"durability": durability},
+            "relay": {"linger_seconds": set_to},
+        }
+    )
+    relay = Relay(tmp_path, settings, Topics(), "gateway-1")
+    assert relay._linger_seconds == taken
+    relay.close()

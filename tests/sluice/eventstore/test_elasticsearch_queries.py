@@ -12,6 +12,7 @@ import pytest
 
 from schemas.events import KINDS
 from sluice.clock import iso_micros
+from sluice.eventstore import elasticsearch_queries
 from sluice.eventstore.elasticsearch_http import Answer, ElasticsearchHttp
 from sluice.eventstore.elasticsearch_queries import ElasticsearchStore
 from sluice.eventstore.names import daily_index
@@ -42,8 +43,11 @@ GOOD = Answer(200, b'{"count":7,"hits":{"hits":[{"_source":{"exchange_id":"x"}}]
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 502, 503, 504])
-async def test_an_elasticsearch_that_refuses_is_an_error_that_says_so(status: int) -> None:
+async def test_an_elasticsearch_that_refuses_is_an_error_that_says_so(
+    status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Status and reason, of whichever request it was; never a number, and never 0."""
+    monkeypatch.setattr(elasticsearch_queries, "_PAUSES_SECONDS", (0.0, 0.0))
     bad = Answer(status, b'{"error":"because"}' + b"x" * 10_000)
     said = f"answered {status} to (POST|GET) .*because"
     for answers in ([bad], [GOOD, bad]):
@@ -52,6 +56,19 @@ async def test_an_elasticsearch_that_refuses_is_an_error_that_says_so(status: in
         assert len(str(error.value)) < 1000
     with pytest.raises(EventStoreError, match=said):
         await ElasticsearchStore(Scripted(bad)).documents("budget", ["x"])
+
+
+async def test_a_busy_elasticsearch_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short of memory for a moment is no error of a page; of any other refusal a second request mends nothing."""
+    monkeypatch.setattr(elasticsearch_queries, "_PAUSES_SECONDS", (0.0, 0.0))
+    busy = Answer(429, b'{"error":{"type":"circuit_breaking_exception"}}')
+    http = Scripted(GOOD, busy, busy, GOOD)
+    assert await ElasticsearchStore(http).count_events("budget") == 7
+    assert len(http.paths) == 4
+    refusing = Scripted(Answer(503, b""), GOOD)
+    with pytest.raises(EventStoreError, match="answered 503"):
+        await ElasticsearchStore(refusing).count_events("budget")
+    assert len(refusing.paths) == 1
 
 
 async def test_a_good_answer_is_read_behind_a_refresh() -> None:

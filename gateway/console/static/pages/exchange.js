@@ -48,10 +48,24 @@ function pretty(text, isCut) {
   try { return JSON.stringify(JSON.parse(text), null, 2); } catch { return text; }
 }
 
+// Where each sink has the events, as its collector finds it now.
+function Holders({ id }) {
+  const { value, error } = useLoaded((signal) => get(`exchanges/${encodeURIComponent(id)}/sinks`, {}, signal), [id]);
+  if (error) return html`<${Problem} error=${error} works="What this store has is shown above." />`;
+  if (!value) return html`<p class="notes" aria-busy="true">Asking the sinks…</p>`;
+  if (!value.is_configured) return html`<p class="notes">Sinks are asked by collectors: name one in <code>console.collectors</code>.</p>`;
+  const kinds = ["proxy_log", "analytics", "budget"];
+  const cell = (sink, kind) => (sink.problem && !(kind in (sink.has || {})) ? "?" : !(sink.kinds || []).includes(kind) ? html`<span class="muted">not taken</span>` : sink.has[kind] ? html`<${Tag} kind="good">there<//>` : html`<${Tag}>not there<//>`);
+  return html`<h3>In the sinks</h3>${value.collectors.map((each) => html`<div key=${each.url}>${each.problem && html`<${Problem} error=${{ title: "Sinks are not known", message: each.problem }} />`}
+    ${each.sinks?.length > 0 && html`<div class="scroll"><table class="data"><thead><tr><th>Sink</th>${kinds.map((kind) => html`<th key=${kind}>${words(kind)}</th>`)}</tr></thead><tbody>
+      ${each.sinks.map((sink) => html`<tr key=${sink.sink}><td>${sink.sink}${sink.problem && html`<div class="small muted">${sink.problem}</div>`}</td>${sink.not_asked ? html`<td colspan="3" class="small muted">not asked: ${sink.not_asked}</td>` : kinds.map((kind) => html`<td key=${kind}>${cell(sink, kind)}</td>`)}</tr>`)}</tbody></table></div>`}</div>`)}`;
+}
+
 function Events({ story }) {
   return html`<div class="scroll"><table class="data"><thead><tr><th>Event</th><th>Id</th><th class="num">Sequence</th><th>In this store</th></tr></thead><tbody>
     ${story.events.map((each) => html`<tr key=${each.kind}><td>${words(each.kind)}</td><td class="mono">${each.event_id}</td><td class="num">${each.sequence ?? "–"}</td><td>${each.is_there ? html`<${Tag} kind="good">written<//>` : html`<${Tag}>not there<//>`}</td></tr>`)}</tbody></table></div>
-    <p class="notes">An event that is not there was not made (analytics need an app, budgets a charge), or no collector has written it yet. Other sinks are asked by nobody: see <a href="#/collectors">the collectors</a>.</p>
+    <p class="notes">An event that is not there was not made (analytics need an app, budgets a charge), or no collector has written it yet.</p>
+    <${Holders} id=${story.exchange_id} />
     ${story.budgets.map((each) => html`<details key=${each.event_id}><summary>${each.kind} of ${nanos(each.cost_nanos, each.currency)}, ${nanos(each.reserved_nanos, each.currency)} held before</summary>
       <ul class="notes">${(each.charges || []).map((charge, at) => html`<li key=${at}>${words(charge.scope)} ${charge.scope_id}: period ${charge.period_id} (${date(charge.period_start)} – ${date(charge.period_end)})</li>`)}</ul></details>`)}`;
 }

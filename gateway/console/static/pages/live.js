@@ -54,5 +54,5 @@ export function LivePage({ route }) {
     <${Filters} route=${route} variables=${VARIABLES} query=${() => ({})} />
     <div class="stack">${error && html`<${Problem} error=${error} works="What came before stays; the gateway itself does not depend on this." />`}
     ${more > 0 && html`<div class="hint">More came than is shown here (${more} ${more === 1 ? "time" : "times"}): filter, or see the exchanges.</div>`}
-    <${Card}>${rows.length ? html`<${Rows} rows=${rows} fresh=${fresh} choose=${choose} />` : html`<p class="empty">${list.length ? "Nothing that matches in the last 15 minutes." : "No exchange in the last 15 minutes. Send one, and it is here within seconds."}</p>`}<//></div>`;
+    <${Card}>${rows.length ? html`<${Rows} rows=${rows} fresh=${fresh} choose=${choose} />` : html`<p class="empty">${status === "connecting" ? "Connecting…" : list.length ? "Nothing that matches in the last 15 minutes." : "No exchange in the last 15 minutes. Send one, and it is here within seconds."}</p>`}<//></div>`;
 }

@@ -22,5 +22,5 @@ export function Rows({ rows, fresh, choose }) {
       <td class="num" title=${row.prompt_tokens === null ? "" : `${count(row.prompt_tokens)} prompt, ${count(row.response_tokens)} response`}>${count(row.total_tokens)}</td>
       <td class="num">${row.cost_nanos === null ? "–" : nanos(row.cost_nanos, row.currency)}</td>
       <td class="num">${micros(row.total_micros)}</td>
-      <td class="cut muted" title=${row.error_message}>${row.error_message}</td></tr>`)}</tbody></table></div>`;
+      <td class="rest muted" title=${row.error_message}>${row.error_message}</td></tr>`)}</tbody></table></div>`;
 }

@@ -15,6 +15,7 @@ from collectors.jobs.engine.work import Work, carry, opened
 from collectors.jobs.filtering import Filter
 from collectors.jobs.folder import JobFolder
 from collectors.jobs.interface import UsageError
+from collectors.jobs.pulse import PULSE
 from collectors.sinks.interface import Verdict
 from sluice.eventlog.interface import EventLogError
 from tests.collectors.events import event_id_of, partition_of
@@ -70,6 +71,7 @@ async def test_what_cannot_be_written_is_a_failure_and_no_dead_letter(tmp_path: 
     sink = FakeSink(refuse)
     with JobFolder.begin(tmp_path, "job", {}) as folder:
         report = await carry(await work_of(origin, sink, folder=folder))
+        assert (folder.path / PULSE).exists()  # onlookers saw how far it was
         failures = [orjson.loads(line) for line in folder.failures.read_bytes().splitlines()]
     assert (report.read, report.matched, report.written, report.failed, report.undecodable) == (50, 48, 47, 3, 2)
     assert sorted((each["offset"], each["reason"]) for each in failures)[1] == (7, "bad_field")

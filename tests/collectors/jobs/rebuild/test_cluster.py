@@ -11,6 +11,7 @@ from collectors.jobs.rebuild.cluster import MARK, Cluster, RefusedError
 from collectors.sinks.elasticsearch.settings import ElasticsearchSettings
 from sluice.eventstore.elasticsearch_http import Answer, ElasticsearchUnreachableError
 from tests.collectors.jobs.rebuild.told import error, said, told
+from tests.servers import Elasticsearch
 
 
 @pytest.mark.parametrize(
@@ -68,11 +69,43 @@ async def test_an_index_is_made_once() -> None:
 
 async def test_a_copy_is_there_when_it_is_said_to_be() -> None:
     """Or not ready is said."""
-    cluster, http = told(said({}), said({"timed_out": False}), said({}), said({"timed_out": True}, 408))
+    late = [said({"timed_out": True}, 408), error(400, "illegal_argument_exception")] * 30
+    cluster, http = told(said({}), said({"timed_out": False}), said({}), *late)
     await cluster.copy("a", "b")
     assert http.asked[0] == "PUT a/_clone/b"
-    with pytest.raises(Retryable, match="b was not ready"):
+    with pytest.raises(Retryable, match="b was not ready after 300 s"):
         await cluster.copy("a", "b")
+
+
+async def test_a_copy_that_no_node_can_hold_is_not_waited_for() -> None:
+    """The server's own reason is said after the first look; what is only slow, or may not be asked, is waited for."""
+    late, decider = said({"timed_out": True}, 408), {"decider": "disk_threshold", "explanation": "the disk is full"}
+    nowhere = {
+        "can_allocate": "no",
+        "node_allocation_decisions": [{"deciders": [decider]}],
+        "allocate_explanation": "x",
+    }
+    slow = [late, said({"can_allocate": "throttled"}), late, error(403, "security_exception")]
+    cluster, http = told(said({}), *slow, late, said(nowhere))
+    with pytest.raises(Retryable, match="the server has no place for b: the disk is full"):
+        await cluster.copy("a", "b")
+    assert http.asked[2::2] == ["POST _cluster/allocation/explain"] * 3
+    cluster, _ = told(late, said({"can_allocate": "no", "allocate_explanation": "no node"}))
+    with pytest.raises(Retryable, match="no place for b: no node"):
+        await cluster.wait_for("b")
+
+
+async def test_a_real_server_says_that_it_has_no_place(elasticsearch_server: Elasticsearch, unique_name: str) -> None:
+    """An index that may lie on no node that there is."""
+    settings = ElasticsearchSettings.model_validate({"elasticsearch_url": elasticsearch_server.url})
+    cluster = Cluster(settings)
+    nowhere = {"index.routing.allocation.require._name": "nobody", "index.number_of_replicas": 0}
+    try:
+        await cluster.ask("PUT", f"{unique_name}?wait_for_active_shards=0", {"settings": nowhere})
+        assert "nobody" in await cluster._why_nowhere(unique_name)
+    finally:
+        await cluster.ask("DELETE", unique_name)
+        await cluster.close()
 
 
 @pytest.mark.parametrize(("flavour", "name"), [("elasticsearch9", "a-1"), ("opensearch", "a-1_")])

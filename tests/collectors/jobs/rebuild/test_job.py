@@ -224,7 +224,11 @@ async def test_undoing_reads_no_log(tmp_path: Path) -> None:
         (RebuildOptions(rebuild=True), {"to_topic": "other"}, "--rebuild: say of what, with --sink NAME"),
         (RebuildOptions(undo=True), {"sink": "search"}, "--undo takes back the swap of a job"),
         (RebuildOptions(rebuild=True), {"sink": "search", "how": JobOptions(job="JOB")}, "cannot stand in the name of"),
-        (RebuildOptions(rebuild=True), {"sink": "fallback"}, "fallback is sink://database, which has nothing to swap"),
+        (
+            RebuildOptions(rebuild=True),
+            {"sink": "fallback"},
+            "fallback is sink://database, whose tables have all days in one",
+        ),
         (RebuildOptions(swap=True), {"how": JobOptions(resume="nobody")}, "there is no job 'nobody'"),
         (RebuildOptions(swap=True), {"how": JobOptions(resume="plain")}, "'plain' was begun without --rebuild"),
     ],

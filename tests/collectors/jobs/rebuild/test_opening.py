@@ -34,8 +34,17 @@ def test_a_name_that_no_index_can_bear_is_refused(job: str, tmp_path: Path) -> N
         open_rebuild(entry(), tmp_path, job, ("budget",))
 
 
-@pytest.mark.parametrize("path", ["sink://database", "sink://file", "sink://stdout"])
-def test_other_sinks_are_refused_by_name(path: str, tmp_path: Path) -> None:
-    """And what to do instead."""
-    with pytest.raises(UsageError, match=rf"here is {path}, which has nothing to swap; .* replay without --rebuild"):
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("sink://database", "whose tables have all days in one.*delete the rows .*replay without --rebuild.*reconcile"),
+        ("sink://file", "which has nothing to swap.*replay without --rebuild"),
+        ("sink://stdout", "which has nothing to swap.*replay without --rebuild"),
+    ],
+)
+def test_other_sinks_are_refused_by_name(path: str, words: str, tmp_path: Path) -> None:
+    """With why, and what to do instead; of a job that has something else to do instead, with that."""
+    with pytest.raises(UsageError, match=f"here is {path}, {words}"):
         open_rebuild(entry(path), tmp_path, "j", ("budget",))
+    with pytest.raises(UsageError, match=r"sink://elasticsearch, or do that$"):
+        open_rebuild(entry(path), tmp_path, "j", ("budget",), "do that")

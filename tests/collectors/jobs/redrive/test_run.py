@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from collectors.jobs.interface import UsageError
+from collectors.jobs.pulse import PULSE
 from collectors.jobs.redrive.asking import RedriveOptions
 from collectors.jobs.redrive.run import Look
 from collectors.jobs.redrive.survey import Wanted
@@ -22,6 +23,7 @@ from collectors.settings import HostSettings, Settings
 from schemas.topics import DLQ_SUFFIX
 from sluice.eventlog.interface import Partition, Record, StoredRecord
 from sluice.eventlog.journal.lock import FileLock
+from sluice.eventlog.places import collector_journal
 from sluice.eventlog.ranges import OffsetRange
 from tests.collectors.events import make_record, record_of
 from tests.collectors.jobs.redrive.benches import TOPICS, Bench, ids_of, letters_of, made, with_facts
@@ -44,6 +46,7 @@ async def test_letters_are_delivered_once_and_settled(bench: Bench) -> None:
     assert (code, report["state"]) == (0, "complete")
     assert (report["read"], report["matched"], report["written"], report["already_there"]) == (20, 20, 20, 0)
     assert bench.stored() == ids_of(records)
+    assert (bench.data_dir / "jobs" / report["job"] / PULSE).exists()  # onlookers saw how far it was
     assert await bench.letters() == (0, [])
     code, report, _ = await bench.redrive()
     assert (code, report["matched"], report["details"]["settled before"]) == (0, 0, 20)
@@ -61,6 +64,21 @@ async def test_what_is_there_already_is_told_apart(bench: Bench) -> None:
     assert (code, report["written"], report["already_there"]) == (0, 0, 5)
     assert bench.stored() == ids_of(records)
     assert await bench.letters() == (0, [])
+
+
+async def test_letters_of_a_journal_that_was_made_anew_are_others(bench: Bench) -> None:
+    """They are open, whatever the marks of those say that lay at their offsets; a job that was begun with those is not
+    gone on with."""
+    await bench.publish(letters_of(made(5)))
+    assert (await bench.redrive(job="old"))[1]["written"] == 5
+    shutil.rmtree(collector_journal(bench.data_dir, "store"))
+    others = [make_record("analytics", offset=at, event_id=f"other-{at}-a") for at in range(7)]
+    await bench.publish(letters_of(others))
+    assert len((await bench.letters())[1]) == 7
+    with pytest.raises(UsageError, match=r"collectors/store/0 of .* is not the one .*its id is"):
+        await bench.redrive(resume="old")
+    assert (await bench.redrive())[1]["written"] == 7
+    assert len(bench.stored()) == 12
 
 
 async def test_settled_letters_are_shown_when_asked_for(bench: Bench) -> None:
@@ -200,6 +218,19 @@ async def test_a_job_is_gone_on_with_as_it_was_asked_for(bench: Bench) -> None:
     plan.write_bytes(orjson.dumps({"command": "replay"}))
     with pytest.raises(UsageError, match="'mine' is no redrive, but a replay"):
         await bench.redrive(resume="mine")
+
+
+async def test_a_job_of_before_logs_had_ids_is_gone_on_with(bench: Bench) -> None:
+    """What it began with is not known: nothing is refused for that, and its ends are those that were fixed."""
+    await bench.publish(letters_of(made(2)))
+    assert (await bench.redrive(job="mine", reasons=("row_refused",)))[1]["matched"] == 2
+    progress = bench.data_dir / "jobs" / "mine" / "progress.json"
+    saved = orjson.loads(progress.read_bytes())
+    assert saved["logs"]
+    progress.write_bytes(orjson.dumps({"ends": saved["ends"]}))
+    await bench.publish(letters_of(made(3)))
+    code, report, _ = await bench.redrive(resume="mine")
+    assert (code, report["matched"]) == (0, 0)
 
 
 async def test_broken_marks_hold_up_nothing(bench: Bench) -> None:

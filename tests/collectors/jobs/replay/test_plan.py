@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from collectors.jobs.folder import JobFolder, is_running
 from collectors.jobs.interface import UsageError
 from collectors.jobs.options import JobOptions, RangeOptions
 from collectors.jobs.replay.plan import Plan, ReplayOptions, check, resumed
+from collectors.jobs.resuming import Fixed
 from collectors.settings import HostSettings
 from sluice.eventlog.interface import Partition
 from sluice.eventlog.ranges import OffsetRange
@@ -38,6 +40,17 @@ def test_it_comes_back_as_it_was(tmp_path: Path) -> None:
         found = Plan.of(folder.plan, TOPICS)
     assert (found.wanted, found.sink, found.rate, found.moments) == (WANTED, "search", 5.0, Moments(1_000, None))
     assert (found.chosen.ranges, found.chosen.kinds, len(found.chosen.tests)) == (CHOSEN.ranges, ("analytics",), 2)
+
+
+def test_one_that_was_written_before_logs_had_ids_is_gone_on_with() -> None:
+    """It says less of its log; what it says stays, and what it says now comes back as it was."""
+    fixed = Fixed({Partition("sluice.analytics.v1", 3): "one"}, 1_000)
+    facts = replace(plan(), fixed=fixed).as_dict()
+    assert Plan.of(facts, TOPICS).fixed == fixed
+    del facts["logs"]
+    assert Plan.of(facts, TOPICS).fixed == Fixed(began_ms=1_000)
+    del facts["began_ms"]
+    assert Plan.of(facts, TOPICS).fixed == Fixed()
 
 
 @pytest.mark.parametrize(

@@ -233,14 +233,16 @@ async def test_what_retention_would_delete_again_does_not_come_back_unasked(host
     assert (code, report["written"]) == (0, 15)
 
 
-async def test_a_journal_that_was_made_anew_is_not_gone_on_with(host: Host) -> None:
-    """It ends before the job's range does: nothing of it is what the job was asked for, and it is not called done."""
+@pytest.mark.parametrize("count", [2, 9])
+async def test_a_journal_that_was_made_anew_is_not_gone_on_with(host: Host, count: int) -> None:
+    """Whether it ends before the job's range does or behind it: nothing of it is what the job was asked for, and it is
+    not called done. Its id tells, within the same second."""
     await host.write(5)
     assert (await host.replay("rows", job="one"))[0] == 0
     await host.journal.close()
     shutil.rmtree(host.folder / "data" / "journals")
     host.journal = begun(host.folder / "data" / "journals" / "gateway-1" / "0")
     host.log = DurableLog(host.journal)
-    await host.write(2)
+    await host.write(count)
     code, _, said = await host.replay("", resume="one", yes=True)
-    assert (code, "made anew" in said) == (2, True), said
+    assert (code, "its id is" in said, "made anew" in said) == (2, True, True), said

@@ -58,6 +58,7 @@ async def test_the_base_table_is_asked_for_by_its_version(tmp_path: Path) -> Non
     """The host's, or a file; one that is damaged is refused."""
     version = read_base_prices().version
     assert (await load(tmp_path, "base", version)).table.find("openai", "gpt-4o", 1) is not None
+    assert (await load(tmp_path, "base", "")).version == version, "it has one of its own, so none need be named"
     with pytest.raises(UsageError, match="ask for what it is"):
         await load(tmp_path, "base", "1")
     (tmp_path / "table.jsonl").write_text("{}")

@@ -11,6 +11,7 @@ import pytest
 from collectors.jobs.reprice.run import _alone
 from collectors.settings import HostSettings
 from sluice.eventlog.modes import DurableLog
+from sluice.money.base_prices import read_base_prices
 from tests.collectors.events import make_event
 from tests.collectors.jobs.reprice.events import ATTEMPT
 from tests.collectors.jobs.reprice.running import repriced
@@ -47,6 +48,14 @@ async def test_a_report_writes_nothing(folder: Path) -> None:
     assert not (folder / "data" / "jobs").exists()
 
 
+async def test_a_base_table_says_its_version_itself(folder: Path) -> None:
+    """Every correction's id has it, so the report names it; prices of a file are asked for by a version."""
+    code, report, err = await repriced(folder, prices="base", where="app_id < 9")
+    assert (code, report["details"]["price_version"]) == (0, read_base_prices().version), err
+    code, _, err = await repriced(folder)
+    assert (code, "--price-version: is not given" in err) == (2, True)
+
+
 async def test_another_currency_is_refused_by_name(folder: Path) -> None:
     """What differs is shown, and nothing is written."""
     code, report, _ = await repriced(folder, "2", corrections=True, job="x")
@@ -63,6 +72,15 @@ async def test_prices_that_changed_are_not_gone_on_with(folder: Path) -> None:
         "data_dir": str(folder / "data"), "price_version": "2", "prices": changed, "prices_base": "none"})  # fmt: skip
     code, _, said = await repriced(folder, resume="x")
     assert (code, "has other prices" in said) == (2, True), said
+
+
+async def test_an_entry_without_a_rebuild_is_refused_before_anything_is_begun(folder: Path) -> None:
+    """By its name, with what to do instead; no job is left behind."""
+    rows = {"name": "rows", "path": "sink://database", "config": {"url": f"sqlite:///{folder}/rows.db"}}
+    write_yaml(folder / "collectors.yaml", {"data_collection_plugins": [rows]})
+    code, _, said = await repriced(folder, "2", rebuild=True, sink="rows", job="x")
+    assert (code, "rows is sink://database" in said, "--corrections" in said) == (2, True, True), said
+    assert not (folder / "data" / "jobs").exists()
 
 
 async def test_two_do_not_correct_by_one_version_at_once(folder: Path) -> None:

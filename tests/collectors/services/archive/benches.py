@@ -28,6 +28,7 @@ from schemas.events import KINDS, Kind
 from schemas.topics import Topics
 from sluice.eventlog.interface import OffsetLostError, Partition, PolledRecord, Record, StoredRecord
 from sluice.eventlog.ranges import OffsetRange
+from sluice.eventlog.settings import KafkaSettings
 from tests.collectors.events import make_event
 
 HOUR = Hour(490_000)
@@ -42,6 +43,7 @@ class ScriptedLog:
     records: dict[Partition, list[StoredRecord]] = field(default_factory=dict)
     firsts: dict[Partition, int] = field(default_factory=dict)
     ends: dict[Partition, int] = field(default_factory=dict)
+    ids: dict[Partition, str] = field(default_factory=dict)
     batch: int = 7
     fails: Callable[[str], None] = lambda _what: None
     reads: list[tuple[Partition, OffsetRange]] = field(default_factory=list)
@@ -94,6 +96,9 @@ class ScriptedLog:
         return {
             each: OffsetRange(self.firsts.get(each, 0), self.ends[each]) for each in self.ends if each.topic in topics
         }
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        return {each: self.ids[each] for each in partitions if each in self.ids}
 
     async def offsets_at(self, ranges: Ranges, moment_ms: int) -> Mapping[Partition, int]:
         return {
@@ -201,6 +206,7 @@ class Bench:
         self.published = Published()
         self.now_ms = HOUR.start_ms
         self.meter = CountingMeter()
+        self.cluster = "one"
         place = {} if "s3" in settings else {"folder": str(self.folder)}
         self.settings = ArchiveSettings.model_validate(place | settings)
         self.host = HostSettings.model_validate(
@@ -216,7 +222,11 @@ class Bench:
             meter=self.meter,
             clock=lambda: self.now_ms * 1_000,
             open_log=lambda _host: self.log,
+            name_cluster=self.name_cluster,
         )
+
+    async def name_cluster(self, _kafka: KafkaSettings) -> str:
+        return self.cluster
 
     async def sweep(self) -> int:
         """Archive what is over; how many hours that were."""

@@ -18,7 +18,9 @@ from collectors.services.archive.layout import HOUR_MS, MANIFEST, Hour, folder_o
 from collectors.services.archive.manifest import newest, read_manifest
 from collectors.services.archive.places import FolderPlace
 from collectors.services.archive.verify import Verifier, topics_at
+from collectors.settings import HostSettings
 from sluice.eventlog.interface import EventLogError, Partition
+from sluice.eventlog.settings import KafkaSettings
 from tests.collectors.services.archive.benches import (
     FORMS,
     HOUR,
@@ -185,6 +187,46 @@ async def test_a_log_that_is_made_anew_is_another_epoch(tmp_path: Path, regrown:
     assert [alert["kind"] for alert in bench.published.alerts] == ["archive_log_anew"]
     assert problems_of(bench) == []
     assert sorted({path.name.split("-")[1] for path in bench.files("**/*.parquet")}) == ["0", "1"]
+
+
+async def test_a_log_that_looks_the_same_and_has_another_id_is_another_epoch(tmp_path: Path) -> None:
+    """The last record that was archived lies there with its time, and it is another topic: by its id that is known, and
+    told once. An id that was not known before, or is not told now, tells nothing."""
+    bench = Bench(tmp_path)
+    [partition] = {Partition(each.topic, each.partition) for each in bench.log.add("analytics", 0, [HOUR.start_ms] * 5)}
+    await bench.sweep_all()
+    for log_id in ("one", "one", "", "one"):
+        bench.log.ids = {partition: log_id} if log_id else {}
+        bench.log.add("analytics", 0, [bench.now_ms])
+        await bench.sweep_all()
+    assert bench.published.alerts == []
+    bench.log.ids = {partition: "two"}
+    for _ in range(2):
+        bench.log.add("analytics", 0, [bench.now_ms])
+        await bench.sweep_all()
+    assert [alert["kind"] for alert in bench.published.alerts] == ["archive_log_anew"]
+    assert (problems_of(bench), len(archived_of(bench))) == ([], 5 + 4 + 5 + 4 + 2)
+
+
+async def test_a_journal_that_was_put_back_from_a_copy_is_another_epoch(tmp_path: Path) -> None:
+    """It has its id, and offsets that go on behind the old end; but what was archived last of it is not there, and what
+    was written in its stead lies where all seems archived."""
+    bench = Bench(tmp_path)
+    bench.host = HostSettings(data_dir=bench.data_dir, kafka=KafkaSettings(namespace="t"))
+    before = bench.log.add("analytics", 0, [HOUR.start_ms + each for each in range(10)])
+    [partition] = bench.log.records
+    bench.log.ids = {partition: "one"}
+    await bench.sweep_all()
+    bench.log.records[partition], bench.log.ends[partition] = before[:5], 5
+    new = bench.log.add("analytics", 0, [HOUR.end_ms, HOUR.end_ms])
+    bench.log.ends[partition] = 1_000  # of its next segment
+    new += bench.log.add("analytics", 0, [HOUR.end_ms])
+    await bench.sweep_all()
+    archived = {(each.offset, each.value) for each in archived_of(bench)}
+    assert archived == {(each.offset, each.value) for each in [*before, *new]}
+    assert [alert["kind"] for alert in bench.published.alerts] == ["archive_log_anew"]
+    assert await bench.sweep_all() == 0
+    assert problems_of(bench) == []
 
 
 async def test_two_archivers_make_the_same_archive(tmp_path: Path) -> None:

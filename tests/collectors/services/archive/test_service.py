@@ -103,6 +103,25 @@ async def test_journals_are_archived_whole(tmp_path: Path) -> None:
     assert await swept(tmp_path) == 0
 
 
+async def test_a_journal_that_was_put_back_from_a_copy_is_archived_whole(tmp_path: Path) -> None:
+    """It has its id and goes on with the next segment, in which lie other records than were archived of it."""
+    await journals(tmp_path, "one")
+    directory = collector_journal(tmp_path, "one")
+    shutil.copytree(directory, tmp_path / "copy")
+    await journals(tmp_path, "one")
+    await swept(tmp_path)
+    shutil.rmtree(directory)
+    shutil.copytree(tmp_path / "copy", directory)
+    for _ in range(2):
+        publisher = JournalPublisher(directory, "one", JournalSettings(), TOPICS)
+        await publisher.publish([Record(TOPICS.alert.name, b"k", b'{"kind":"y"}')])
+        await publisher.close()
+    await swept(tmp_path)
+    found = await compared(tmp_path)
+    whole = EACH * 3 + 1
+    assert (found.problems, found.records, found.compared) == ([], 2 * whole + whole + 2, whole + 2)
+
+
 @pytest.mark.parametrize(
     "steps",
     [

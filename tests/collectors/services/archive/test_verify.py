@@ -178,6 +178,32 @@ def test_schemas_are_part_of_it(bench: Bench) -> None:
     assert any(where.startswith(SCHEMAS) for where, _ in problems_of(bench))
 
 
+def test_a_manifest_of_before_there_were_checksums_of_schemas(bench: Bench) -> None:
+    """Its schemas are verified by the fingerprints that they are named by; what a registry numbered is said not to be,
+    and is no damage. One that is changed is named all the same."""
+    for path in bench.folder.glob(f"**/{MANIFEST}"):
+        manifest = decode(path.read_bytes())
+        path.write_bytes(encode(msgspec.structs.replace(manifest, schema_sha256={}, previous=None)))
+    found = Verifier(FolderPlace(bench.folder))
+    manifests = [decode(path.read_bytes()) for path in sorted(bench.folder.glob(f"**/{MANIFEST}"))]
+    for each in manifests:
+        found._schemas("hour", each)
+        found._schemas("hour", msgspec.structs.replace(each, schemas=()))
+    assert (found.found.problems, found.found.notes) == ([], [])
+    place = FolderPlace(bench.folder)
+    place.put(SCHEMAS, "0000002a.avsc", b"{}")
+    for _ in range(2):
+        found._schemas("hour", msgspec.structs.replace(manifests[0], schemas=("0000002a",)))
+    [note] = found.found.notes
+    assert "0000002a.avsc is not verified" in note
+    [schema, *_] = manifests[0].schemas
+    changed = bench.folder / SCHEMAS / f"{schema}.avsc"
+    for text in (b"{", changed.read_bytes().replace(b"app_id", b"app_ix")):
+        changed.write_bytes(text)
+        found._schemas("hour", manifests[0])
+    assert [what.partition(":")[0] for _, what in found.found.problems] == ["is changed"] * 2
+
+
 def test_something_that_is_no_archive_is_said_so(tmp_path: Path) -> None:
     """Nothing at all is not well."""
     found = Verifier(FolderPlace(tmp_path)).verify([])

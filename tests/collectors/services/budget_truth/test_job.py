@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
 import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from collectors.errors import Retryable
 from collectors.services.budget_truth import job as job_module
+from collectors.services.budget_truth.counting import Position
 from collectors.services.budget_truth.job import BudgetTruth
 from collectors.services.budget_truth.ledger import BudgetKey, Spent
 from collectors.services.budget_truth.metrics import TruthMetrics
 from collectors.services.budget_truth.settings import BudgetTruthSettings
 from collectors.settings import ControlSettings, HostSettings
 from sluice.clock import now_micros
-from sluice.eventlog.interface import Record
+from sluice.eventlog.interface import Partition, Record
+from sluice.eventlog.kafka.config import connection_arguments
 from sluice.telemetry import Registry
 from tests.collectors.services.budget_truth.serving import (
     SECONDS,
@@ -30,7 +34,7 @@ from tests.collectors.services.budget_truth.serving import (
     total,
     until,
 )
-from tests.contracts.eventlog_laws import JournalBench, on_durable_logs
+from tests.contracts.eventlog_laws import JournalBench, KafkaBench, on_durable_logs
 
 NOW = now_micros()
 DAY = 86_400_000_000
@@ -199,3 +203,55 @@ async def test_what_retention_took_is_said_and_the_rest_is_counted(bench: Journa
         assert truth.covers.covers_since > 0
         assert (truth.covers.gaps, truth.covers.uncovered) == (0, 30)
     assert "budget_truth_gap" not in await serve.alerts()
+
+
+@on_durable_logs()
+async def test_a_log_that_was_made_anew_and_is_longer_is_read_from_its_beginning(bench: JournalBench) -> None:
+    """While the service was away, so that its end says nothing: the id does, and the alert names both. Every event of
+    both logs counts once, and what is stored then is of the log that is there."""
+    serve = served(bench)
+    await bench.commit([spending(5) for _ in range(4)])
+    async with running(serve):
+        await until(lambda: is_spent(serve, {"7": 20}))
+    before = await positions_of_budget(serve, bench)
+    worker = await made_anew(bench)
+    await bench.commit([spending(100, worker="another life") for _ in range(40)], worker)
+    reader, topic = bench.ranges(), bench.topics.event("budget").name
+    ranges = await reader.ranges([topic])
+    assert all(at.next_offset <= ranges[each].end for each, at in before.items()), "an end tells"
+    async with running(serve):
+        await until(lambda: is_spent(serve, {"7": 4_020}))
+        alert = await until(lambda: alert_of(serve, "budget_truth_rewound"))
+    after, ids = await positions_of_budget(serve, bench), await reader.log_ids(before)
+    assert {each: at.log_id for each, at in after.items()} == ids
+    assert any(f"its id is {ids[each]}, and was {at.log_id}" in alert["example"] for each, at in before.items())
+    assert not any(ids[each] == at.log_id for each, at in before.items())
+
+
+async def positions_of_budget(serve: Served, bench: JournalBench) -> dict[Partition, Position]:
+    """Of the partitions that have budget events: the topic's, or the first worker's journal."""
+    truth = await serve.truth()
+    assert truth is not None
+    names = {bench.topics.event("budget").name, "gateway-1/w0"}
+    return {each: at for each, at in truth.covers.positions.items() if each.topic in names}
+
+
+async def made_anew(bench: JournalBench) -> str:
+    """The topic, or the first worker's journal; which worker can write to it."""
+    if not isinstance(bench, KafkaBench):
+        await bench._journals["w0"].close()
+        shutil.rmtree(bench._journals["w0"].directory)
+        del bench._logs["w0"]
+        return "w0"
+    topic, settings = bench.topics.event("budget").name, bench._kafka.kafka
+    admin = AIOKafkaAdminClient(**connection_arguments(settings))
+    await admin.start()
+    try:
+        await admin.delete_topics([topic])
+        async with asyncio.timeout(SECONDS):
+            new = [NewTopic(topic, settings.partitions, 1)]
+            while (await admin.create_topics(new)).topic_errors[0][1]:  # noqa: ASYNC110 - the old one is still there
+                await asyncio.sleep(0.05)
+    finally:
+        await admin.close()
+    return "w1"

@@ -10,17 +10,19 @@ from asyncio.subprocess import PIPE
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from collectors.errors import Halt, Retryable
 from collectors.services.budget_truth import store as store_module
+from collectors.services.budget_truth.counting import Batch, Position
 from collectors.services.budget_truth.settings import MAX_LEASE_SECONDS
 from collectors.services.budget_truth.store import FencedError, TruthStore
-from collectors.services.budget_truth.tables import STATE
+from collectors.services.budget_truth.tables import OFFSETS, STATE
 from collectors.sinks.settings import DatabaseSettings
 from sluice.clock import now_micros
+from sluice.eventlog.interface import Partition
 from tests.collectors.events import TOPICS
-from tests.collectors.services.budget_truth.making import bench_of, charge, database_of, event, owned
+from tests.collectors.services.budget_truth.making import HERE, bench_of, charge, database_of, event, owned
 
 HOUR = 3_600_000_000
 SECONDS = 90.0
@@ -147,6 +149,43 @@ async def test_a_database_that_cannot_be_used_says_what_to_do(tmp_path: Path) ->
     async with TruthStore(database_of(tmp_path / "folder"), "sluice") as store:
         with pytest.raises((Halt, Retryable), match="database of budget truth"):
             await store.prepare()
+
+
+async def test_the_tables_of_an_earlier_version_are_brought_up_to_date(database: DatabaseSettings) -> None:
+    """By the first of those that start at one moment; what is there stays, and belongs to no known log. The owner of
+    the earlier version goes on: it knows nothing of the new column. Who only reads says what is to be done."""
+    async with owned(database, "earlier") as bench:
+        await bench.feed(event(1, 5))
+        async with bench.store.unfenced() as connection:
+            await connection.execute(text(f"ALTER TABLE {OFFSETS.name} DROP COLUMN log_id"))
+        with pytest.raises(Halt, match=r"is of an earlier version; `sluice collect` of this version"):
+            await bench.store.is_there()
+        stores = [TruthStore(database, TOPICS.namespace) for _ in range(4)]
+        await asyncio.gather(*(store.prepare() for store in stores))
+        for store in stores:
+            assert await store.is_there()
+            await store.close()
+        assert (await bench.truth()).covers.positions == {HERE: Position(1, 0)}
+        async with bench.store.write() as connection:
+            old = "INSERT INTO budget_truth_offsets (partition, number, next_offset, first_offset, lost)"
+            await connection.execute(text(f"{old} VALUES ('of an earlier version', 0, 3, 0, '')"))
+        positions = (await bench.truth()).covers.positions
+        assert positions[Partition("of an earlier version", 0)] == Position(3, 0)
+
+
+async def test_which_log_an_offset_is_of_is_kept(database: DatabaseSettings) -> None:
+    """It changes with the offset, in one transaction; an owner that sleeps while the log is made anew moves neither."""
+    async with owned(database, "old") as old, TruthStore(database, TOPICS.namespace) as store:
+        await old.counting.apply(Batch([event(1, 5)], [], {HERE: Position(9, 0, log_id="a")}))
+        await old.store.release()
+        assert await store.acquire("new", 30)
+        new = bench_of(store)
+        await new.counting.apply(Batch([event(1, 7, boot_id="b")], [], {HERE: Position(1, 0, log_id="b")}))
+        with pytest.raises(FencedError):
+            await old.counting.apply(Batch([event(2, 9)], [], {HERE: Position(10, 0, log_id="a")}))
+        truth = await new.truth()
+        assert truth.covers.positions == {HERE: Position(1, 0, log_id="b")}
+        assert await new.spent() == {("app", "7"): 12}
 
 
 ZOMBIE = """

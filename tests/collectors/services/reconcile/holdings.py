@@ -42,7 +42,7 @@ class MemoryStore:
             raise self.cause
         return [each for each in self.held if span.start <= each.occurred_at < span.end]
 
-    async def open(self, kind: Kind) -> None:
+    async def open(self, kind: Kind, *, refreshes: bool = True) -> None:
         self.asked.append(("open", kind))
         self._within(Span(0, 0))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -33,6 +33,9 @@ class Log:
 
     async def lost(self, ranges: Mapping[Partition, OffsetRange]) -> Mapping[Partition, int]:
         return {each: found.first for each, found in ranges.items() if found.first}
+
+    async def log_ids(self, partitions: Iterable[Partition]) -> Mapping[Partition, str]:
+        return {}
 
     async def offsets_at(self, ranges: Mapping[Partition, OffsetRange], moment_ms: int) -> Mapping[Partition, int]:
         day = max(0, self.kept_days - (NOW_MS - moment_ms) // DAY_MS)

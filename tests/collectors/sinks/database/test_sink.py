@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from collectors.deliveries import Frame
 from collectors.errors import Halt, Retryable
@@ -21,7 +22,7 @@ from collectors.sinks.settings import DatabaseSettings
 from schemas.codec import SchemaBook
 from schemas.events import KINDS, Kind
 from sluice.eventstore.database_queries import DatabaseStore
-from sluice.eventstore.tables import TABLE_NAMES
+from sluice.eventstore.tables import TABLE_NAMES, create_tables
 from tests.collectors.events import make_record, numbered
 from tests.collectors.frames import frame_of_records
 
@@ -79,6 +80,44 @@ async def test_a_start_brings_an_older_database_its_indexes(sink: DatabaseSink, 
         assert connection.execute("SELECT count(*) FROM analytics").fetchone() == (3,)
     connection.close()
     await newer.close()
+
+
+async def test_an_index_in_the_making_is_announced_and_given_up(sink: DatabaseSink, tmp_path: Path) -> None:
+    """Of a large database it takes minutes: the log says so, and whoever ends the process waits for none of it. What
+    was made so far stays; the next start goes on."""
+    await sink.start()
+    path = tmp_path / "deep" / "events.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("DROP INDEX ix_analytics_figures")
+        names = [name for _, name, *_ in connection.execute("PRAGMA table_info(analytics)")]
+        values = ", ".join("'e' || i" if name == "event_id" else "i" for name in names)
+        count = "WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 100000)"
+        connection.execute(f"INSERT INTO analytics {count} SELECT {values} FROM g")  # noqa: S608 - names of ours
+    connection.close()
+    started = asyncio.Event()
+
+    def made(connection: Connection) -> None:
+        started.set()
+        create_tables(connection)
+
+    with pytest.MonkeyPatch.context() as patched, capture_logs() as logs:
+        patched.setattr(engines, "create_tables", made)
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(sink.start())
+            await started.wait()
+            task.cancel()
+    assert [each["indexes"] for each in logs] == [["ix_analytics_figures"]]
+    assert not has_figures(path)
+    await sink.start()
+    assert has_figures(path)
+
+
+def has_figures(path: Path) -> bool:
+    """Whether the index that was taken away is there again."""
+    with sqlite3.connect(path) as connection:
+        found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ix_analytics_figures'").fetchone()
+    connection.close()
+    return found is not None
 
 
 async def test_what_was_recorded_is_what_is_stored(sink: DatabaseSink, tmp_path: Path) -> None:

@@ -90,14 +90,17 @@ def test_nothing_is_written_before_it_is_begun(tmp_path: Path) -> None:
 def test_a_group_is_one_write_with_an_end_for_each(tmp_path: Path) -> None:
     """Each append's next offset is behind its own records; what the group says it wrote is what a reader reads."""
     made = begun(tmp_path)
+    made.appender.keeps_copies = True
     one, other = exchange(), exchange()
     group = made.appender.write([Append(one), Append((), [SIDE, SIDE]), Append(()), Append(other)])
     assert [split_offset(end) for end in group.ends if isinstance(end, int)] == [(1, 3), (1, 5), (1, 5), (1, 8)]
     assert made.appender.next_offset == group.ends[-1]
-    assert group.records() == read_all(tmp_path)
-    assert [record.offset for record in group.records()] == [offset_of(1, at) for at in range(8)]
-    assert [record.event_id.decode() for record in group.records() if record.event_id] == ids_of([one, other])
-    assert {record.appended_at_ms for record in group.records()} == {NOW // 1000}
+    assert group.copy is not None
+    records = group.copy.records
+    assert records == read_all(tmp_path)
+    assert [record.offset for record in records] == [offset_of(1, at) for at in range(8)]
+    assert [record.event_id.decode() for record in records if record.event_id] == ids_of([one, other])
+    assert {record.appended_at_ms for record in records} == {NOW // 1000}
     assert made.appender.mark == (1, segment_path(tmp_path, 1).stat().st_size)
     counters = made.counters
     assert (counters.batches, counters.records, counters.bytes) == (1, 8, group.size)
@@ -108,6 +111,7 @@ def test_records_beside_events_have_numbers_of_their_own(tmp_path: Path) -> None
     """One append with both: no two records have the same offset, and a reader ends where the append says."""
     made = begun(tmp_path)
     group = made.appender.write([Append(exchange(), [SIDE, SIDE])])
+    assert group.copy is None, "nobody asked for one"
     assert [record.offset for record in read_all(tmp_path)] == [offset_of(1, at) for at in range(5)]
     assert group.ends == [offset_of(1, 5)]
 
@@ -122,8 +126,10 @@ def test_a_group_of_nothing_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_encoded_fails_alone(tmp_path: Path) -> None:
-    """All of its own append, nothing of its neighbours; no sequence number and no record number is used up."""
+    """All of its own append, nothing of its neighbours; no sequence number and no record number is used up, and no
+    listener hears of it."""
     made = begun(tmp_path)
+    made.appender.keeps_copies = True
     good = [exchange(), exchange()]
     bad = [exchange()[0], BAD]
     group = made.appender.write([Append(good[0]), Append(bad), Append((), [SIDE]), Append(good[1])])
@@ -131,6 +137,8 @@ def test_what_cannot_be_encoded_fails_alone(tmp_path: Path) -> None:
     assert "cannot be written to the journal" in str(group.ends[1])
     assert [split_offset(end)[1] for end in group.ends if isinstance(end, int)] == [3, 4, 7]
     assert [record.event_id.decode() for record in read_all(tmp_path) if record.event_id] == ids_of(good)
+    assert group.copy is not None
+    assert group.copy.records == read_all(tmp_path)
     assert made.appender.sequences == dict.fromkeys(KINDS, 2)
     assert all(numbers == [1, 2] for numbers in sequences_in(tmp_path).values())
 
@@ -188,7 +196,6 @@ def test_a_full_segment_ends_before_the_next_group(tmp_path: Path) -> None:
     made = begun(tmp_path, segment_max_bytes=1)
     for number in range(1, 4):
         group = made.appender.write([Append(exchange()), Append(exchange())])
-        assert group.number == number
         assert [split_offset(end) for end in group.ends if isinstance(end, int)] == [(number, 3), (number, 6)]
     headers = [read_header(segment_path(tmp_path, number)) for number in (1, 2, 3)]
     assert [header.records_before for header in headers] == [0, 6, 12]

@@ -18,6 +18,7 @@ from sluice.eventlog.journal.entries import (
     ENTRY,
     RECORD,
     SEGMENT_SHIFT,
+    Copy,
     DamagedEntryError,
     WrittenRecord,
     decode_entry,
@@ -64,7 +65,8 @@ def event(kind: Kind = "proxy_log", exchange_id: str = "x-1", **fields: Any) -> 
 def test_events_are_read_back(found: list[EncodedEvent], first: int, at_ms: int, segment: int) -> None:
     """Offsets count from the first, key and id are the exchange's, the value has the sequence number that was given."""
     sequences = no_sequences()
-    payload = encode_events(found, sequences, first, at_ms)
+    copy = Copy(TOPICS, segment, [])
+    payload = encode_events(found, sequences, first, at_ms, copy)
     counted = no_sequences()
     expected = []
     for offset, own in enumerate(found, (segment << SEGMENT_SHIFT) + first):
@@ -81,7 +83,7 @@ def test_events_are_read_back(found: list[EncodedEvent], first: int, at_ms: int,
                 at_ms,
             )
         )
-    assert decode_entry(payload, TOPICS, segment) == expected
+    assert decode_entry(payload, TOPICS, segment) == copy.records == expected
     assert entry_head(payload) == (first, len(found), at_ms)
     assert sequences == counted
     assert last_sequences(payload) == {own.kind: counted[own.kind] for own in found}
@@ -91,8 +93,10 @@ def test_events_are_read_back(found: list[EncodedEvent], first: int, at_ms: int,
 @settings(deadline=None)
 def test_a_side_record_is_read_back(record: Record, first: int, at_ms: int, segment: int) -> None:
     """Topic, key, value and headers as published; an empty value is not ``None``; it has no id and gives no number."""
-    payload = encode_record(record, first, at_ms)
+    copy = Copy(TOPICS, segment, [])
+    payload = encode_record(record, first, at_ms, copy)
     (found,) = decode_entry(payload, TOPICS, segment)
+    assert copy.records == [found]
     assert (found.topic, found.key, found.value, found.headers) == record
     assert (found.offset, found.appended_at_ms) == ((segment << SEGMENT_SHIFT) + first, at_ms)
     assert (found.event_id, found.occurred_at) == (b"", 0)

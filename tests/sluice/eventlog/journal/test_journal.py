@@ -217,6 +217,21 @@ async def test_listeners_get_each_durable_batch_in_order(tmp_path: Path) -> None
     reader.close()
 
 
+async def test_nobody_may_listen_from_the_middle_of_a_write(tmp_path: Path) -> None:
+    """Of the group in the thread a new listener would never hear; before and behind it that cannot happen."""
+    journal = begun(tmp_path, sync="full")
+    heard: list[WrittenRecord] = []
+    written = journal.submit(exchange())
+    await asyncio.sleep(0)  # now it is in the thread
+    with pytest.raises(RuntimeError, match="before the first write"):
+        journal.subscribe(heard.extend)
+    await written
+    journal.subscribe(heard.extend)
+    await journal.append(exchange())
+    assert len(heard) == 3
+    await journal.close()
+
+
 async def test_event_ids_are_found_behind_a_mark(tmp_path: Path) -> None:
     """Recovery searches from the place that a slot remembers, over segments, and no further back."""
     journal = begun(tmp_path, segment_max_bytes=30_000)

@@ -56,6 +56,14 @@ def test_released_is_free_for_the_next(path: Path) -> None:
     assert not is_held(path)
 
 
+def test_onlookers_are_no_holders(path: Path) -> None:
+    """Two who look at the same moment both see that nobody holds it."""
+    FileLock(path, REMEDY).release()
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)  # as ``is_held`` has it for an instant
+        assert not is_held(path)
+
+
 def test_a_kill_releases_it(path: Path) -> None:
     """No stale lock: the file stays, with the dead one's pid, and the next process has it at once."""
     command = [sys.executable, "-c", HOLD, str(path)]

@@ -99,6 +99,16 @@ def test_lag_is_what_a_group_would_read(three: Path) -> None:
     tail.close()
 
 
+def test_who_knows_the_total_has_the_same_lag_and_reads_no_records(three: Path) -> None:
+    """A journal's own relay: it looks each second, and would read all that is written once more."""
+    knowing, counting = JournalTail(three), JournalTail(three)
+    for committed in (None, *commits(three), CommittedOffset(99, 2, ELSEWHERE), CommittedOffset(3, 1000, ELSEWHERE)):
+        assert knowing.lag_records(committed, 8) == counting.lag_records(committed)
+    assert knowing._segment is None
+    knowing.close()
+    counting.close()
+
+
 def test_an_offset_ahead_of_the_journal_is_no_negative_lag(three: Path) -> None:
     """Ours, and further than what is there: nothing is left to read."""
     tail = JournalTail(three)

@@ -7,15 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiokafka import TopicPartition
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from schemas.cloudevents import cloudevent_headers
 from schemas.codec import published_schemas
 from schemas.topics import MAX_EVENT_BYTES, Topics
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.journal.entries import WrittenRecord
-from sluice.eventlog.kafka.batches import BatchProducer, _event_headers
+from sluice.eventlog.kafka.batches import BatchProducer
 from sluice.eventlog.kafka.config import KafkaUnreachableError
 from sluice.eventlog.settings import LogSettings
 from tests.servers import Kafka
@@ -279,12 +277,3 @@ async def test_after_close_nothing_is_sent(started: BatchProducer, topics: Topic
     await started.start()
     await started.send([event(topics.alert.name, 1)])
     assert refusals.found == []
-
-
-@given(st.integers(0, 253_402_300_799_999_999), st.text(max_size=20), st.text(max_size=20))
-@settings(deadline=None)
-def test_the_headers_are_those_of_the_specification(micros: int, topic: str, source: str) -> None:
-    """Made from what one second has in common: the same as made one by one, to the microsecond."""
-    topic, source = topic.encode("utf-8", "replace").decode(), source.encode("utf-8", "replace").decode()
-    record = WrittenRecord(0, topic, b"x", b"", b"x-p", micros, (), 0)
-    assert _event_headers(record, source) == cloudevent_headers(topic, "x-p", source, micros)

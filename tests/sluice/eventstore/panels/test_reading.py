@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from sluice.eventstore.panels.cells import Cell, Pass
+from sluice.eventstore.panels.database import DatabasePanels
 from sluice.eventstore.panels.interface import MAX_FOUND, UNREAD
-from sluice.eventstore.panels.query import Filter, QueryError
+from sluice.eventstore.panels.places import Place
+from sluice.eventstore.panels.query import Filter, PanelQuery, QueryError
+from sluice.eventstore.queries import Document
 from tests.sluice.eventstore.panels.ledger import DAY, START, event, random_analytics, write
 from tests.sluice.eventstore.panels.oracle import holds
 from tests.sluice.eventstore.worlds import WORLDS, SharedIndices, World, open_world
@@ -80,3 +84,30 @@ async def test_wrong_searches_are_refused(world: World) -> None:
         await world.store.search("analytics", cursor="x' OR 1=1")
     with pytest.raises(QueryError, match="did you mean vendor"):
         await world.store.search("analytics", (Filter("vendors", "is", ("a",)),))
+
+
+async def test_what_is_asked_at_once_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten viewers of a figure cost one question, and the panels of plugins' steps read the logs once."""
+    store, asked = DatabasePanels(f"sqlite:///{tmp_path / 'events.db'}", 30), list[str]()
+
+    async def cells(passes: Sequence[Pass]) -> list[list[Cell]]:
+        asked.append("cells")
+        await asyncio.sleep(0)
+        return [[] for _ in passes]
+
+    async def events(*_: object) -> list[tuple[Place, Document]]:
+        asked.append("events")
+        await asyncio.sleep(0)
+        return []
+
+    monkeypatch.setattr(store, "_cells", cells)
+    monkeypatch.setattr(store, "_search_events", events)
+    same = PanelQuery("analytics", START, START + DAY)
+    assert len({id(answer) for answer in await asyncio.gather(*(store.figures(same) for _ in range(10)))}) == 1
+    assert asked == ["cells"]
+    steps = [PanelQuery("plugin_step", START, START + DAY, split_by=(name,)) for name in ("plugin", "hook", "decision")]
+    await asyncio.gather(*map(store.figures, steps))
+    assert asked == ["cells", "events"]
+    await store.figures(same)
+    assert asked == ["cells", "events", "cells"]
+    await store.close()

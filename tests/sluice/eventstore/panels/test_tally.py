@@ -75,6 +75,24 @@ def test_columns_are_named_and_told_apart() -> None:
     assert found[4:] == [("count 2", "count"), ("sum(cost_nanos)", "money"), ("half", "share")]
 
 
+def test_numbers_of_groups_together_tell_their_percentiles() -> None:
+    """A store that gives the numbers is asked for no total: the nearest rank of all of them, and each value once."""
+    measures = [
+        Measure("percentiles", "total_micros", (50, 100)),
+        Measure("distinct", "llm_id"),
+        Measure("distinct", "vendor"),
+    ]
+    meters = meters_of("analytics", measures, gives_numbers=True)
+    assert [meter.is_additive for meter in meters] == [True, True, False]
+    tally = Tally(meters)
+    asked = Pass("analytics", 0, 1, (), tuple(measures[:2]), ("app_id",))
+    for app_id, numbers in ((1, [2, 9]), (2, [3]), (3, [])):
+        tally.add(Cell((app_id,), 0, False, (Part(numbers=(numbers,)), Part(numbers=([1, app_id],)))), asked, [0, 1])
+    assert tally.values(None, None, TENTH) == (3.0, 9.0, 3, 0)
+    assert tally.values(((1,), False), None, TENTH) == (2.0, 9.0, 1, 0)
+    assert tally.values(((3,), False), None, TENTH) == (None, None, 2, 0)
+
+
 def test_totals_follow_from_cells_of_additive_measures() -> None:
     """Of groups, buckets and currencies; those of the others are only what a pass gave."""
     measures = [Measure("sum", "cost_nanos"), Measure("distinct", "vendor")]

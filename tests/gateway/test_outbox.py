@@ -1,0 +1,277 @@
+"""What goes out in one turn: at its end, in order, each connection's in one write, and no fault of one is another's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import pytest
+import uvloop
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.outbox import MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from tests.contracts.scripted_upstream import SECONDS, turns, until
+from tests.gateway.test_asgi import GET, Held, serving
+
+CLOSE, ABORT = b"<closed>", b"<aborted>"
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+on_both_loops = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+"""Ours is uvloop's; the other writes, closes and reads an end in another order."""
+
+
+class Wire:
+    """Stands for transports: what was written to them and what was done to them, in the order in which it was."""
+
+    def __init__(self) -> None:
+        self.log: list[tuple[str, bytes]] = []
+
+    def outbox(self, turn: Turn, name: str = "a") -> Outbox:
+        """One connection's."""
+        return Outbox(turn, cast("asyncio.Transport", Line(self.log, name)))
+
+
+class Line:
+    """One transport; one whose name is ``broken`` takes nothing."""
+
+    def __init__(self, log: list[tuple[str, bytes]], name: str) -> None:
+        self._log = log
+        self._name = name
+        self._is_closing = False
+
+    def write(self, data: bytes) -> None:
+        """Remember it."""
+        if self._name == "broken":
+            message = "the handler is closed"
+            raise RuntimeError(message)
+        self._log.append((self._name, data))
+
+    def is_closing(self) -> bool:
+        """Whether ``close`` or ``abort`` were called."""
+        return self._is_closing
+
+    def close(self) -> None:
+        """Remember that."""
+        self._is_closing = True
+        self._log.append((self._name, CLOSE))
+
+    def abort(self) -> None:
+        """Remember that."""
+        self._is_closing = True
+        self._log.append((self._name, ABORT))
+
+
+async def test_a_turn_s_writes_wait_for_its_end() -> None:
+    """Nothing is written while others are still read; then each connection's pieces are one write, first come first."""
+    wire, turn = Wire(), Turn()
+    first, second = wire.outbox(turn), wire.outbox(turn, "b")
+    for outbox, piece in ((first, b"1"), (second, b"2"), (first, b"3")):
+        outbox.put(piece)
+    assert wire.log == []
+    await turns(1)
+    assert wire.log == [("a", b"13"), ("b", b"2")]
+
+
+async def test_nothing_waits_for_more_than_its_turn() -> None:
+    """The end of each turn comes by itself, however many there were before."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    for number in range(3):
+        outbox.put(b"%d" % number)
+        await turns(1)
+    assert wire.log == [("a", b"0"), ("a", b"1"), ("a", b"2")]
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.tuples(st.integers(1, MAX_WAITING_BYTES // 2), st.booleans()), max_size=12))
+async def test_order_is_kept_and_memory_is_bounded(pieces: list[tuple[int, bool]]) -> None:
+    """Whatever is put, and whenever it is flushed: all of it goes out once, in order, and at most the bound waits."""
+    wire, turn = Wire(), Turn()
+    outbox, whole = wire.outbox(turn), b""
+    for number, (size, flushes) in enumerate(pieces):
+        piece = bytes([number]) * size
+        outbox.put(piece)
+        whole += piece
+        if flushes:
+            outbox.flush()
+        written = sum(len(data) for _, data in wire.log)
+        assert len(whole) - written <= (0 if flushes else MAX_WAITING_BYTES)
+    await turns(1)
+    assert b"".join(data for _, data in wire.log) == whole
+
+
+async def test_what_is_much_goes_out_at_once() -> None:
+    """So that a client that takes no more is noticed before more is read; what comes behind it waits again."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    outbox.put(b"x" * MAX_WAITING_BYTES)
+    assert wire.log == []
+    outbox.put(b"y")
+    assert wire.log == [("a", b"x" * MAX_WAITING_BYTES + b"y")]
+    outbox.put(b"z")
+    assert len(wire.log) == 1
+    await turns(1)
+    assert wire.log[1:] == [("a", b"z")]
+
+
+@pytest.mark.parametrize(("end", "mark"), [("close", CLOSE), ("abort", ABORT)])
+async def test_a_connection_is_closed_behind_what_was_put(end: str, mark: bytes) -> None:
+    """An answer is not lost because its connection is closed in the same turn."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    outbox.put(b"all of it")
+    getattr(outbox, end)()
+    await turns(1)
+    assert wire.log == [("a", b"all of it"), ("a", mark)]
+
+
+async def test_who_is_gone_gets_nothing() -> None:
+    """A write to a closed transport raises in some event loops; what comes behind an end is not written."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    outbox.close()
+    outbox.put(b"late")
+    await turns(1)
+    assert wire.log == [("a", CLOSE)]
+
+
+async def test_a_fault_of_one_connection_is_not_another_s() -> None:
+    """It is closed; the others' bytes go out in this turn, and its own later ones do not come back."""
+    wire, turn = Wire(), Turn()
+    broken, sound = wire.outbox(turn, "broken"), wire.outbox(turn)
+    broken.put(b"1")
+    sound.put(b"2")
+    await turns(1)
+    assert wire.log == [("broken", ABORT), ("a", b"2")]
+    broken.put(b"3")
+    await turns(1)
+    assert wire.log == [("broken", ABORT), ("a", b"2")]
+
+
+async def test_nothing_waits_long_for_what_computes_in_the_same_turn() -> None:
+    """Once a turn takes long, what waits is out before more is put: another connection's, and the same one's."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    first, second = wire.outbox(turn), wire.outbox(turn, "b")
+    first.put(b"1")
+    now += MAX_TURN_SECONDS / 2
+    second.put(b"2")
+    assert wire.log == [], "so far it is one turn like any"
+    now += MAX_TURN_SECONDS
+    second.put(b"3")
+    assert wire.log == [("a", b"1"), ("b", b"2")]
+    now += MAX_TURN_SECONDS / 2
+    first.put(b"4")
+    assert len(wire.log) == 2, "the time is counted anew"
+    await turns(1)
+    assert wire.log[2:] == [("b", b"3"), ("a", b"4")]
+
+
+async def test_an_idle_hour_is_no_long_turn() -> None:
+    """What comes first in a turn waits for its end, however long nothing came before."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    outbox = wire.outbox(turn)
+    outbox.put(b"1")
+    await turns(1)
+    now += 3600
+    outbox.put(b"2")
+    outbox.put(b"3")
+    await turns(1)
+    assert wire.log == [("a", b"1"), ("a", b"23")]
+
+
+@on_both_loops
+@pytest.mark.parametrize("pieces", [(b"abc",), (b"x" * MAX_WAITING_BYTES, b"yz"), (b"a", b"b", b"c")])
+def test_a_worker_that_stops_brings_out_the_answer_of_this_turn(run: Run, pieces: tuple[bytes, ...]) -> None:
+    """Over a real socket: the server closes kept connections in the very turn in which an answer ended."""
+
+    async def scene() -> None:
+        held = Held(headers=[(b"content-length", b"%d" % sum(map(len, pieces)))])
+        async with serving(held) as house:
+            client = await house.connect(GET)
+            await held.begun.wait()
+            for piece in pieces[:-1]:
+                held.connection.body_writer()(piece)
+            await held.end(pieces[-1])
+            held.connection.shutdown()
+            await client.head()
+            assert await client.read() == b"".join(pieces)
+
+    run(scene())
+
+
+@on_both_loops
+def test_an_aborted_answer_keeps_what_went_before(run: Run) -> None:
+    """Over a real socket: the piece that was passed on before the abort arrives, the end does not."""
+
+    async def scene() -> None:
+        held = Held()
+        async with serving(held) as house:
+            client = await house.connect(GET)
+            await held.begun.wait()
+            await client.head()
+            held.connection.body_writer()(b"abc")
+            held.connection.abort()
+            assert await client.reader.readexactly(8) == b"3\r\nabc\r\n"
+            assert await client.read() == b""
+            await held.end()
+
+    run(scene())
+
+
+@on_both_loops
+def test_a_client_that_ends_its_side_still_gets_what_was_put(run: Run) -> None:
+    """Over a real socket: its end is read between a piece and the end of that piece's turn, and closes our side."""
+
+    async def scene() -> None:
+        held = Held()
+        async with serving(held) as house:
+            client = await house.connect(GET)
+            await held.begun.wait()
+            await client.head()
+            client.writer.write_eof()
+            asyncio.get_running_loop().call_soon(held.connection.body_writer(), b"abc")
+            assert await client.read() == b"3\r\nabc\r\n"
+            await until(lambda: held.exchange.client_left)
+            await held.end()
+
+    run(scene())
+
+
+async def all_of(reader: asyncio.StreamReader) -> bytes:
+    """An answer to the end of its chunked coding, however large."""
+    data = bytearray()
+    while not data.endswith(b"\r\n0\r\n\r\n"):
+        data += await reader.read(1 << 20)
+    return bytes(data)
+
+
+@on_both_loops
+def test_who_reads_slowly_stops_who_writes(run: Run) -> None:
+    """Over a real socket: small pieces too are noticed in time, and all of them arrive when the client reads again."""
+    piece = b"x" * 1_000
+
+    async def scene() -> None:
+        count = 0
+        held = Held()
+        async with serving(held) as house:
+            client = await house.connect(GET)
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await held.begun.wait()
+            write = held.connection.body_writer()
+            while write(piece):
+                count += 1
+                assert count < 50_000, "a client that takes nothing is written to without an end"
+            waiting = held.connection.transport.get_write_buffer_size()
+            assert waiting < 256 << 10, "the rest lies in the sockets"
+            client.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as group:
+                reading = group.create_task(all_of(client.reader))
+                await held.connection.drain()
+                await held.end()
+            assert reading.result().count(piece) == count + 1
+
+    run(scene())
