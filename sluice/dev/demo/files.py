@@ -27,6 +27,7 @@ llms:   # all of them are the mock vendor, which speaks as each vendor does
     slug: demo
     name: The mock vendor
     base_url: http://127.0.0.1:{vendor_port}/v1
+    default_model: mock-small
     plugins: [firewall]
     labels: ['{label}']
   - id: 2

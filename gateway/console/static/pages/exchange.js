@@ -55,7 +55,7 @@ function Holders({ id }) {
   if (!value) return html`<p class="notes" aria-busy="true">Asking the sinks…</p>`;
   if (!value.is_configured) return html`<p class="notes">Sinks are asked by collectors: name one in <code>console.collectors</code>.</p>`;
   const kinds = ["proxy_log", "analytics", "budget"];
-  const cell = (sink, kind) => (sink.problem && !(kind in (sink.has || {})) ? "?" : !(sink.kinds || []).includes(kind) ? html`<span class="muted">not taken</span>` : sink.has[kind] ? html`<${Tag} kind="good">there<//>` : html`<${Tag}>not there<//>`);
+  const cell = (sink, kind) => (!(sink.kinds || []).includes(kind) ? html`<span class="muted">not taken</span>` : !(kind in (sink.has || {})) ? "?" : sink.has[kind] ? html`<${Tag} kind="good">there<//>` : html`<${Tag}>not there<//>`);
   return html`<h3>In the sinks</h3>${value.collectors.map((each) => html`<div key=${each.url}>${each.problem && html`<${Problem} error=${{ title: "Sinks are not known", message: each.problem }} />`}
     ${each.sinks?.length > 0 && html`<div class="scroll"><table class="data"><thead><tr><th>Sink</th>${kinds.map((kind) => html`<th key=${kind}>${words(kind)}</th>`)}</tr></thead><tbody>
       ${each.sinks.map((sink) => html`<tr key=${sink.sink}><td>${sink.sink}${sink.problem && html`<div class="small muted">${sink.problem}</div>`}</td>${sink.not_asked ? html`<td colspan="3" class="small muted">not asked: ${sink.not_asked}</td>` : kinds.map((kind) => html`<td key=${kind}>${cell(sink, kind)}</td>`)}</tr>`)}</tbody></table></div>`}</div>`)}`;
