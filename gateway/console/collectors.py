@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import quote
 
-import httpx
 import orjson
 from fastapi import APIRouter, Path, Request, Response
 
 from gateway.console.answers import answer
 from gateway.console.door import Changing, Looking, parts_of
+from gateway.console.lazily import Lazily
 from gateway.control.api.problems import Problem
+
+if TYPE_CHECKING:
+    import httpx
 
 router = APIRouter()
 _TIME_LIMIT_SECONDS = 2.0
@@ -37,10 +41,7 @@ class Collectors:
     def __init__(self, urls: Sequence[str], token: str = "", transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.urls = tuple(url.rstrip("/") for url in urls)
         self._token = token
-        limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
-        self._client = httpx.AsyncClient(
-            timeout=_DESK_SECONDS, limits=limits, transport=transport, trust_env=False, follow_redirects=False
-        )
+        self._client = Lazily(partial(_client, transport))
         self._desk_turns = asyncio.Semaphore(_DESK_AT_ONCE)
 
     async def standing(self) -> list[dict[str, Any]]:
@@ -129,13 +130,13 @@ class Collectors:
     ) -> tuple[int, dict[str, Any]]:
         limit = seconds or _TIME_LIMIT_SECONDS
         sent = None if body is None else orjson.dumps(body)
+        client = await self._client.get()
+        from httpx import HTTPError, InvalidURL  # noqa: PLC0415 - see _client
+
         try:
-            async with (
-                asyncio.timeout(limit),
-                self._client.stream(method, url, headers=headers, content=sent) as response,
-            ):
+            async with asyncio.timeout(limit), client.stream(method, url, headers=headers, content=sent) as response:
                 content = await _read(response)
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        except (HTTPError, InvalidURL, TimeoutError) as error:
             reason = f"did not answer within {limit:g} s" if "imeout" in type(error).__name__ else "cannot be reached"
             message = f"{url} {reason} ({type(error).__name__}); check console.collectors, and that it runs"
             raise CollectorAwayError(message) from error
@@ -147,7 +148,17 @@ class Collectors:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        if self._client.is_made:
+            await (await self._client.get()).aclose()
+
+
+def _client(transport: httpx.AsyncBaseTransport | None) -> httpx.AsyncClient:
+    import httpx  # noqa: PLC0415 - with its certificates 7 MB that a gateway nobody looks at does without
+
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=4)
+    return httpx.AsyncClient(
+        timeout=_DESK_SECONDS, limits=limits, transport=transport, trust_env=False, follow_redirects=False
+    )
 
 
 def _something(url: str, document: dict[str, Any]) -> dict[str, Any]:
