@@ -23,7 +23,7 @@ GROUP = "sluice.commands"
 STAND_INS = {
     "gateway": ("gateway", "admin", "budgets", "prices", "import"),
     "collectors": (
-        "collect", "topics", "tail", "dead-letters", "collectors", "retention", "replay", "redrive", "reprice",
+        "collect", "topics", "tail", "dead-letters", "collectors", "gateways", "retention", "replay", "redrive", "reprice",
         "archive", "reconcile", "budget-truth",
     ),
 }  # fmt: skip

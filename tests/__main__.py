@@ -1,4 +1,5 @@
-"""``make test``: all tests, in three parts side by side: those on real servers, those of the gateway, and all others.
+"""``make test``: all tests, in three parts side by side: those on real servers, those of the gateway (the part has a
+PostgreSQL of its own), and all others.
 
 Many tests wait for something, so the parts together take little more than the longest one. The part on real servers
 goes first where all want a core, and says what it has to say as it comes; the reports of the others follow, each in one
@@ -14,7 +15,9 @@ import tempfile
 from pathlib import Path
 
 QUICK = "not long and not chaos"
-ON_SERVERS = "(kafka or elasticsearch or opensearch or postgres)"
+GATEWAY = "gateway and not kafka and not elasticsearch and not opensearch"
+OTHERS = "not gateway and not kafka and not elasticsearch and not opensearch and not postgres"
+ON_SERVERS = f"not ({GATEWAY}) and not ({OTHERS})"
 NOTHING_SELECTED = 5
 """pytest's status where no test was left, as when the arguments name tests of one part."""
 
@@ -25,12 +28,12 @@ def pytest(selection: str, *options: str) -> list[str]:
 
 
 def others() -> dict[str, list[str]]:
-    """The parts that need no server: pytest's options for each."""
+    """The commands of the parts that need no Java."""
     here = Path(__file__).parent
     beside = [path for path in sorted(here.iterdir()) if path.is_dir() or path.name.startswith("test_")]
     return {
-        "the gateway's tests that need no server": [f"--ignore={each}" for each in beside if each.name != "gateway"],
-        "all other tests that need no server": [f"--ignore={here / 'gateway'}"],
+        "the gateway's tests": pytest(GATEWAY, *[f"--ignore={each}" for each in beside if each.name != "gateway"]),
+        "all other tests that need no server": pytest(OTHERS, f"--ignore={here / 'gateway'}"),
     }
 
 
@@ -39,11 +42,12 @@ def main() -> int:
     statuses: list[int] = []
     with tempfile.TemporaryDirectory(prefix="sluice-tests-") as folder, contextlib.ExitStack() as stack:
         running = []
-        for at, (name, options) in enumerate(others().items()):
+        for at, (name, command) in enumerate(others().items()):
             report = Path(folder) / str(at)
             output = stack.enter_context(report.open("wb"))
-            command = ["nice", "-n", "5", *pytest(f"not {ON_SERVERS}", *options)]
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT)
+            process = subprocess.Popen(
+                ["nice", "-n", "5", *command], stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+            )
             running.append((name, report, stack.enter_context(process)))
         statuses.append(subprocess.run(pytest(ON_SERVERS), check=False).returncode)
         for name, report, process in running:
