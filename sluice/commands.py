@@ -23,8 +23,8 @@ GROUP = "sluice.commands"
 STAND_INS = {
     "gateway": ("gateway", "admin", "budgets", "prices", "import"),
     "collectors": (
-        "collect", "topics", "tail", "dead-letters", "collectors", "gateways", "retention", "replay", "redrive", "reprice",
-        "archive", "reconcile", "budget-truth",
+        "collect", "topics", "tail", "dead-letters", "collectors", "gateways", "retention", "replay", "redrive",
+        "reprice", "archive", "reconcile", "budget-truth",
     ),
 }  # fmt: skip
 """What each extra's package adds: whoever asks for one without the extra is told what to install."""
