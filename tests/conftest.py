@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+
+import pytest
 import structlog
 
 pytest_plugins = [
@@ -25,3 +29,14 @@ structlog.configure(
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
     ]
 )
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_noticed_soon() -> Iterator[None]:
+    """A command that runs in this process settles its memory as in one of its own: what tests leave unclosed would be
+    found many tests later, and be another one's failure."""
+    thresholds = gc.get_threshold()
+    yield
+    if gc.get_threshold() != thresholds:
+        gc.set_threshold(*thresholds)
+        gc.unfreeze()
