@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -13,11 +14,13 @@ T = TypeVar("T")
 
 
 class Lazily(Generic[T]):
-    """One thing. Two who ask first at once may both make it; one of the two is kept."""
+    """One thing, made once: who asks while it is being made gets the same. It may be a client, whose second would be
+    dropped with its connections open."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
         self._made: list[T] = []
+        self._making = threading.Lock()
 
     @property
     def is_made(self) -> bool:
@@ -27,8 +30,13 @@ class Lazily(Generic[T]):
     async def get(self) -> T:
         """It, made now or before."""
         if not self._made:
-            self._made = [await asyncio.to_thread(self._make)]
+            await asyncio.to_thread(self._make_once)
         return self._made[0]
+
+    def _make_once(self) -> None:
+        with self._making:
+            if not self._made:
+                self._made.append(self._make())
 
 
 PACKAGED: Lazily[Assets] = Lazily(Assets)

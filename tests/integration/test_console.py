@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import re
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -28,11 +26,6 @@ FIRST_PAINT_MILLISECONDS = 1000
 DAY = 86_400_000_000
 
 
-# A connection of the servers in this process is left to the garbage collector; whose is not found yet. Which test meets
-# it is chance, and these are about pages.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
-
 @pytest.fixture(scope="module")
 def ledger() -> Ledger:
     """A day's exchanges, one of them full of markup."""
@@ -53,9 +46,6 @@ def address(tmp_path_factory: pytest.TempPathFactory, ledger: Ledger) -> Iterato
         collectors = {"collectors": [desk], "collectors_token": DESK_TOKEN}
         with served(folder, ledger.events, console=collectors) as url:
             yield f"{url}/console/"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
 
 
 def sign_in(page: Page, address: str, token: str) -> None:

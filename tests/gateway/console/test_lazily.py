@@ -32,6 +32,23 @@ async def test_it_is_made_once_and_not_on_the_loop() -> None:
     assert made[0] is not threading.current_thread()
 
 
+async def test_who_asks_while_it_is_made_gets_the_same() -> None:
+    """A second would be dropped, with whatever it has open."""
+    begun, made = threading.Barrier(2, timeout=30), list[object]()
+
+    def make() -> object:
+        made.append(object())
+        begun.wait()
+        return made[-1]
+
+    thing = Lazily(make)
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(thing.get()) for _ in range(3)]
+        await asyncio.to_thread(begun.wait)
+    assert [task.result() for task in asked] == [made[0]] * 3
+    assert len(made) == 1
+
+
 async def test_a_worker_starts_without_reading_or_packing_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
