@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from asyncio.subprocess import PIPE
 from pathlib import Path
 
@@ -146,9 +147,18 @@ async def test_a_database_that_cannot_be_used_says_what_to_do(tmp_path: Path) ->
         with pytest.raises(Halt, match=r"budget_truth\.database"):
             await store.prepare()
     (tmp_path / "folder" / "truth.db").mkdir(parents=True)
+    threads = threading.enumerate()
     async with TruthStore(database_of(tmp_path / "folder"), "sluice") as store:
         with pytest.raises((Halt, Retryable), match="database of budget truth"):
             await store.prepare()
+    await _until_only(threads)
+
+
+async def _until_only(threads: list[threading.Thread]) -> None:
+    """aiosqlite's thread of a connection that could not be made ends by itself, and tells the loop of its test."""
+    async with asyncio.timeout(30):
+        while set(threading.enumerate()) - set(threads):  # noqa: ASYNC110 - a thread tells nobody of its end
+            await asyncio.sleep(0.001)
 
 
 async def test_the_tables_of_an_earlier_version_are_brought_up_to_date(database: DatabaseSettings) -> None:
