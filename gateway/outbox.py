@@ -1,7 +1,7 @@
 """What goes out to clients in one turn of the event loop: written at its end, behind everything that was read in it.
 
 Streams that are paced alike come in bursts. Where each piece is written as soon as it is read, each wakes its reader
-anew, and the processor goes to and fro between what receives, what decides and what sends: a piece costs a fifth more.
+anew, and the processor goes to and fro between what receives, what decides and what sends.
 Nothing waits for more to come: the loop does not sleep while something lies here. And nothing waits long for others
 that compute in the same turn: what lies here then is written out before more is put beside it.
 """
