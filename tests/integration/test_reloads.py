@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -104,9 +105,24 @@ async def running(collector: Service) -> AsyncIterator[Service]:
 
 
 def begun_lives(collector: Service, service: str) -> int:
-    """How often a service has joined its group."""
-    lines = collector.log_path.read_text().splitlines()
-    return sum('"service runs"' in line and f'"service": "{service}"' in line for line in lines)
+    """How often a service has joined its group. One that is exchanged at once may never have."""
+    return story_of(collector, service).count("service runs")
+
+
+def story_of(collector: Service, service: str) -> list[str]:
+    """The events that its log has of a service, in their order."""
+    lines = (json.loads(line) for line in collector.log_path.read_text().splitlines() if f'"{service}"' in line)
+    return [line["event"] for line in lines if line.get("service") == service]
+
+
+async def until_exchanged(collector: Service, service: str, times: int) -> None:
+    """So often, and the last of its lives has joined."""
+
+    def has_ended() -> bool:
+        story = story_of(collector, service)
+        return story.count("service exchanged") == times and story[-1] == "service runs"
+
+    await until(has_ended, SECONDS, "the last life began")
 
 
 async def test_reloads_under_load_over_the_embedded_log(tmp_path: Path) -> None:
@@ -127,7 +143,7 @@ async def test_reloads_under_load_over_the_embedded_log(tmp_path: Path) -> None:
                     assert (await page(collector, "/health"))["status"] == "ok"
         await bench.until_stored("steady", "rows")
         assert await collector.metric("sluice_collector_records_total", 'outcome="duplicate"') == 0
-        await until(lambda: begun_lives(collector, "rows") == 1 + RELOADS, SECONDS, "the last life began")
+        await until_exchanged(collector, "rows", RELOADS)
         assert begun_lives(collector, "steady") == 1
     await bench.journal.close()
 
@@ -220,6 +236,6 @@ async def test_reloads_under_load_on_real_servers(
                 tasks.create_task(reload(collector))
         await bench.until_all_stored()
         assert await collector.metric("sluice_collector_records_total", 'outcome="duplicate"') == 0
-        await until(lambda: begun_lives(collector, "search") == 1 + reloads, SECONDS, "the last life began")
+        await until_exchanged(collector, "search", reloads)
         assert begun_lives(collector, "steady") == 1
         assert len(await bench.stored("steady")) == len(bench.published) / 3

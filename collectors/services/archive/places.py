@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -91,16 +92,17 @@ class FolderPlace:
             return publish(self._made(path), name, lambda file: file.write(body))
 
     def _made(self, path: str) -> Path:
-        """Folders are as durable as what is in them."""
+        """Folders are as durable as what is in them. Another archiver may make them at the same time."""
         missing = []
         folder = self.folder / path
         while not folder.is_dir():
-            if folder.exists():
-                raise NotADirectoryError(errno.ENOTDIR, "Not a directory", str(folder))
             missing.append(folder)
             folder = folder.parent
         for each in reversed(missing):
-            each.mkdir(exist_ok=True)
+            try:
+                each.mkdir(exist_ok=True)
+            except FileExistsError:  # no folder
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(each)) from None
             sync_folder(each.parent)
         return self.folder / path
 

@@ -114,6 +114,21 @@ def test_a_folder_that_cannot_be_one_halts(tmp_path: Path) -> None:
         FolderPlace(tmp_path / "file" / "archive").put("t", "x", b"y")
 
 
+def test_another_archiver_may_make_the_folder_in_between(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that begin at one time: who finds no folder and is overtaken puts its file into the other's."""
+    archive, is_dir = tmp_path / "archive", Path.is_dir
+
+    def is_overtaken(self: Path) -> bool:
+        found = is_dir(self)
+        if self == archive and not found:
+            archive.mkdir()
+        return found
+
+    monkeypatch.setattr(Path, "is_dir", is_overtaken)
+    assert FolderPlace(archive).put("", "x", b"y")
+    assert (archive / "x").read_bytes() == b"y"
+
+
 async def test_an_archive_in_a_bucket_is_one_in_a_folder(tmp_path: Path, s3_server: S3Server, unique_name: str) -> None:
     """The same files, verified and read back byte for byte, found by s3://bucket/prefix with the settings' credentials;
     a flipped bit is found there too."""
