@@ -119,9 +119,9 @@ class Collecting:
             for each in listed:
                 (await client.delete(f"/{each['index']}")).raise_for_status()
 
-    async def until_all_stored(self, name: str = "search") -> None:
-        """Return when every event is, exactly once."""
-        wanted = Counter(self.published)
+    async def until_all_stored(self, name: str = "search", suffix: str = "") -> None:
+        """Return when every event is, exactly once; of one kind where the ``suffix`` of its ids is given."""
+        wanted = Counter([event_id for event_id in self.published if event_id.endswith(suffix)])
 
         async def are() -> bool:
             return len(await self.stored(name)) >= len(wanted)
