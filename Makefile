@@ -66,13 +66,10 @@ clean: ## remove the environment, the caches and the demo's data
 # An environment that is whole and was made here is kept and brought up to date; any other is made anew.
 $(READY):
 	@if ! { grep -qF ' $(VENV)' $(VENV)/pyvenv.cfg && $(PIP) --version; } >/dev/null 2>&1; then \
-		for python in python3.14 python3.13 python3.12 python3.11 python3 none; do \
-			"$$python" -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; \
-		done; \
-		if [ "$$python" = none ]; then \
+		python=$$(.ci/fastest-python) || { \
 			echo "needs Python 3.11 or newer with venv (Debian, Ubuntu: apt-get install python3 python3-venv)" >&2; exit 1; \
-		fi; \
-		echo "making .venv with $$($$python --version)"; \
+		}; \
+		echo "making .venv with $$("$$python" --version), $$python"; \
 		"$$python" -m venv --clear "$(VENV)"; \
 	fi
 	@echo "installing what requirements.lock names"
