@@ -121,6 +121,7 @@ def collect(
     """
     import asyncio  # noqa: PLC0415 - as above
 
+    configure_logs()  # before whoever logs is loaded, and structlog with it
     from collectors.configuration.opening import begin  # noqa: PLC0415 - as above
     from collectors.configuration.origin import open_origin  # noqa: PLC0415
     from collectors.garbage import settle_memory  # noqa: PLC0415
@@ -132,7 +133,6 @@ def collect(
     from collectors.workers.running import check_workers, run_workers, worker_command  # noqa: PLC0415
     from sluice.settings import SettingsError, load_settings  # noqa: PLC0415
 
-    configure_logs()
     place = WorkerPlace(worker, socket, parent) if worker >= 0 else None
     names = tuple(services or ())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.access.addresses import client_of, parse_network
 from gateway.asgi import CONNECTION
 from gateway.exchange import Exchange
-from gateway.headers import parse_traceparent
+from gateway.headers import all_values, parse_traceparent
 from gateway.outcomes import AccessDenied, EventLogUnavailable, LlmUnknown, Overloaded, RequestInvalid
 from gateway.receipts import ASKING_HEADER, is_wanted
 from gateway.request_body import read_body
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from gateway.upstreams.client import Headers
 
 
+_HEEDED = frozenset((b"x-request-id", b"traceparent", ASKING_HEADER))
+
+
 class Acceptor:
     """Opens exchanges and reads requests within their limits."""
 
@@ -35,6 +38,8 @@ class Acceptor:
         self, settings: GatewaySettings, snapshot: Callable[[], Snapshot], recorder: Recorder, sweep: Sweep
     ) -> None:
         self._settings = settings
+        self._max_in_flight, self._max_request_bytes = settings.max_in_flight, settings.max_request_bytes
+        self._read_timeout_seconds = settings.client_read_timeout_seconds
         self._tells_cost = is_wanted(settings.cost_in_answers, None)
         self._proxies = tuple(parse_network(block) for block in settings.trusted_proxies)
         self._snapshot = snapshot
@@ -44,23 +49,31 @@ class Acceptor:
     def open(self, route: Route, scope: Scope) -> Exchange:
         """An exchange with its ids and its clock; its outcome is unknown. Never refuses."""
         exchange_id = new_exchange_id()
-        headers = scope["headers"]
         client = scope["client"]
         exchange = Exchange(
-            exchange_id=exchange_id,
-            occurred_at=now_micros(),
-            started_ns=time.monotonic_ns(),
-            method=scope["method"],
-            route=route,
-            headers=headers,
-            query=scope["query_string"],
-            remote_addr=client[0] if client else "",
-            connection=scope[CONNECTION],
+            exchange_id,
+            now_micros(),
+            time.monotonic_ns(),
+            scope["method"],
+            route,
+            scope["headers"],
+            scope["query_string"],
+            client[0] if client else "",
+            scope[CONNECTION],
+            exchange_id,
+            path="/" + route.rest,
+            wants_cost=self._tells_cost,
         )
-        exchange.path = "/" + route.rest
-        exchange.request_id = exchange_id
-        exchange.wants_cost = self._tells_cost
-        for name, value in headers:
+        if not _HEEDED.isdisjoint(exchange.values()):
+            self._heed(exchange)
+        if self._proxies:
+            exchange.remote_addr = client_of(exchange.remote_addr, _forwarded_for(exchange.headers), self._proxies)
+        exchange.connection.serve(exchange)
+        return exchange
+
+    def _heed(self, exchange: Exchange) -> None:
+        """Read the headers that are meant for us. Of several lines the last one counts."""
+        for name, value in exchange.headers:
             if name == b"x-request-id":
                 request_id = value.decode("latin-1")
                 if is_request_id(request_id):
@@ -69,10 +82,6 @@ class Acceptor:
                 exchange.traceparent, exchange.trace_id = parse_traceparent(value)
             elif name == ASKING_HEADER:
                 exchange.wants_cost = is_wanted(self._settings.cost_in_answers, value)
-        if self._proxies:
-            exchange.remote_addr = client_of(exchange.remote_addr, _forwarded_for(headers), self._proxies)
-        exchange.connection.serve(exchange)
-        return exchange
 
     async def accept(self, exchange: Exchange, receive: Receive) -> tuple[Llm, Snapshot]:
         """Find the LLM, set room aside, read the body. Raises ``Refusal`` or ``ClientGone``."""
@@ -86,10 +95,10 @@ class Acceptor:
             message = f"no LLM {route.slug[:64]!r} is configured"
             raise LlmUnknown(message)
         llm = exchange.llm = self.view_of(llm)
-        limit, setting = self._settings.max_request_bytes, "gateway.max_request_bytes"
+        limit, setting = self._max_request_bytes, "gateway.max_request_bytes"
         if 0 < llm.max_request_bytes <= limit:
             limit, setting = llm.max_request_bytes, "the LLM's max_request_bytes"
-        await read_body(exchange, receive, limit, setting, self._settings.client_read_timeout_seconds)
+        await read_body(exchange, receive, limit, setting, self._read_timeout_seconds)
         return llm, snapshot
 
     def view_of(self, llm: Llm) -> Llm:
@@ -98,8 +107,8 @@ class Acceptor:
 
     def check_room(self, exchange: Exchange) -> None:
         """Whether worker and event log can take one more; raises ``Overloaded`` or ``EventLogUnavailable``."""
-        if self._sweep.in_flight > self._settings.max_in_flight:
-            message = f"more than {self._settings.max_in_flight} exchanges are in flight; try again"
+        if self._sweep.in_flight > self._max_in_flight:
+            message = f"more than {self._max_in_flight} exchanges are in flight; try again"
             raise Overloaded(message)
         if not self._recorder.reserve(exchange):
             message = "the event log has no room for another exchange; nobody was called for this one"
@@ -142,7 +151,7 @@ def note_what_was_asked(exchange: Exchange) -> None:
 
 def _forwarded_for(headers: Headers) -> str:
     """All of them in their order: a proxy may append a line of its own."""
-    return ",".join(value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for")
+    return ",".join([value.decode("latin-1") for value in all_values(headers, b"x-forwarded-for")])
 
 
 def _prepare_stream(exchange: Exchange, llm: Llm) -> None:

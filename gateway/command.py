@@ -85,10 +85,10 @@ def gateway(
     if openapi:
         print_openapi()
         return
+    configure_logs(log_level)  # before whoever logs is loaded, and structlog with it
     from gateway.listener import Listeners  # noqa: PLC0415 - see above
     from gateway.workers import run_gateway, run_worker  # noqa: PLC0415 - see above
 
-    configure_logs(log_level)
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     given = {key: value for key, value in given.items() if value is not None}
     expected_here = _expected()

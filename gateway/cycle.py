@@ -11,6 +11,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from gateway.headers import BODILESS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from uvicorn.protocols.http.flow_control import FlowControl
 
     from gateway.asgi import Application, Message, Scope
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
+_CHUNK = b"%x\r\n%b\r\n"
+"""Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
 
 Framing = Literal["none", "length", "chunked", "close"]
@@ -50,8 +54,9 @@ class Cycle:
         "_connection",
         "_expects_continue",
         "_framing",
+        "_has_news",
         "_left",
-        "_news",
+        "_waiters",
         "disconnected",
         "has_started",
         "is_complete",
@@ -73,8 +78,11 @@ class Cycle:
         self.is_complete = False
         """The answer's last byte is out."""
         self._expects_continue = expects_continue
-        self._body = bytearray()
-        self._news = asyncio.Event()
+        self._body: bytes | bytearray = b""
+        self._has_news = False
+        """Some of the body came, or its end, that ``receive`` has not told yet."""
+        self._waiters: list[asyncio.Future[None]] = []
+        """Calls of ``receive`` that wait for that or for the disconnect."""
         self._framing: Framing = "none"
         self._left = 0
 
@@ -103,21 +111,31 @@ class Cycle:
         """Bytes of the body came; what the application does not read in time stays in the socket."""
         if self.is_complete or self.disconnected:
             return
-        self._body += data
+        if not self._body:
+            self._body = data
+        else:
+            if self._body.__class__ is bytes:
+                self._body = bytearray(self._body)  # or each of many small pieces would copy all before it
+            self._body += data
         if len(self._body) > HIGH_WATER_BYTES:
             self._connection.flow.pause_reading()
-        self._news.set()
+        self._has_news = True
+        if self._waiters:
+            self._wake()
 
     def end_body(self) -> None:
         """The body is complete."""
         self.more_body = False
-        self._news.set()
+        self._has_news = True
+        if self._waiters:
+            self._wake()
 
     def lose(self) -> None:
         """The client is gone."""
         if not self.is_complete:
             self.disconnected = True
-        self._news.set()
+        if self._waiters:
+            self._wake()
 
     async def receive(self) -> Message:
         """ASGI's: the next part of the body, or the disconnect."""
@@ -128,20 +146,31 @@ class Cycle:
         if not self.disconnected and not self.is_complete:
             if self.more_body:
                 connection.flow.resume_reading()
-            await self._news.wait()
-            self._news.clear()
+            if not self._has_news:
+                await self._wait()
+            self._has_news = False
         if self.disconnected or self.is_complete:
             return {"type": "http.disconnect"}
-        body, self._body = bytes(self._body), bytearray()
+        body, self._body = bytes(self._body), b""
         return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def _wait(self) -> None:
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters = [*[each for each in self._waiters if not each.done()], waiter]  # without those given up
+        await waiter
+
+    def _wake(self) -> None:
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
     # the answer
 
     async def send(self, message: Message) -> None:
         """ASGI's; raises RuntimeError for messages out of turn and for what would split the answer."""
-        flow = self._connection.flow
-        if flow.write_paused and not self.disconnected:
-            await flow.drain()
+        if self._connection.flow.write_paused and not self.disconnected:
+            await self._connection.flow.drain()
         if self.disconnected:
             return
         is_head = message["type"] == "http.response.start"
@@ -153,33 +182,44 @@ class Cycle:
         else:
             self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
 
-    def write_body(self, piece: bytes) -> bool:
-        """A piece of the body in this turn of the loop, behind a head that was sent; whether the client takes more for
-        now."""
+    def body_writer(self) -> Callable[[bytes], bool]:
+        """Writes pieces of the body in this turn of the loop, behind a head that was sent; returns whether the client
+        takes more for now."""
+        if self._framing != "chunked":
+            return self._write_piece
+        put, flow = self._connection.outbox.put, self._connection.flow
+
+        def write_chunk(piece: bytes) -> bool:
+            """As ``_write_piece``, with what does not change of a stream looked up once."""
+            if piece and not self.disconnected:
+                put(_CHUNK % (len(piece), piece))
+            return not flow.write_paused
+
+        return write_chunk
+
+    def _write_piece(self, piece: bytes) -> bool:
         if piece and not self.disconnected:
             self._write(piece)
         return not self._connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        length, has_date = -1, False
-        for name, value in headers:
-            if name == b"content-length":
-                length = int(value)
-            elif name == b"date":
-                has_date = True
-            elif name == b"connection" and value.lower() == b"close":
-                self.keep_alive = False
-        if not has_date:
+        named = dict(headers)
+        length = int(named.get(b"content-length", -1))
+        if b"connection" in named and any(pair[0] == b"connection" and pair[1].lower() == b"close" for pair in headers):
+            self.keep_alive = False
+        if b"date" not in named:
             headers += self._connection.default_headers
-        self._framing, self._left = self._framing_of(status, length), max(length, 0)
-        if self._framing == "chunked":
+        framing = self._framing = self._framing_of(status, length)
+        self._left = length
+        if framing == "chunked":
             headers.append((b"transfer-encoding", b"chunked"))
         elif status == 204 and length >= 0:
             headers = [pair for pair in headers if pair[0] != b"content-length"]  # RFC 9110, 8.6
         if not self.keep_alive:
             headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
-        head = STATUS_LINE[status] + b"".join([b"%b: %b\r\n" % pair for pair in headers]) + b"\r\n"
-        if head.count(b"\n") != len(headers) + 2 or head.count(b"\r") != len(headers) + 2:
+        head = STATUS_LINE[status] + b"\r\n".join([*map(b": ".join, headers), b"\r\n"])
+        lines = len(headers) + 2
+        if head.count(b"\n") != lines or head.count(b"\r") != lines:
             error = "a header of the answer has a line end in it"
             raise RuntimeError(error)
         self.has_started, self._expects_continue = True, False
@@ -195,23 +235,28 @@ class Cycle:
         return "chunked"
 
     def _send_body(self, body: bytes, *, is_last: bool) -> None:
-        if self._framing == "length" and is_last and self._left != len(body):
+        framing = self._framing
+        if not is_last:
+            if body:
+                self._write(body)
+            return
+        if framing == "length" and self._left != len(body):
             error = "the body of the answer is not as long as its content-length says"
             raise RuntimeError(error)
-        if self._framing == "chunked" and is_last:
+        if framing == "chunked":
             end = b"0\r\n\r\n"
-            self._connection.outbox.put(b"%x\r\n%b\r\n%b" % (len(body), body, end) if body else end)
-        elif body:
-            self._write(body)
-        if is_last:
-            self.is_complete = True
-            self._news.set()
-            self._connection.finished(self)
+            self._connection.outbox.put(_CHUNK % (len(body), body) + end if body else end)
+        elif body and framing != "none":
+            self._connection.outbox.put(body)
+        self.is_complete = True
+        if self._waiters:
+            self._wake()
+        self._connection.finished(self)
 
     def _write(self, body: bytes) -> None:
         framing = self._framing
         if framing == "chunked":
-            self._connection.outbox.put(b"%x\r\n%b\r\n" % (len(body), body))
+            self._connection.outbox.put(_CHUNK % (len(body), body))
             return
         if framing == "length":
             self._left -= len(body)

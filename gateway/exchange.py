@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from gateway.headers import first_values
 from schemas.events import Attempt, PluginTiming
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from gateway.access.limits import LimitHold
     from gateway.bridge.bridging import Bridging
@@ -50,8 +51,11 @@ class ClientConnection(Protocol):
         ...
 
 
-class Exchange(msgspec.Struct):
-    """One client request with its response. Times ending in ``_ns`` are monotonic, ``_at`` micros of the epoch."""
+class Exchange(msgspec.Struct, eq=False):
+    """One client request with its response. Times ending in ``_ns`` are monotonic, ``_at`` micros of the epoch.
+
+    It is equal to itself alone, so that others can keep it by itself.
+    """
 
     exchange_id: str
     occurred_at: int
@@ -59,6 +63,7 @@ class Exchange(msgspec.Struct):
     method: str
     route: Route
     headers: Headers
+    """Never changed; plugins may put another list in its place."""
     query: bytes
     remote_addr: str
     connection: ClientConnection
@@ -129,7 +134,7 @@ class Exchange(msgspec.Struct):
     response_code: int | None = None
     response_headers: Headers = msgspec.field(default_factory=list)
     response_copy: list[bytes] = msgspec.field(default_factory=list)
-    response_copy_bytes: int = 0
+    """The beginning of what came, as far as the log keeps it."""
     response_bytes: int = 0
     stream_copy: StreamCopy | None = None
     """What the client got of a stream; kept where the LLM has a ``stream_complete`` chain."""
@@ -155,6 +160,10 @@ class Exchange(msgspec.Struct):
 
     timings: list[PluginTiming] = msgspec.field(default_factory=list)
 
+    # of the headers that ``values`` was asked of last
+    known_headers: Headers | None = None
+    known_values: dict[bytes, bytes] = msgspec.field(default_factory=dict)
+
     # life in the worker
     holds: tuple[int, ...] = ()
     """Rows of the budgets in each of which ``reserved_nanos`` are held for it."""
@@ -169,6 +178,12 @@ class Exchange(msgspec.Struct):
     """Monotonic seconds after which the sweep closes the client's connection; 0 is never."""
     task: asyncio.Task[None] | None = None
     """Set while the upstream's head is awaited, so that the sweep can end the wait."""
+
+    def values(self) -> Mapping[bytes, bytes]:
+        """The first value of each of the request's headers: they are asked for often, so found once for each list."""
+        if self.known_headers is not self.headers:
+            self.known_headers, self.known_values = self.headers, first_values(self.headers)
+        return self.known_values
 
     def elapsed_micros(self) -> int:
         """Since the accept."""
@@ -194,11 +209,12 @@ class Exchange(msgspec.Struct):
         elif self.task is not None:
             self.task.cancel()
 
-    def keep_copy(self, chunk: bytes, max_bytes: int) -> None:
-        """Count a chunk of the response and keep its beginning for the log, up to the cap."""
-        size = len(chunk)
-        self.response_bytes += size
-        room = max_bytes - self.response_copy_bytes
-        if room > 0:
-            self.response_copy.append(chunk if size <= room else chunk[:room])
-            self.response_copy_bytes += min(size, room)
+    def keep_copy(self, chunk: bytes, max_bytes: int) -> int:
+        """Count a chunk of the response and keep its beginning for the log, up to the cap; returns all bytes so far."""
+        before = self.response_bytes
+        after = self.response_bytes = before + len(chunk)
+        if after <= max_bytes:
+            self.response_copy.append(chunk)
+        elif before < max_bytes:
+            self.response_copy.append(chunk[: max_bytes - before])
+        return after

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gateway.exchange import Exchange
     from gateway.upstreams.client import Headers
 
@@ -49,6 +51,16 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def first_values(headers: Headers) -> dict[bytes, bytes]:
+    """The first value of each header, for whoever asks for several; as ``header`` finds them."""
+    return dict(reversed(headers))
+
+
+def all_values(headers: Headers, name: bytes) -> list[bytes]:
+    """Each line of a header, in order."""
+    return [value for key, value in headers if key == name]
+
+
 def connection_names(headers: Headers) -> frozenset[bytes]:
     """Headers that ``Connection`` names: they too belong to one connection only (RFC 9110, 7.6.1)."""
     named = [value for key, value in headers if key == b"connection" and value not in _NAMES_NONE]
@@ -61,27 +73,37 @@ def upstream_headers(exchange: Exchange, authorization: Headers) -> Headers:
     Compression is refused (``identity``): the terminal event cannot be cut out of a compressed stream, and usage is
     read beside the bytes.
     """
-    named = connection_names(exchange.headers)
     dropped = _NOT_UPSTREAM if exchange.traceparent else _NOT_UPSTREAM_UNTRACED
-    headers = [pair for pair in exchange.headers if pair[0] not in dropped and (not named or pair[0] not in named)]
-    headers += authorization
-    headers.append((b"accept-encoding", b"identity"))
-    headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
-    headers.append((b"x-sluice-exchange-id", exchange.exchange_id.encode("ascii")))
+    headers = [
+        *_without(exchange.headers, exchange.values(), dropped),
+        *authorization,
+        (b"accept-encoding", b"identity"),
+        (b"x-request-id", exchange.request_id.encode("ascii")),
+        (b"x-sluice-exchange-id", exchange.exchange_id.encode("ascii")),
+    ]
     if exchange.traceparent:
         headers.append((b"traceparent", exchange.traceparent.encode("ascii")))
     return headers
 
 
-def downstream_headers(exchange: Exchange, upstream: Headers) -> Headers:
-    """What goes to the client; the vendor's own request id stays visible under another name."""
-    named = connection_names(upstream)
-    headers = [pair for pair in upstream if pair[0] not in _NOT_DOWNSTREAM and (not named or pair[0] not in named)]
-    vendor_id = header(upstream, b"x-request-id")
+def downstream_headers(exchange: Exchange, upstream: Headers, values: Mapping[bytes, bytes]) -> Headers:
+    """What goes to the client; the vendor's own request id stays visible under another name. ``values`` are the first
+    ones of ``upstream``."""
+    headers = _without(upstream, values, _NOT_DOWNSTREAM)
+    vendor_id = values.get(b"x-request-id")
     if vendor_id is not None:
         headers.append((b"x-vendor-request-id", vendor_id))
     headers += own_headers(exchange)
     return headers
+
+
+def _without(headers: Headers, values: Mapping[bytes, bytes], dropped: frozenset[bytes]) -> Headers:
+    """But for what belongs to this connection alone. Where no name repeats, so that there is one ``Connection``, and it
+    is the usual one, it names nothing."""
+    connection = values.get(b"connection")
+    if connection is not None and (connection not in _NAMES_NONE or len(values) < len(headers)):
+        dropped |= connection_names(headers)
+    return [pair for pair in headers if pair[0] not in dropped]
 
 
 def own_headers(exchange: Exchange) -> Headers:

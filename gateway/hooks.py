@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from gateway.headers import header
+from gateway.headers import all_values
 from gateway.outcomes import AuthFailed, Blocked, Outcome, PluginBroke, Refusal
 from gateway.snapshot import NOTHING
 from gateway.stream_pieces import StreamPieces
@@ -24,8 +24,10 @@ from sluice.sdk.messages import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from gateway.exchange import Exchange
-    from gateway.snapshot import Llm
+    from gateway.snapshot import App, Llm
     from sluice.plugin_host.authentication import Identity
     from sluice.plugin_host.chain import Chain
     from sluice.sdk.capabilities import Hook
@@ -57,12 +59,14 @@ class Hooks:
         request = PluginRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm),
+            _query(exchange, llm) if exchange.query else "",
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
         )
-        _take(exchange, request, await chain.run(self._facts(exchange, llm), request, exchange.timings))
+        changed = await chain.run(exchange.facts or self._begin(exchange, llm), request, exchange.timings)
+        if changed is not request:
+            _take(exchange, changed)
 
     async def authenticate(self, exchange: Exchange, llm: Llm, chain: Chain) -> Identity:
         """Who asks, as a plugin finds; raises ``AuthFailed`` where none accepts. Tokens are not asked then either."""
@@ -70,7 +74,7 @@ class Hooks:
         request = AuthRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm),
+            _query(exchange, llm) if exchange.query else "",
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -78,28 +82,37 @@ class Hooks:
             auth_type,
         )
         try:
-            return await chain.authenticate(self._facts(exchange, llm), request, exchange.timings)
+            return await chain.authenticate(exchange.facts or self._begin(exchange, llm), request, exchange.timings)
         except CredentialRejected as rejected:
             raise AuthFailed(rejected.message or "the credential was not accepted") from rejected
 
     async def post_auth(self, exchange: Exchange, llm: Llm) -> None:
-        """App and user are known."""
-        chain, app = llm.chains.post_auth, exchange.app
-        if chain is None or app is None:
+        """App and user are known: from here on to plugins too."""
+        app, facts = exchange.app, exchange.facts
+        if app is None:
             return
+        if facts is not None:
+            _tell_caller(facts, exchange, app)
+        chain = llm.chains.post_auth
+        if chain is None:
+            return
+        if facts is None:
+            facts = self._begin(exchange, llm)
         request = EnrichedRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm),
+            _query(exchange, llm) if exchange.query else "",
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
             app.id,
-            person_of(exchange),
+            facts.user,
             MappingProxyType(exchange.claims) if exchange.claims else NOTHING,
             True,
         )
-        _take(exchange, request, await chain.run(self._facts(exchange, llm), request, exchange.timings))
+        changed = await chain.run(facts, request, exchange.timings)
+        if changed is not request:
+            _take(exchange, changed)
 
     def choose_upstream(self, exchange: Exchange, llm: Llm, facts: ExchangeFacts) -> None:
         """Take the upstream that a plugin chose; raises ``PluginFailed`` unless it is one that the LLM lists.
@@ -114,28 +127,21 @@ class Hooks:
             raise PluginFailed(facts.overridden_by, "post_auth", reason)
         exchange.upstream_override = chosen
 
-    async def response_headers(self, exchange: Exchange, llm: Llm) -> None:
+    def response_headers(self, exchange: Exchange, llm: Llm) -> Awaitable[object]:
         """The head of the vendor's answer, before any of it goes out."""
-        chain = llm.chains.response_headers
-        if chain is None:
-            return
-        response = self._response(exchange, b"")
-        changed = await chain.run(self._facts(exchange, llm), response, exchange.timings)
-        exchange.response_headers = changed.headers.raw
+        return self._respond(exchange, llm, llm.chains.response_headers, b"")
 
-    async def response_body(self, exchange: Exchange, llm: Llm, body: bytes) -> bytes:
+    def response_body(self, exchange: Exchange, llm: Llm, body: bytes) -> Awaitable[bytes]:
         """The whole body of the vendor's answer; returns what goes to the client."""
-        chain = llm.chains.response_body
-        return body if chain is None else await self._whole(exchange, llm, chain, body)
+        return self._respond(exchange, llm, llm.chains.response_body, body)
 
-    async def stream_whole(self, exchange: Exchange, llm: Llm, body: bytes) -> bytes:
+    def stream_whole(self, exchange: Exchange, llm: Llm, body: bytes) -> Awaitable[bytes]:
         """The whole body of a stream that was gathered; returns what goes to the client."""
-        chain = llm.chains.stream_whole
-        return body if chain is None else await self._whole(exchange, llm, chain, body)
+        return self._respond(exchange, llm, llm.chains.stream_whole, body)
 
     def stream_pieces(self, exchange: Exchange, llm: Llm, chain: Chain) -> StreamPieces:
         """What takes a stream's pieces through their chain."""
-        return StreamPieces(exchange, chain, self._facts(exchange, llm))
+        return StreamPieces(exchange, chain, exchange.facts or self._begin(exchange, llm))
 
     async def stream_complete(self, exchange: Exchange, llm: Llm, body: bytes, *, is_whole: bool) -> None:
         """What the client got of a stream that is over. The record is written: timings go nowhere."""
@@ -150,37 +156,34 @@ class Hooks:
             request_body=exchange.body if exchange.plugins_body is None else exchange.plugins_body,
             is_whole=is_whole,
         )
-        await chain.run(self._facts(exchange, llm), request, [])
+        await chain.run(exchange.facts or self._begin(exchange, llm), request, [])
 
-    async def _whole(self, exchange: Exchange, llm: Llm, chain: Chain, body: bytes) -> bytes:
-        response = self._response(exchange, body)
-        changed = await chain.run(self._facts(exchange, llm), response, exchange.timings)
-        exchange.response_headers = changed.headers.raw
+    async def _respond(self, exchange: Exchange, llm: Llm, chain: Chain | None, body: bytes) -> bytes:
+        if chain is None:
+            return body
+        response = ResponseWriteRequest(
+            exchange.response_code or 0, Headers.of_raw(exchange.response_headers), body, request_id=exchange.request_id
+        )
+        changed = await chain.run(exchange.facts or self._begin(exchange, llm), response, exchange.timings)
+        if changed is not response:
+            exchange.response_headers = changed.headers.raw
         return changed.body
 
-    def _response(self, exchange: Exchange, body: bytes) -> ResponseWriteRequest:
-        headers = Headers.of_raw(exchange.response_headers)
-        return ResponseWriteRequest(exchange.response_code or 0, headers, body, request_id=exchange.request_id)
-
-    def _facts(self, exchange: Exchange, llm: Llm) -> ExchangeFacts:
-        facts = exchange.facts
-        if facts is None:
-            facts = exchange.facts = ExchangeFacts(
-                request_id=exchange.request_id,
-                exchange_id=exchange.exchange_id,
-                llm_id=llm.id,
-                llm_slug=llm.slug,
-                vendor=llm.vendor,
-                traceparent=exchange.traceparent,
-                tracestate=tracestate_of(exchange),
-                edge_id=self._edge_id,
-                edge_namespace=self._edge_namespace,
-            )
-        app = exchange.app
-        if app is not None and facts.app_id is None:
-            facts.app_id, facts.user_id, facts.user = app.id, exchange.user_id, person_of(exchange)
-            if exchange.claims:
-                facts.claims = exchange.claims
+    def _begin(self, exchange: Exchange, llm: Llm) -> ExchangeFacts:
+        """What plugins see of an exchange, from the first hook on that has any."""
+        facts = exchange.facts = ExchangeFacts(
+            request_id=exchange.request_id,
+            exchange_id=exchange.exchange_id,
+            llm_id=llm.id,
+            llm_slug=llm.slug,
+            vendor=llm.vendor,
+            traceparent=exchange.traceparent,
+            tracestate=tracestate_of(exchange),
+            edge_id=self._edge_id,
+            edge_namespace=self._edge_namespace,
+        )
+        if exchange.app is not None:
+            _tell_caller(facts, exchange, exchange.app)
         return facts
 
 
@@ -202,19 +205,24 @@ def person_of(exchange: Exchange) -> str:
 
 def tracestate_of(exchange: Exchange) -> str:
     """Its ``tracestate``, beside a ``traceparent`` alone; several lines are one list."""
-    if not exchange.traceparent or header(exchange.headers, b"tracestate") is None:
+    if not exchange.traceparent or b"tracestate" not in exchange.values():
         return ""
-    lines = [value.decode("latin-1") for name, value in exchange.headers if name == b"tracestate"]
-    text = ",".join(lines)
+    text = ",".join([value.decode("latin-1") for value in all_values(exchange.headers, b"tracestate")])
     return text if len(text) <= _MAX_TRACESTATE_CHARACTERS else ""
+
+
+def _tell_caller(facts: ExchangeFacts, exchange: Exchange, app: App) -> None:
+    """To the plugins of later hooks."""
+    facts.app_id, facts.user_id, facts.user = app.id, exchange.user_id, person_of(exchange)
+    if exchange.claims:
+        facts.claims = exchange.claims
 
 
 def _query(exchange: Exchange, llm: Llm) -> str:
     """The query without what may be a credential: that is the gateway's, and no plugin's to see or to keep."""
-    return llm.dialect.clean_query(exchange.query).decode("latin-1") if exchange.query else ""
+    return llm.dialect.clean_query(exchange.query).decode("latin-1")
 
 
-def _take(exchange: Exchange, before: PluginRequest, after: PluginRequest) -> None:
+def _take(exchange: Exchange, changed: PluginRequest) -> None:
     """What plugins changed of a request: headers and body, nothing else."""
-    if after is not before:
-        exchange.headers, exchange.body = after.headers.raw, after.body
+    exchange.headers, exchange.body = changed.headers.raw, changed.body

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _BACKLOG = 2048
 _EXPIRE_SECONDS = 1.0
+_TICK_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,23 @@ def listen(host: str, port: int, setting: str = "gateway.port (or --port)") -> s
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's, but for signals: those are the worker's to read."""
+    """uvicorn's, but for signals, which are the worker's to read, and for its ten looks a second at whether to end."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Stop serving."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """The date of answers is renewed each second, as a tick of number 0 does."""
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TICK_SECONDS):
+                    await self._ending.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -117,7 +134,7 @@ class WorkerServer:
 
     async def _watch(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._server.should_exit = True
+        self._server.end()
 
     async def _expire(self) -> None:
         """Close connections that do not complete a request head."""

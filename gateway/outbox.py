@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import structlog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
 MAX_WAITING_BYTES: Final = 16 << 10
 """Of one connection; beyond that it is written at once, so that a client that takes no more is noticed in time."""
@@ -28,25 +28,28 @@ logger = structlog.get_logger(__name__)
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn."""
 
+    __slots__ = ("_began", "_clock", "due")
+
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._due: list[Outbox] = []
+        self.due: list[Outbox] = []
+        """For outboxes alone."""
         self._clock = clock
         self._began = 0.0
 
-    def add(self, outbox: Outbox) -> None:
-        """Write this one out at the end of the turn."""
-        if not self._due:
-            asyncio.get_running_loop().call_soon(self._end)
-            self._began = self._clock()
-        self._due.append(outbox)
+    def begin(self) -> list[Outbox]:
+        """The first in this turn has something to write, at its end; returns where to put it."""
+        asyncio.get_running_loop().call_soon(self.end)
+        self._began = self._clock()
+        return self.due
 
-    def look(self) -> None:
-        """Write out what waits, where the turn takes too long."""
-        if self._due and self._clock() - self._began > MAX_TURN_SECONDS:
-            self._end()
+    @property
+    def is_long(self) -> bool:
+        """Whether what waits should not wait for its end."""
+        return self._clock() - self._began > MAX_TURN_SECONDS
 
-    def _end(self) -> None:
-        due, self._due = self._due, []
+    def end(self) -> None:
+        """Write out what waits."""
+        due, self.due = self.due, []
         for outbox in due:
             try:
                 outbox.flush()
@@ -58,34 +61,35 @@ class Turn:
 class Outbox:
     """What one connection has to write, in order. All that is written to its transport goes through here."""
 
-    __slots__ = ("_pieces", "_size", "_transport", "_turn")
+    __slots__ = ("_transport", "_turn", "_waiting")
 
     def __init__(self, turn: Turn, transport: asyncio.Transport) -> None:
         self._turn = turn
         self._transport = transport
-        self._pieces: list[bytes] = []
-        self._size = 0
+        self._waiting = b""
 
     def put(self, data: bytes) -> None:
         """Write it with whatever else comes in this turn."""
-        self._turn.look()
-        pieces = self._pieces
-        if not pieces:
-            self._turn.add(self)
-        pieces.append(data)
-        self._size += len(data)
-        if self._size > MAX_WAITING_BYTES:
+        turn = self._turn
+        due = turn.due or turn.begin()
+        if due and turn.is_long:
+            turn.end()
+            due = turn.begin()
+        if self._waiting:
+            data = self._waiting + data
+        elif data:
+            due.append(self)
+        self._waiting = data
+        if len(data) > MAX_WAITING_BYTES:
             self.flush()
 
     def flush(self) -> None:
         """Write what waits, now; to a client that is gone nothing."""
-        pieces = self._pieces
-        if not pieces:
-            return
-        data = _joined(pieces)
-        self._pieces, self._size = [], 0
-        if not self._transport.is_closing():
-            self._transport.write(data)
+        data = self._waiting
+        if data:
+            self._waiting = b""
+            if not self._transport.is_closing():
+                self._transport.write(data)
 
     def close(self) -> None:
         """Close the connection behind everything that was put here."""
@@ -99,9 +103,5 @@ class Outbox:
 
     def drop(self) -> None:
         """Close the connection at once, without what waits."""
-        self._pieces, self._size = [], 0
+        self._waiting = b""
         self._transport.abort()
-
-
-def _joined(pieces: Sequence[bytes]) -> bytes:
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)

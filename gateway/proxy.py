@@ -116,8 +116,9 @@ class Proxy:
             if llm.by_app:
                 llm = exchange.llm = llm.by_app.get(app.id, llm)
             await self._hooks.post_auth(exchange, llm)  # 4
-            if exchange.facts is not None:
-                self._hooks.choose_upstream(exchange, llm, exchange.facts)
+            facts = exchange.facts
+            if facts is not None and facts.metadata:
+                self._hooks.choose_upstream(exchange, llm, facts)
             self._acceptor.understand(exchange, llm)  # 5
             await self._admission.admit(exchange, llm, snapshot)
             try:

@@ -6,10 +6,11 @@ where there is neither the end of the chunked coding. It is returned, and goes o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from gateway.headers import BODILESS, downstream_headers, header
+from gateway.headers import BODILESS, downstream_headers, first_values
 from gateway.outcomes import ClientGone, Refusal
 from gateway.plugin_streams import PluginStreams, begin_stream
 from gateway.receipts import HeldTransfer
@@ -26,8 +27,12 @@ if TYPE_CHECKING:
     from gateway.recording.recorder import Recorder
     from gateway.settings import GatewaySettings
     from gateway.snapshot import Llm
-    from gateway.upstreams.client import Headers, UpstreamResponse
+    from gateway.upstreams.client import UpstreamResponse
     from gateway.upstreams.vendors.dialect import StreamScanner
+
+
+Values = Mapping[bytes, bytes]
+"""The first value of each of the vendor's headers."""
 
 
 class Responder:
@@ -42,21 +47,24 @@ class Responder:
 
     async def respond(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
         """Forward the answer as it comes; returns what must wait for the record. Raises Refusal or ClientGone."""
-        exchange.response_headers = downstream_headers(exchange, response.headers)
+        values = first_values(response.headers)
+        exchange.response_headers = downstream_headers(exchange, response.headers, values)
         exchange.response_code = response.status
         exchange.outcome = "ok" if response.status < 400 else "upstream_error"
         if llm.max_response_bytes:
-            _check_length(exchange, response, llm.max_response_bytes)
-        scanner = _scanner(exchange, llm, response.headers)
+            _check_length(exchange, response, values, llm.max_response_bytes)
+        scanner = _scanner(exchange, llm, values)
         if llm.chains.response_headers:
-            await self._show_headers(exchange, llm, response, is_stream=scanner is not None)
+            await self._show_headers(exchange, llm, response, values, is_stream=scanner is not None)
         if scanner is not None:
             return await self._stream(exchange, llm, response, send, scanner)
         if llm.chains.response_body and _has_body(exchange, response):
-            return await self._whole(exchange, llm, response)
-        return await self._plain(exchange, llm, response, send)
+            return await self._whole(exchange, llm, response, values)
+        return await self._plain(exchange, llm, response, values, send)
 
-    async def _show_headers(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, *, is_stream: bool) -> None:
+    async def _show_headers(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, values: Values, *, is_stream: bool
+    ) -> None:
         """To the hooks of the head. Of an answer that they withhold the usage is read all the same: the vendor has
         done the work. A stream is given up where it stands."""
         try:
@@ -67,14 +75,16 @@ class Responder:
                 response.abort()
             else:
                 with suppress(Refusal):  # what ends it has ended it
-                    await self._gather(exchange, llm, response)
+                    await self._gather(exchange, llm, response, values)
             raise
 
-    async def _plain(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, send: Send) -> list[Message]:
+    async def _plain(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, values: Values, send: Send
+    ) -> list[Message]:
         """A body that is not a stream of events: forwarded as it comes; read for its usage when it is complete."""
         transfer_of = HeldTransfer if exchange.wants_cost and not exchange.is_stream else Transfer
         transfer = transfer_of(self._settings, exchange, send, llm.max_response_bytes)
-        length = _content_length(response.headers)
+        length = _content_length(values)
         parts: list[bytes] = []
         held = b""
         while chunk := await transfer.next(response):
@@ -86,24 +96,25 @@ class Responder:
             else:
                 await transfer.forward(chunk)
         transfer.ended()
-        self._read_answer(exchange, llm, response, b"".join(parts))
+        self._read_answer(exchange, llm, response, values, b"".join(parts))
         return transfer.last(held)
 
-    async def _whole(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> list[Message]:
+    async def _whole(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, values: Values) -> list[Message]:
         """A body that hooks read: buffered whole, within its bound."""
-        transfer, body = await self._gather(exchange, llm, response)
+        transfer, body = await self._gather(exchange, llm, response, values)
         if exchange.client_left:
             raise ClientGone
         changed = await self._hooks.response_body(exchange, llm, body)
-        exchange.response_copy, exchange.response_copy_bytes, exchange.response_bytes = [], 0, 0
+        exchange.response_copy, exchange.response_bytes = [], 0
         exchange.keep_copy(changed, self._copy_bytes)
-        exchange.response_headers = [
-            *(pair for pair in exchange.response_headers if pair[0] != b"content-length"),
-            (b"content-length", str(len(changed)).encode()),
-        ]
+        headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(changed)))
+        exchange.response_headers = headers
         return transfer.last(changed)
 
-    async def _gather(self, exchange: Exchange, llm: Llm, response: UpstreamResponse) -> tuple[Transfer, bytes]:
+    async def _gather(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, values: Values
+    ) -> tuple[Transfer, bytes]:
         transfer = Transfer(self._settings, exchange, None, llm.max_response_bytes)
         parts: list[bytes] = []
         while chunk := await transfer.next(response):
@@ -113,7 +124,7 @@ class Responder:
                 raise more_than_plugins_read(exchange, response)
         transfer.ended()
         body = b"".join(parts)
-        self._read_answer(exchange, llm, response, body)
+        self._read_answer(exchange, llm, response, values, body)
         return transfer, body
 
     async def _stream(
@@ -134,13 +145,15 @@ class Responder:
         await transfer.start()
         held = b""
         try:
-            await transfer.pump(response, scanner, self._recorder.progress)
+            await transfer.pump(response, scanner, self._recorder.progress_of(exchange))
         finally:
             held = scanner.finish()
             take_answer(exchange, scanner.answer)
         return transfer.last(held)
 
-    def _read_answer(self, exchange: Exchange, llm: Llm, response: UpstreamResponse, body: bytes) -> None:
+    def _read_answer(
+        self, exchange: Exchange, llm: Llm, response: UpstreamResponse, values: Values, body: bytes
+    ) -> None:
         """Usage, from a whole body; one that was too large or is coded in a way we do not read stays estimated."""
         if exchange.partial:
             return
@@ -149,14 +162,14 @@ class Responder:
             take_answer(exchange, Answer(problem="response_too_large"))
             return
         dialect = (exchange.served_by or llm).dialect
-        coding = header(response.headers, b"content-encoding")
+        coding = values.get(b"content-encoding")
         if coding is not None:
             try:
                 body = decode(body, coding, max_bytes)
             except UndecodableError as error:
                 take_answer(exchange, Answer(problem=error.code))
                 return
-            content_type = header(response.headers, b"content-type")
+            content_type = values.get(b"content-type")
             scanner = dialect.scanner(exchange.path, content_type, hide_usage=False) if content_type else None
             if scanner is not None:  # a stream that came compressed although we asked for none
                 scanner.feed(body)
@@ -166,9 +179,9 @@ class Responder:
         take_answer(exchange, dialect.answer(body, exchange.path, response.headers))
 
 
-def _check_length(exchange: Exchange, response: UpstreamResponse, max_bytes: int) -> None:
+def _check_length(exchange: Exchange, response: UpstreamResponse, values: Values, max_bytes: int) -> None:
     """Refuse an answer that says itself that it is too large, before any of it goes out."""
-    if _has_body(exchange, response) and _content_length(response.headers) > max_bytes:
+    if _has_body(exchange, response) and _content_length(values) > max_bytes:
         response.abort()
         exchange.partial = True
         raise too_large(max_bytes, started=False)
@@ -179,15 +192,15 @@ def _has_body(exchange: Exchange, response: UpstreamResponse) -> bool:
     return exchange.method != "HEAD" and response.status not in BODILESS
 
 
-def _scanner(exchange: Exchange, llm: Llm, headers: Headers) -> StreamScanner | None:
+def _scanner(exchange: Exchange, llm: Llm, values: Values) -> StreamScanner | None:
     """What reads the answer, where it is a stream of the dialect's that we can cut."""
-    content_type = header(headers, b"content-type")
-    if content_type is None or header(headers, b"content-encoding") not in {None, b"identity"}:
+    content_type = values.get(b"content-type")
+    if content_type is None or values.get(b"content-encoding", b"identity") != b"identity":
         return None
     dialect = (exchange.served_by or llm).dialect
     return dialect.scanner(exchange.path, content_type, hide_usage=exchange.asked_for_usage)
 
 
-def _content_length(headers: Headers) -> int:
-    value = header(headers, b"content-length")
+def _content_length(values: Values) -> int:
+    value = values.get(b"content-length")
     return int(value) if value is not None and value.isdigit() else -1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -15,6 +16,9 @@ BRIDGE_PREFIX = "/ai/"
 """Where clients of OpenAI's dialect find any LLM."""
 _MAX_ID_DIGITS = 18
 """What 64 bits hold; Python refuses to read some thousands of digits."""
+
+_MAX_KNOWN_CHARACTERS = 256
+"""Nearly all requests go to a few short paths: their routes are kept. With longer ones clients could fill memory."""
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -31,6 +35,15 @@ class Route(msgspec.Struct, frozen=True):
 
 def parse_route(path: str) -> Route | None:
     """The route of a raw (still percent-encoded) path; ``None`` where it is not the data plane's."""
+    return _known_route(path) if len(path) <= _MAX_KNOWN_CHARACTERS else _route(path)
+
+
+@lru_cache(maxsize=1024)
+def _known_route(path: str) -> Route | None:
+    return _route(path)
+
+
+def _route(path: str) -> Route | None:
     if path.startswith("/llm/"):
         return _checked(_by_slug(path))
     if path.startswith(_BY_ID_PREFIX):

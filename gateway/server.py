@@ -37,6 +37,8 @@ LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 << 20
 """How long, and how much, a client that is refused while it sends a body may go on sending, unread."""
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
+_NOWHERE: deque[bytes] = deque(maxlen=0)
+"""Where trailers are put: it keeps nothing."""
 
 
 class ConnectionProtocol(asyncio.Protocol):
@@ -71,8 +73,10 @@ class ConnectionProtocol(asyncio.Protocol):
         self._receiving: Cycle | None = None
         """The one whose body comes, or came last."""
         self._url = b""
+        self._lines: list[bytes] | deque[bytes] = _NOWHERE
+        """Of the head that comes: a name, its value, the next name."""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._expects_continue = False
+        """Of the last head that was complete."""
         self._in_head = False
         self._goes_on = False
         """The parser reads a head of ours, made to go on behind an ``Upgrade``."""
@@ -111,7 +115,7 @@ class ConnectionProtocol(asyncio.Protocol):
         if self._active is None:
             message = "no answer is under way"
             raise RuntimeError(message)
-        return self._active.write_body
+        return self._active.body_writer()
 
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
@@ -191,7 +195,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """A new request head begins."""
         if self._goes_on:
             return
-        self._url, self._headers, self._expects_continue = b"", [], False
+        self._url, self._lines = b"", []
         self._in_head, self._head_bytes = True, 0
         if self._active is None:
             self._since = self._loop.time()
@@ -203,19 +207,17 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, for what a request is was decided before its body."""
-        if not self._in_head:
-            return
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self._expects_continue = True
-        self._headers.append((name, value))
+        self._lines.extend((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is complete: start the application, or queue behind the answers before. Raises what refuses it."""
         if self._goes_on:
             self._goes_on = False
             return
-        self._in_head = False
+        lines = list(self._lines)
+        self._lines, self._in_head = _NOWHERE, False
+        names = [*map(bytes.lower, lines[::2])]
+        headers = self._headers = [*zip(names, lines[1::2], strict=True)]
         if self._head_bytes + self._piece_bytes > self.max_header_bytes:
             self._check_size()
         parser = self._parser
@@ -234,7 +236,7 @@ class ConnectionProtocol(asyncio.Protocol):
                 "client": self._client,
                 "scheme": "http",
                 "root_path": "",
-                "headers": self._headers,
+                "headers": headers,
                 "method": method.decode("ascii"),
                 "path": unquote(path) if "%" in path else path,
                 "raw_path": raw_path,
@@ -242,7 +244,7 @@ class ConnectionProtocol(asyncio.Protocol):
                 CONNECTION: self,
             },
             keep_alive=version != "1.0" and (parser.should_keep_alive() or parser.should_upgrade()),
-            expects_continue=self._expects_continue,
+            expects_continue=b"expect" in names and _expects_continue(headers),
         )
         if self._active is None:
             self._start(cycle)
@@ -281,7 +283,7 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def finished(self, cycle: Cycle) -> None:
         """An answer is out: close, or turn to the next request; the exchange is no longer told of the connection."""
-        self._exchange, self._active = None, None
+        self._exchange = self._active = None
         self._state.total_requests += 1
         self._was_answered, self._since = True, self._loop.time()
         if self.transport.is_closing():
@@ -364,6 +366,10 @@ def _new_parser(protocol: ConnectionProtocol) -> Any:
     parser = httptools.HttpRequestParser(protocol)
     parser.set_dangerous_leniencies(lenient_data_after_close=True)  # what follows the last request is not looked at
     return parser
+
+
+def _expects_continue(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:

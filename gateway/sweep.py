@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from gateway.exchange import Exchange
 
@@ -23,40 +23,36 @@ class Sweep:
 
     def __init__(self, drain_timeout_seconds: float) -> None:
         self._drain_timeout_seconds = drain_timeout_seconds
-        self._by_id: dict[int, Exchange] = {}
-        self._answered: dict[int, Exchange] = {}
+        self._under_way: dict[Exchange, None] = {}
+        self._answered: dict[Exchange, None] = {}
+        self.watch: Callable[[Exchange], None] = self._under_way.setdefault
+        """The exchange has begun. This and ``forget`` are called for each exchange, and are the dict's own methods."""
+        self.forget: Callable[[Exchange], None] = self._under_way.pop
+        """The exchange is over."""
 
     @property
     def in_flight(self) -> int:
         """How many exchanges are under way."""
-        return len(self._by_id)
+        return len(self._under_way)
 
     @property
     def exchanges(self) -> Collection[Exchange]:
         """Those whose plugins may still be called."""
-        return [*self._by_id.values(), *self._answered.values()] if self._answered else self._by_id.values()
-
-    def watch(self, exchange: Exchange) -> None:
-        """The exchange has begun."""
-        self._by_id[id(exchange)] = exchange
-
-    def forget(self, exchange: Exchange) -> None:
-        """The exchange is over."""
-        del self._by_id[id(exchange)]
+        return [*self._under_way, *self._answered] if self._answered else self._under_way
 
     @contextmanager
     def lingering(self, exchange: Exchange) -> Iterator[None]:
         """The exchange is over and no longer in flight, but plugins are still told of it."""
-        self._answered[id(exchange)] = exchange
+        self._answered[exchange] = None
         try:
             yield
         finally:
-            del self._answered[id(exchange)]
+            del self._answered[exchange]
 
     def run_once(self, now: float | None = None) -> None:
         """End what has waited too long."""
         moment = time.monotonic() if now is None else now
-        for exchange in list(self._by_id.values()):
+        for exchange in list(self._under_way):
             if exchange.client_left:
                 self._drain(exchange, moment)
             elif exchange.deadline and moment > exchange.deadline:

@@ -61,16 +61,13 @@ class Transfer:
 
     def _count(self, chunk: bytes) -> int:
         """Count and copy what came of the vendor's answer; returns how much that is so far."""
-        self._exchange.keep_copy(chunk, self._copy_bytes)
-        return self._exchange.response_bytes
+        return self._exchange.keep_copy(chunk, self._copy_bytes)
 
-    async def pump(
-        self, response: UpstreamResponse, scanner: StreamScanner, passed: Callable[[Exchange], None]
-    ) -> None:
+    async def pump(self, response: UpstreamResponse, scanner: StreamScanner, note: Callable[[int, int], None]) -> None:
         """Forward what a scanner lets go, in the very moment in which it comes, until the terminal event or the end.
 
-        No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``passed`` is told
-        after each. Raises as ``next``.
+        No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``note`` is told
+        of each how many bytes and frames there were until now. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
         feed, write = scanner.feed, connection.body_writer()
@@ -80,25 +77,29 @@ class Transfer:
 
         def take(chunk: bytes) -> bool:
             exchange.chunk_count += 1
-            exchange.keep_copy(chunk, copy_bytes)
-            if exchange.response_bytes > max_bytes:
+            size = exchange.keep_copy(chunk, copy_bytes)
+            if size > max_bytes:
                 return True
             out = feed(chunk)
-            exchange.sse_frames = scanner.sse_frames
-            passed(exchange)
+            note(size, scanner.sse_frames)
             if exchange.client_left:
                 self._missed = self._missed or bool(out)
                 return self._drain(chunk) or scanner.ended
-            return (bool(out) and not write(out)) or scanner.ended
+            if out and not write(out):
+                return True
+            return scanner.ended
 
-        while not scanner.ended:
-            if await self._pumped(response, take):
-                self.ended()
-                return
-            exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
-            await connection.drain()
-            exchange.deadline = 0.0
-        self.terminated()
+        try:
+            while not scanner.ended:
+                if await self._pumped(response, take):
+                    self.ended()
+                    return
+                exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
+                await connection.drain()
+                exchange.deadline = 0.0
+            self.terminated()
+        finally:
+            exchange.sse_frames = scanner.sse_frames
 
     async def _pumped(self, response: UpstreamResponse, take: Callable[[bytes], bool]) -> bool:
         """Whether the answer has ended; if not, ``take`` has enough for now."""
@@ -218,7 +219,7 @@ def refuse(exchange: Exchange, refusal: Refusal) -> list[Message]:
     if refusal.close:
         headers.append((b"connection", b"close"))
     exchange.response_code, exchange.response_headers = refusal.status, headers
-    exchange.response_copy, exchange.response_copy_bytes, exchange.response_bytes = [body], len(body), len(body)
+    exchange.response_copy, exchange.response_bytes = [body], len(body)
     return [
         {"type": "http.response.start", "status": refusal.status, "headers": headers},
         {"type": "http.response.body", "body": body, "more_body": False},

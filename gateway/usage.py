@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from sluice.money.cost import cost_nanos
 from sluice.money.usage import Usage
 from sluice.usage.counts import BATCH_TIER
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from sluice.money.prices import PriceTable
 
 _BYTES_PER_TOKEN = 4  # the usual rule of thumb for English text and JSON
-_MAX_TOKENS = 1 << 40
-"""No count of one exchange is near it; so sums of money stay within 64 bits."""
 _LOOKS = frozenset(("GET", "HEAD", "DELETE", "OPTIONS"))
 """What no vendor meters: what such an answer counts was paid for by the request that made it."""
 
@@ -39,11 +35,12 @@ def take_answer(exchange: Exchange, answer: Answer) -> None:
     """Copy what a response body or stream said of its worth."""
     if exchange.bridge is not None:  # the client's bytes are others than the vendor's
         answer = exchange.bridge.counted(answer)
-    exchange.usage, exchange.usage_problem = answer.usage, answer.problem
+    usage, problem = answer.usage, answer.problem
     if exchange.method in _LOOKS:
-        exchange.usage, exchange.usage_problem = None, ""
-    elif answer.usage is not None and (impossible := _impossible(answer.usage)):
-        exchange.usage, exchange.usage_problem = None, impossible
+        usage, problem = None, ""
+    elif usage is not None and (impossible := usage.impossible()):
+        usage, problem = None, impossible
+    exchange.usage, exchange.usage_problem = usage, problem
     exchange.raw_usage = answer.raw_usage
     exchange.response_model = answer.model
     exchange.tool_calls = answer.tool_calls
@@ -86,30 +83,32 @@ def _price_as_answered(exchange: Exchange, prices: PriceTable) -> None:
 
 def _price_last(exchange: Exchange) -> None:
     """The last attempt alone: each before it was repeated because nothing was charged, or was given up."""
-    if exchange.usage is None and _vendor_refused(exchange):
+    usage, problem = exchange.usage, exchange.usage_problem
+    if usage is None and _vendor_refused(exchange):
         exchange.cost_nanos, exchange.cost_status = 0, "exact"
         return
-    if exchange.method in _LOOKS or (exchange.is_free and _counts_nothing(exchange.usage)):
+    if exchange.method in _LOOKS or (exchange.is_free and _counts_nothing(usage)):
         exchange.usage, exchange.usage_problem = Usage(prompt_tokens=0, response_tokens=0), ""
         exchange.cost_nanos, exchange.cost_status = 0, "exact"
         return
-    usage = exchange.usage
+    price, status = exchange.price, "exact"
     if usage is None:
-        usage = exchange.usage = _estimate(exchange)
-        exchange.usage_problem = exchange.usage_problem or ("missing" if _is_metered(exchange) else "")
-        status = "estimated"
+        usage, status = _estimate(exchange), "estimated"
+        exchange.usage, exchange.usage_problem = usage, problem or ("missing" if _is_metered(exchange) else "")
     else:
-        if exchange.usage_problem == BATCH_TIER and exchange.price is not None and exchange.price.knows_batch:
-            exchange.is_batch, exchange.is_batch_tier, exchange.usage_problem = True, True, ""
-        exchange.usage_problem = exchange.usage_problem or _contradiction(usage)
-        if usage.prompt_tokens is None and exchange.usage_problem:  # the output alone was counted
-            usage.prompt_tokens = estimate_tokens(len(exchange.body))
-        status = "estimated" if exchange.usage_problem else "exact"
-    if exchange.price is None:
+        if problem == BATCH_TIER and price is not None and price.knows_batch:
+            exchange.is_batch, exchange.is_batch_tier, problem = True, True, ""
+        if not problem and (contradictions := usage.contradictions()):
+            problem = contradictions[0]
+        exchange.usage_problem = problem
+        if problem:
+            status = "estimated"
+            if usage.prompt_tokens is None:  # the output alone was counted
+                usage.prompt_tokens = estimate_tokens(len(exchange.body))
+    if price is None:
         exchange.cost_status = "unpriced"
         return
-    exchange.cost_nanos = cost_nanos(exchange.price, usage, is_batch=exchange.is_batch)
-    exchange.cost_status = status
+    exchange.cost_nanos, exchange.cost_status = cost_nanos(price, usage, is_batch=exchange.is_batch), status
 
 
 def _counts_nothing(usage: Usage | None) -> bool:
@@ -153,17 +152,3 @@ def _estimate(exchange: Exchange) -> Usage:
     if exchange.is_batch and exchange.max_response_tokens is not None:  # it comes later, if ever it is asked for
         received = exchange.max_response_tokens
     return Usage(prompt_tokens=estimate_tokens(len(exchange.body)), response_tokens=received)
-
-
-def _impossible(usage: Usage) -> str:
-    """Why such counts are no usage at all, or empty."""
-    for count in msgspec.structs.astuple(usage):
-        if count is not None and not 0 <= count <= _MAX_TOKENS:
-            return "negative_tokens" if count < 0 else "absurd_tokens"
-    return ""
-
-
-def _contradiction(usage: Usage) -> str:
-    """What cannot be true of these counts together, or empty."""
-    found = usage.contradictions()
-    return found[0] if found else ""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sluice.clock import now_micros
+from sluice.eventlog.journal.offsets import replace_file
 from sluice.exposition import Family, dump_families, load_families, render_families, render_open_metrics
 
 _SUFFIX = ".metrics.json"
@@ -21,11 +22,7 @@ class MetricsFolder:
 
     def write(self, worker: str, families: Sequence[Family]) -> None:
         """Replace a worker's file."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._path(worker)
-        temporary = path.with_name(f"{path.name}.tmp")
-        temporary.write_bytes(dump_families(families))
-        temporary.rename(path)
+        replace_file(self._path(worker), dump_families(families))
 
     def remove(self, worker: str) -> None:
         """The worker ends."""

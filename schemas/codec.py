@@ -27,7 +27,7 @@ from schemas.avro_schema import (
     schema_fingerprint,
     schema_json,
 )
-from schemas.encoder import encode_long, record_encoder
+from schemas.encoder import LONGS, record_encoder
 from schemas.events import KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
@@ -55,9 +55,6 @@ FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) 
 """What today's writers put in front of each event."""
 
 _FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
-_USUAL_ID_BYTES = 38
-"""Of an exchange's event; a correction's id is longer."""
-_USUAL_FRAMES = {kind: frame + encode_long(_USUAL_ID_BYTES) for kind, frame in _FRAMES.items()}
 _ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], ("exchange_id", "request_id"))
 _ENCODE_PROXY_LOG = record_encoder(record_schema(ProxyLogFields)["fields"])
 _ENCODE_ANALYTICS = record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",))
@@ -87,8 +84,7 @@ class EncodedEvent(msgspec.Struct, frozen=True):
 
 def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
     """A whole event: frame, id, sequence number, and everything behind them."""
-    head = _USUAL_FRAMES[kind] if len(event_id) == _USUAL_ID_BYTES else _FRAMES[kind] + encode_long(len(event_id))
-    return head + event_id + encode_long(sequence) + tail
+    return b"".join((_FRAMES[kind], LONGS[len(event_id)], event_id, LONGS[sequence], tail))
 
 
 def encode_exchange(
@@ -100,17 +96,14 @@ def encode_exchange(
 ) -> list[EncodedEvent]:
     """Encode the events of one exchange; those that are ``None`` do not exist."""
     head = _ENCODE_COMMON(common)
-    exchange_id, occurred_at = common["exchange_id"], common["occurred_at"]
+    exchange_id, at = common["exchange_id"], common["occurred_at"]
     events = []
     if proxy_log is not None:
-        tail = head + _ENCODE_PROXY_LOG(proxy_log)
-        events.append(EncodedEvent("proxy_log", exchange_id, occurred_at, tail, traceparent))
+        events.append(EncodedEvent("proxy_log", exchange_id, at, head + _ENCODE_PROXY_LOG(proxy_log), traceparent))
     if analytics is not None:
-        tail = head + _ENCODE_ANALYTICS(analytics)
-        events.append(EncodedEvent("analytics", exchange_id, occurred_at, tail, traceparent))
+        events.append(EncodedEvent("analytics", exchange_id, at, head + _ENCODE_ANALYTICS(analytics), traceparent))
     if budget is not None:
-        tail = head + _ENCODE_BUDGET(budget)
-        events.append(EncodedEvent("budget", exchange_id, occurred_at, tail, traceparent))
+        events.append(EncodedEvent("budget", exchange_id, at, head + _ENCODE_BUDGET(budget), traceparent))
     return events
 
 

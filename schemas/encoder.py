@@ -8,7 +8,8 @@ decodes what is written here in the contract tests, and stays the decoder everyw
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 Encoder = Callable[[Mapping[str, Any]], bytes]
 """Takes a record's fields, all of them; raises KeyError, TypeError or AttributeError on what does not fit."""
@@ -16,51 +17,57 @@ Encoder = Callable[[Mapping[str, Any]], bytes]
 _SMALL = 8192
 _UNIQUE = "unique string"
 
-
-def _zigzag(value: int) -> bytes:
-    bits = (value << 1) ^ (value >> 63)
-    out = bytearray()
-    while bits > 0x7F:
-        out.append(bits & 0x7F | 0x80)
-        bits >>= 7
-    out.append(bits)
-    return bytes(out)
-
-
-_LONGS = tuple(_zigzag(value) for value in range(_SMALL))
-
-# Fourteen bits at a time, and no loop: times since the epoch take eight bytes, and every event has two of them.
+# Fourteen bits at a time, and no loop: every event has two times since the epoch, of eight bytes each.
 _BITS, _MASK = 14, (1 << 14) - 1
 _INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
 _LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
 
 
-def encode_long(value: int) -> bytes:
-    """Avro's variable-length zig-zag integer; OverflowError outside 64 bits, which no reader could read."""
-    if 0 <= value < _SMALL:
-        return _LONGS[value]
+def _encode_large(value: int) -> bytes:
     bits = (value << 1) ^ (value >> 63)
-    if 0 <= bits < 1 << 2 * _BITS:
-        return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
-    if 1 << 3 * _BITS <= bits < 1 << 4 * _BITS:
-        return (
-            _INNER[bits & _MASK]
-            + _INNER[bits >> _BITS & _MASK]
-            + _INNER[bits >> 2 * _BITS & _MASK]
-            + _LAST[bits >> 3 * _BITS]
-        )
-    return _encode_any(value, bits)
+    high = bits >> 2 * _BITS
+    if high:
+        if high >> 64 - 2 * _BITS:
+            message = f"{value} does not fit in 64 bits"
+            raise OverflowError(message)
+        return _INNER[bits & _MASK] + _INNER[bits >> _BITS & _MASK] + _encode_high(high)
+    return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
 
 
-def _encode_any(value: int, bits: int) -> bytes:
-    if not -(1 << 63) <= value < 1 << 63:
-        message = f"{value} does not fit in 64 bits"
-        raise OverflowError(message)
+@lru_cache(maxsize=64)
+def _encode_high(bits: int) -> bytes:
+    """What is left above 28 bits: of a time, that stays the same for two minutes."""
     out = b""
     while bits > _MASK:
         out += _INNER[bits & _MASK]
         bits >>= _BITS
     return out + _LAST[bits]
+
+
+class _Longs(dict[int, bytes]):
+    """Encoded integers, small ones ready: one subscript instead of a comparison and a call. Others are not kept."""
+
+    __missing__ = staticmethod(_encode_large)
+
+
+LONGS = _Longs((value, _encode_large(value)) for value in range(_SMALL))
+"""Avro's variable-length zig-zag integers; OverflowError outside 64 bits, which no reader could read."""
+
+
+class _NullableLongs(dict[int | None, bytes]):
+    """The same behind the mark of a union's branch."""
+
+    def __missing__(self, value: int) -> bytes:
+        return b"\2" + LONGS[value]
+
+
+_NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in LONGS.items())
+_NULLABLE_LONGS[None] = b"\0"
+
+
+def encode_long(value: int) -> bytes:
+    """One of ``LONGS``."""
+    return LONGS[value]
 
 
 class SharedList(list[Any]):
@@ -79,36 +86,63 @@ class SharedList(list[Any]):
 class _Texts(dict[str, bytes]):
     """Encoded short strings: most strings of an event are those of the event before (slugs, vendors, header lines)."""
 
+    mark = b""
+    """Of the branch, in a union."""
+
     def __missing__(self, text: str) -> bytes:
         raw = text.encode("utf-8", "replace")
-        encoded = encode_long(len(raw)) + raw
+        encoded = self.mark + LONGS[len(raw)] + raw
         if len(text) <= _MAX_CACHED_CHARACTERS:
-            if len(self) >= _MAX_CACHED_TEXTS:
-                self.clear()
-            self[text] = encoded
+            self.keep(text, encoded)
         return encoded
+
+    def keep(self, text: str, encoded: bytes) -> None:
+        """Within the bound."""
+        if len(self) >= _MAX_CACHED_TEXTS:
+            self.clear()
+        self[text] = encoded
+
+
+class _NullableTexts(_Texts):
+    mark = b"\2"
+
+    def __missing__(self, text: str | None) -> bytes:
+        return super().__missing__(text) if text is not None else self.setdefault(cast("str", None), b"\0")
 
 
 _MAX_CACHED_TEXTS = 8192
 _MAX_CACHED_CHARACTERS = 35  # one less than an exchange id: what never repeats must not flow through the cache
 _TEXTS = _Texts()
+_NULLABLE_TEXTS = _NullableTexts()
+
+
+def keep_text(text: str) -> None:
+    """Keep one encoded, however long it is, that is known to repeat; the caller bounds its length."""
+    _TEXTS.keep(text, _TEXTS[text])
 
 
 def encode_bytes(raw: bytes) -> bytes:
     """Avro bytes."""
-    return encode_long(len(raw)) + raw
+    return LONGS[len(raw)] + raw
 
 
 def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Encoder:
     """An encoder of the given Avro fields, in their order. The texts of ``unique`` fields never repeat: no cache is
     asked for them."""
-    scope: dict[str, Any] = {"LONGS": _LONGS, "long": encode_long, "TEXTS": _TEXTS, "array": _array}
+    scope: dict[str, Any] = {
+        "LONGS": LONGS,
+        "NULLABLE_LONGS": _NULLABLE_LONGS,
+        "TEXTS": _TEXTS,
+        "NULLABLE_TEXTS": _NULLABLE_TEXTS,
+        "large": _encode_large,
+        "join": b"".join,
+    }
     parts = [
         _expression(_without_cache(field["type"]) if field["name"] in unique else field["type"],
                     f"record[{field['name']!r}]", scope)
         for field in fields
     ]  # fmt: skip
-    source = "def encode(record):\n    return b''.join((\n        " + ",\n        ".join(parts) + ",\n    ))"
+    source = "def encode(record):\n    return join((\n        " + ",\n        ".join(parts) + ",\n    ))"
     exec(source, scope)  # noqa: S102 - made from our own schema, never from input
     encoder: Encoder = scope["encode"]
     return encoder
@@ -120,39 +154,38 @@ def _without_cache(kind: Any) -> Any:
 
 def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
     if isinstance(kind, list):
-        inner = _expression(kind[1], "value", scope)
-        return f"b'\\0' if (value := {value}) is None else b'\\2' + ({inner})"
+        table = {"long": "NULLABLE_LONGS", "string": "NULLABLE_TEXTS"}.get(str(kind[1]))
+        if table is not None:
+            return f"{table}[{value}]"
+        return f"b'\\0' if (value := {value}) is None else b'\\2' + {_expression(kind[1], 'value', scope)}"
     if isinstance(kind, dict) and kind["type"] == "array":
-        name = f"item{len(scope)}"
-        scope[name] = _item_encoder(kind["items"])
-        return f"(array(items, {name}) if (items := {value}) else b'\\0')"
-    plain = kind["type"] if isinstance(kind, dict) else kind
+        name = f"array{len(scope)}"
+        scope[name] = _array_encoder(kind["items"])
+        return f"({name}(items) if (items := {value}) else b'\\0')"
+    if isinstance(kind, dict):
+        return f"large({value})"  # a time
     return {
         "string": f"TEXTS[{value}]",
-        _UNIQUE: _with_length(f"{value}.encode('utf-8', 'replace')"),
-        "long": f"(LONGS[number] if 0 <= (number := {value}) < {_SMALL} else long(number))",
+        _UNIQUE: f"LONGS[len(raw := {value}.encode('utf-8', 'replace'))] + raw",
+        "long": f"LONGS[{value}]",
         "boolean": f"(b'\\1' if {value} else b'\\0')",
-        "bytes": _with_length(value),
-    }[plain]
+        "bytes": f"LONGS[len(raw := {value})] + raw",
+    }[kind]
 
 
-def _with_length(value: str) -> str:
-    return f"((LONGS[size] if (size := len(raw := {value})) < {_SMALL} else long(size)) + raw)"
-
-
-def _item_encoder(kind: Any) -> Callable[[Any], bytes]:
+def _array_encoder(kind: Any) -> Callable[[Sequence[Any]], bytes]:
     if isinstance(kind, dict) and kind["type"] == "record":
-        return record_encoder(kind["fields"])
-    function: Callable[[Any], bytes] = _TEXTS.__getitem__ if kind == "string" else encode_long
-    return function
+        encode_item: Callable[[Any], bytes] = record_encoder(kind["fields"])
+    else:
+        encode_item = _TEXTS.__getitem__ if kind == "string" else LONGS.__getitem__
 
+    def encode(items: Sequence[Any]) -> bytes:
+        """One block with its count, then the end mark."""
+        if items.__class__ is SharedList:
+            shared: SharedList = items
+            if shared.encoded is None:
+                shared.encoded = encode([*items])
+            return shared.encoded
+        return LONGS[len(items)] + b"".join(map(encode_item, items)) + b"\0"
 
-def _array(items: Sequence[Any], encode: Callable[[Any], bytes]) -> bytes:
-    """One block with its count, then the end mark."""
-    if items.__class__ is SharedList:
-        shared: SharedList = items
-        if shared.encoded is None:
-            shared.encoded = _array([*items], encode)
-        return shared.encoded
-    count = len(items)
-    return b"".join((_LONGS[count] if count < _SMALL else encode_long(count), *map(encode, items), b"\0"))
+    return encode

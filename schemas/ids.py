@@ -8,16 +8,17 @@ import time
 import uuid
 
 _random = random.Random()  # seeded by the operating system; ids need to be unique, not secret
+_RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+_VERSION_AND_VARIANT = 0x7000_8000_0000_0000_0000
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
 def new_exchange_id() -> str:
     """A UUIDv7 (RFC 9562): 48 bits of Unix milliseconds, then 74 random bits, so ids sort by time."""
     milliseconds = time.time_ns() // 1_000_000
-    bits = _random.getrandbits(74)
-    value = (milliseconds << 80) | (0x7 << 76) | ((bits >> 62) << 64) | (0x2 << 62) | (bits & 0x3FFFFFFFFFFFFFFF)
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    value = milliseconds << 80 | _random.getrandbits(80) & _RANDOM_BITS | _VERSION_AND_VARIANT
+    text = value.to_bytes(16, "big").hex("-", 2)  # with a dash behind each four digits: three of them too many
+    return text[:4] + text[5:29] + text[30:34] + text[35:]
 
 
 def new_boot_id() -> str:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import cast
 
 
 def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     """Called once by each command, before anything logs. JSON unless standard error is a terminal."""
     import logging  # noqa: PLC0415 - every command imports this file, and most log nothing
 
-    import structlog  # noqa: PLC0415 - as above
+    with _hidden("rich"):  # loaded by structlog, with pygments, for tracebacks that we do not show: 4 MiB of a process
+        import structlog  # noqa: PLC0415 - as above
 
     plain = sys.stderr.isatty() if as_json is None else not as_json
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -34,3 +39,16 @@ def configure_logs(level: str = "info", *, as_json: bool | None = None) -> None:
     # A connection closed without its last byte is our answer to a failed record, and counted: no fault of the server.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # its errors reach us as exceptions, and are ours to say
+
+
+@contextlib.contextmanager
+def _hidden(module: str) -> Iterator[None]:
+    """As if it were not installed, unless it is loaded already."""
+    if module in sys.modules:
+        yield
+        return
+    sys.modules[module] = cast("ModuleType", None)  # an import of it fails then
+    try:
+        yield
+    finally:
+        del sys.modules[module]

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from urllib.parse import unquote_plus
 
+from schemas.encoder import keep_text
+
 MASK = "***"
 
 _CREDENTIAL_WORDS = frozenset(
@@ -41,37 +43,43 @@ _UNIQUE_PREFIXES = {name: f"{name.decode()}: " for name in _UNIQUE}
 _MAX_CACHED_LINES = 4096
 _MAX_CACHED_BYTES = 256
 _CUT_NOTE = "x-sluice-truncated: {} more header lines"
-_lines: dict[tuple[bytes, bytes], str] = {}
 _masked_names: dict[bytes, bool] = {}
 
 
 def header_lines(raw: Sequence[tuple[bytes, bytes]], max_bytes: int) -> list[str]:
     """``name: value`` lines with credentials masked; what passes ``max_bytes`` is replaced by a line that counts it."""
-    cached = _lines.get
-    lines = [cached(pair) or _line(pair) for pair in raw]
+    lines = [*map(_line, raw)]
     # at most two bytes of UTF-8 for each of latin-1, and ": "
     if 2 * sum(map(len, lines)) <= max_bytes:
         return lines
     return _within(lines, max_bytes)
 
 
-def _line(pair: tuple[bytes, bytes]) -> str:
-    name, value = pair
-    prefix = _UNIQUE_PREFIXES.get(name)
-    if prefix is not None:
-        return prefix + value.decode("latin-1")
-    text = name.decode("latin-1")
-    if is_credential_header(name):
-        return f"{text}: {_masked(value)}"
-    shown = value.decode("latin-1")
-    if name in _URL_HEADERS:
-        return f"{text}: {mask_url(shown)}"
-    line = f"{text}: {shown}"
-    if len(value) <= _MAX_CACHED_BYTES:
-        if len(_lines) >= _MAX_CACHED_LINES:
-            _lines.clear()
-        _lines[pair] = line
-    return line
+class _Lines(dict[tuple[bytes, bytes], str]):
+    """Lines that stand in many messages, kept for events in their encoded form too; neither credentials nor what
+    differs each time is kept."""
+
+    def __missing__(self, pair: tuple[bytes, bytes]) -> str:
+        name, value = pair
+        if name in _UNIQUE_PREFIXES:
+            return _UNIQUE_PREFIXES[name] + value.decode("latin-1")
+        text = name.decode("latin-1")
+        if is_credential_header(name):
+            return f"{text}: {_masked(value)}"
+        shown = value.decode("latin-1")
+        if name in _URL_HEADERS:
+            return f"{text}: {mask_url(shown)}"
+        line = f"{text}: {shown}"
+        if len(value) <= _MAX_CACHED_BYTES:
+            if len(self) >= _MAX_CACHED_LINES:
+                self.clear()
+            self[pair] = line
+            keep_text(line)
+        return line
+
+
+_lines = _Lines()
+_line = _lines.__getitem__
 
 
 def _masked(value: bytes) -> str:

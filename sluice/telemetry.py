@@ -38,6 +38,10 @@ class Metric(ABC):
     def series(self) -> Sequence[tuple[Labels, Any]]:
         """Label values and what was measured for each."""
 
+    def family(self) -> Family:
+        """What was measured so far, as plain data."""
+        return Family(self.name, self.kind, self.meaning, self.unit, self.labels, self.series())
+
 
 MetricT = TypeVar("MetricT", bound="Metric")
 
@@ -53,13 +57,16 @@ class Counter(Metric):
 
     def add(self, amount: int, *labels: str) -> None:
         """Count ``amount`` more for these label values."""
+        try:
+            self._values[labels] += amount
+        except KeyError:
+            self._add_series(amount, labels)
+
+    def _add_series(self, amount: int, labels: Labels) -> None:
         values = self._values
-        if labels in values:
-            values[labels] += amount
-        elif len(values) < MAX_SERIES:
-            values[labels] = amount
-        else:
-            values[self._overflow] = values.get(self._overflow, 0) + amount
+        if len(values) >= MAX_SERIES:
+            labels = self._overflow
+        values[labels] = values.get(labels, 0) + amount
 
     def value(self, *labels: str) -> int:
         """What was counted for these label values."""
@@ -144,6 +151,10 @@ class Histogram(Metric):
         """Label values, and for each the count of every bucket (the last one is unbounded) and the sum."""
         return [(labels, (list(counts), self._sums[labels])) for labels, counts in self._counts.items()]
 
+    def family(self) -> Family:
+        """With the buckets, and the exemplars that there are."""
+        return super().family()._replace(buckets=self.buckets, exemplars=self.exemplars())
+
 
 class Registry:
     """The metrics of one process, each name once."""
@@ -178,19 +189,7 @@ class Registry:
 
     def families(self) -> list[Family]:
         """Everything measured so far, as plain data that can be sent to another process."""
-        return [
-            Family(
-                metric.name,
-                metric.kind,
-                metric.meaning,
-                metric.unit,
-                metric.labels,
-                metric.series(),
-                metric.buckets if isinstance(metric, Histogram) else (),
-                metric.exemplars() if isinstance(metric, Histogram) else (),
-            )
-            for metric in self._metrics.values()
-        ]
+        return [metric.family() for metric in self._metrics.values()]
 
     def render(self, extra: Mapping[str, str] | None = None) -> str:
         """Prometheus text, with ``extra`` labels on every line."""

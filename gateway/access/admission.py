@@ -8,7 +8,6 @@ from gateway.access.worst_case import MAX_NANOS, worst_case
 from gateway.outcomes import ModelDenied
 from gateway.upstreams.failover import dearest_nanos, plan_failover
 from gateway.usage import estimate_tokens
-from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
     from gateway.access.budgets import Budgets
@@ -43,11 +42,12 @@ class LimitedAdmission:
 
     async def admit(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
         """Check the allow-list; hold the worst case, at the dearest price of whoever may answer."""
-        if not llm.allows(exchange.model) and not exchange.only_looks:
+        if llm.allowed_models and not (llm.allows(exchange.model) or exchange.only_looks):
             message = f"model '{exchange.model}' is not allowed" if exchange.model else "the request names no model"
             raise ModelDenied(message)
-        if exchange.model is not None:
-            exchange.price = snapshot.prices.find(llm.vendor, exchange.model, exchange.occurred_at)
+        model = exchange.model
+        if model is not None:
+            exchange.price = snapshot.prices.find(llm.vendor, model, exchange.occurred_at)
         if exchange.further_models:
             _admit_further(exchange, llm, snapshot)
         if llm.failover_ids:
@@ -84,8 +84,8 @@ class LimitedAdmission:
         """What an interrupted exchange is charged that no budget counted."""
         asked = exchange.max_response_tokens
         output = (llm.max_tokens or self._default_output_tokens) if asked is None else max(asked, 0)
-        worst = Usage(estimate_tokens(len(exchange.body)), output * max(exchange.choices, 1))
-        exchange.reserved_nanos = min(dearest_nanos(exchange, worst), MAX_NANOS)
+        prompt = estimate_tokens(len(exchange.body))
+        exchange.reserved_nanos = min(dearest_nanos(exchange, prompt, output * max(exchange.choices, 1)), MAX_NANOS)
 
 
 def _admit_further(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:

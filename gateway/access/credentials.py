@@ -51,15 +51,16 @@ class Credentials:
 
     def authenticate(self, exchange: Exchange, llm: Llm, snapshot: Snapshot) -> App:
         """The app whose token this is, linked to this LLM. Raises ``AuthFailed`` or ``AccessDenied``."""
-        token = self.find(llm.dialect.credential(exchange.headers, exchange.query), snapshot, exchange.occurred_at)
-        app = exchange.app = snapshot.apps[token.app_id]
-        exchange.user_id = app.user_id
+        credential = llm.dialect.credential(exchange.headers, exchange.query)
+        token, app = self._prove(credential, snapshot, exchange.occurred_at)
+        exchange.app, exchange.user_id = app, app.user_id
         check_app(app, exchange.remote_addr)
-        if "api" not in token.scopes:
+        scopes = token.scopes
+        if "api" not in scopes:
             message = "the token is for managing alone; use one with the scope 'api'"
             raise AccessDenied(message)
         check_link(app, llm)
-        exchange.may_manage = "admin" in token.scopes
+        exchange.may_manage = "admin" in scopes
         return app
 
     def accept(self, exchange: Exchange, llm: Llm, snapshot: Snapshot, identity: Identity) -> App:
@@ -79,18 +80,22 @@ class Credentials:
 
         Looked up by its hash, so the time of a comparison tells nothing of a token.
         """
+        return self._prove(credential, snapshot, at_micros)[0]
+
+    def _prove(self, credential: str | None, snapshot: Snapshot, at_micros: int) -> tuple[Token, App]:
         if not credential:
             message = "no credential: send your token as 'Authorization: Bearer <token>'"
             raise AuthFailed(message, "missing_credential")
         token = snapshot.tokens.get(hash_token(credential))
-        if token is None or token.app_id not in snapshot.apps:
+        app = snapshot.apps.get(token.app_id) if token is not None else None
+        if token is None or app is None:
             message = "the token is not known"
             raise AuthFailed(message, "invalid_token")
         if token.expires_at is not None and token.expires_at <= at_micros:
             message = "the token has expired"
             raise AuthFailed(message, "expired_token")
         self._used[token.id] = at_micros
-        return token
+        return token, app
 
     def take_used(self) -> dict[int, int]:
         """When tokens were used that were since the last call: id → micros of the epoch."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 RECALL_SECONDS = 0.02
 ALONE_SECONDS = 1.0
 """Between two looks for recalls while no other host lives."""
+UNBUDGETED_SECONDS = 5.0
+"""Between two while the host has no budget at all, of which something could be recalled: it is only heard of then."""
 LOOK_SECONDS = 15.0
 """Between two looks at all rows."""
 KEPT_MICROS = 3_600_000_000
@@ -124,9 +126,11 @@ class SliceKeeper:
                 table.free(row)
 
     async def _answer_recalls(self) -> None:
+        loop, next_at = asyncio.get_running_loop(), 0.0
         while True:
             await asyncio.sleep(RECALL_SECONDS if self.has_company else ALONE_SECONDS)
-            if self.is_keeper:
+            if self.is_keeper and (self._rows.table.used or loop.time() >= next_at):
+                next_at = loop.time() + UNBUDGETED_SECONDS
                 await self._heed_recalls()
 
     async def _heed_recalls(self) -> None:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.access.input_tokens import InputCount, count_input
 from gateway.upstreams.failover import dearest_nanos
-from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
@@ -44,7 +43,7 @@ class WorstCase(NamedTuple):
 
     def nanos_with(self, exchange: Exchange, maximum: int) -> int:
         """As ``nanos``, if the most output of an answer were another."""
-        return min(dearest_nanos(exchange, Usage(self.counted.tokens, maximum * self.answers)), MAX_NANOS)
+        return min(dearest_nanos(exchange, self.counted.tokens, maximum * self.answers), MAX_NANOS)
 
 
 def worst_case(exchange: Exchange, llm: Llm, default_output_tokens: int) -> WorstCase:

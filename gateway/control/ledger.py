@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.access.ledger import SCOPES, LedgerUnavailableError, Recalls, Slice, SliceAnswer
+from gateway.control.database import as_text
 from gateway.control.errors import ControlDatabaseError
 from gateway.control.grants import Books, Part, answer_of
 from gateway.control.tables import BUDGETS, SLICES
@@ -40,7 +41,8 @@ class ControlLedger:
 
     def __init__(self, database: ControlDatabase, slice_fraction: float, alert: Alert) -> None:
         self._database = database
-        self._insert = sqlite.insert if database.is_sqlite else postgresql.insert
+        dialect = "sqlite" if database.is_sqlite else "postgresql"  # the other one is not loaded: 2 MiB of each worker
+        self._insert = importlib.import_module(f"sqlalchemy.dialects.{dialect}").insert
         self._slice_fraction = slice_fraction
         self._alert = alert
         self._beats: dict[str, int] = {}
@@ -75,18 +77,18 @@ class ControlLedger:
                 async with self._database.write() as connection:
                     await self._note_host(connection, host, {"reported_at": now})
                 self._beats[host] = now
-            async with self._database.read() as connection:
-                hosts = (await connection.execute(select(SLICES).where(*_is((0, 0, 0, 0))))).all()
-                recall_at = max((row.recall_at for row in hosts if row.host == host), default=0)
-                has_company = any(row.host != host and row.reported_at > now - ALIVE_MICROS for row in hosts)
-                if recall_at <= self._recalls_seen.get(host, 0) and not is_due:
-                    return Recalls((), has_company)
-                query = select(SLICES).where(
-                    SLICES.c.host == host,
-                    SLICES.c.scope != HOST_SCOPE,
-                    SLICES.c.recall_at > 0,
-                    SLICES.c.period_end > now,
-                )
+            hosts = await self._database.glance(_HOSTS)
+            recall_at = max((recalled for name, _, recalled in hosts if name == host), default=0)
+            has_company = any(name != host and reported > now - ALIVE_MICROS for name, reported, _ in hosts)
+            if recall_at <= self._recalls_seen.get(host, 0) and not is_due:
+                return Recalls((), has_company)
+            query = select(SLICES).where(
+                SLICES.c.host == host,
+                SLICES.c.scope != HOST_SCOPE,
+                SLICES.c.recall_at > 0,
+                SLICES.c.period_end > now,
+            )
+            async with self._database.read() as connection:  # what was recalled since the glance is found again
                 found = tuple([key_of(row) for row in await connection.execute(query)])
         self._recalls_seen[host] = recall_at
         return Recalls(found, has_company)
@@ -190,6 +192,10 @@ def _of(table: Table) -> Any:
 
 def _is(key: Key) -> list[Any]:
     return [SLICES.c[name] == value for name, value in _columns(key).items()]
+
+
+_HOSTS = as_text(select(SLICES.c.host, SLICES.c.reported_at, SLICES.c.recall_at).where(*_is((0, 0, 0, 0))))
+"""Made once: where other hosts live it is asked fifty times a second."""
 
 
 def key_of(row: Row[Any]) -> Key:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Column, ColumnElement, Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from gateway.control.database import ControlDatabase, as_text
 from gateway.control.entities import Changes, Entities
 from gateway.control.errors import ChangesLostError
 from gateway.control.rows import RowReader
@@ -25,6 +26,9 @@ MAX_ID = (1 << 53) - 1
 _MAX_IDS = 10_000
 """Both databases take some 32,767 parameters in a statement."""
 
+_NEWEST = select(func.max(CHANGES.c.generation))
+_NEWEST_AS_TEXT = as_text(_NEWEST)
+
 Ids = Collection[int] | Select[tuple[int]] | None
 """Which entities: these, those that a query finds, or all."""
 
@@ -37,7 +41,13 @@ async def read_all(connection: AsyncConnection, box: SecretBox) -> Entities:
 
 async def read_generation(connection: AsyncConnection) -> int:
     """The number of the last change; 0 before the first."""
-    return await connection.scalar(select(func.max(CHANGES.c.generation))) or 0
+    return await connection.scalar(_NEWEST) or 0
+
+
+async def glance_at_generation(database: ControlDatabase) -> int:
+    """The same, for who asks each second."""
+    ((newest,),) = await database.glance(_NEWEST_AS_TEXT)
+    return newest or 0
 
 
 async def read_changes(connection: AsyncConnection, box: SecretBox, generation: int) -> Changes | None:

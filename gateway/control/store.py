@@ -24,7 +24,7 @@ from gateway.control.entities import (
 from gateway.control.errors import NotFoundError
 from gateway.control.file_rows import apply_file
 from gateway.control.idempotency import Idempotency
-from gateway.control.reading import MAX_ID, read_all, read_changes, read_entities, read_generation
+from gateway.control.reading import MAX_ID, glance_at_generation, read_all, read_changes, read_entities, read_generation
 from gateway.control.repository import Repository, check_page
 from gateway.control.rows import decrypt_secret, encrypt_secret
 from gateway.control.specs import APP, LLM, PLUGIN, PRICE, SPECS, TOKEN, EntityT, Spec
@@ -73,6 +73,8 @@ class ControlStore:
 
     async def changes_since(self, generation: int) -> Changes | None:
         """What changed since a generation; ``None``: nothing. Raises ChangesLostError: load everything."""
+        if await glance_at_generation(self.database) == generation:  # nearly always
+            return None
         async with self.database.read() as connection:
             return await read_changes(connection, self._box, generation)
 

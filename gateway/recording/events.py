@@ -7,7 +7,6 @@ budget      where something is charged
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,6 +15,7 @@ from schemas.codec import EncodedEvent, encode_exchange
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
+from sluice.money.usage import Usage
 from sluice.privacy.bodies import BodyRedactor
 from sluice.privacy.settings import RulesSettings
 from sluice.redaction import cut_text, header_lines, mask_query, whole_characters
@@ -24,6 +24,7 @@ from sluice.usage.labels import priced_labels
 
 if TYPE_CHECKING:
     from gateway.exchange import Exchange
+    from gateway.snapshot import App, Llm
     from sluice.eventlog.interface import Boot
 
 MAX_MESSAGE_CHARACTERS = 1_024
@@ -32,6 +33,7 @@ MAX_HEADER_LINES_BYTES = 32_768
 MAX_MODEL_CHARACTERS = 256
 MAX_LABEL_CHARACTERS = 256
 """Of one that a plugin caused; those of LLMs are checked where they are written."""
+_NO_USAGE = Usage()
 
 
 class EventBuilder:
@@ -43,35 +45,24 @@ class EventBuilder:
         self._keeping = keeping or Keeping("full", BodyRedactor(RulesSettings()), max_body_bytes)
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
+        self.is_slow = self._keeping.is_slow
+        """Whether ``build`` takes so long that another thread should do it."""
 
     def build(self, exchange: Exchange) -> list[EncodedEvent]:
         """The events of an exchange whose outcome is known; none is larger than its topic takes."""
         total_micros = exchange.elapsed_micros()
         common = self._common(exchange, total_micros)
         proxy_log = self._proxy_log(exchange, total_micros)
-        if exchange.app is None or exchange.llm is None:
-            return self._fit(common, exchange.traceparent, proxy_log, None, None)
-        analytics = _analytics(exchange, total_micros)
-        budget = _budget(exchange) if exchange.cost_nanos else None
-        return self._fit(common, exchange.traceparent, proxy_log, analytics, budget)
-
-    def is_slow(self, exchange: Exchange) -> bool:
-        """Whether ``build`` takes so long that another thread should do it."""
-        return self._keeping.is_slow(exchange)
-
-    def _fit(
-        self,
-        common: Common,
-        traceparent: str,
-        proxy_log: ProxyLogFields,
-        analytics: AnalyticsFields | None,
-        budget: BudgetFields | None,
-    ) -> list[EncodedEvent]:
-        events = encode_exchange(common, proxy_log, analytics, budget, traceparent)
+        analytics = budget = None
+        if exchange.app is not None and exchange.llm is not None:
+            analytics = _analytics(exchange, proxy_log)
+            if exchange.cost_nanos:
+                budget = _budget(exchange, exchange.app, exchange.llm, analytics)
+        events = encode_exchange(common, proxy_log, analytics, budget, exchange.traceparent)
         excess = len(events[0].tail) - self._max_event_bytes
         if excess > 0:
             _cut_further(proxy_log, excess)
-            events = encode_exchange(common, proxy_log, analytics, budget, traceparent)
+            events = encode_exchange(common, proxy_log, analytics, budget, exchange.traceparent)
         return events
 
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
@@ -138,7 +129,10 @@ class EventBuilder:
             "error_message": exchange.error_message[:MAX_MESSAGE_CHARACTERS],
             "remote_addr": exchange.remote_addr,
             "total_micros": total_micros,
-            "upstream_micros": _upstream_micros(exchange),
+            # to the answer's end, or to the terminal event of a stream
+            "upstream_micros": _micros(
+                exchange.upstream_started_ns, exchange.upstream_ended_ns or exchange.terminal_ns
+            ),
             "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
             "plugins": exchange.timings,
             "partial": exchange.partial,
@@ -171,16 +165,16 @@ def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
         proxy_log["request_body"], proxy_log["request_body_truncated"] = cut_text(request, keep_request)
 
 
-def _analytics(exchange: Exchange, total_micros: int) -> AnalyticsFields:
-    usage, price = exchange.usage, exchange.price
+def _analytics(exchange: Exchange, proxy_log: ProxyLogFields) -> AnalyticsFields:
+    usage, price = exchange.usage or _NO_USAGE, exchange.price
     return {
         "model_name": _short(exchange.response_model or exchange.model),
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "response_tokens": usage.response_tokens if usage else None,
-        "cache_write_prompt_tokens": usage.cache_write_prompt_tokens if usage else None,
-        "cache_read_prompt_tokens": usage.cache_read_prompt_tokens if usage else None,
-        "reasoning_tokens": usage.reasoning_tokens if usage else None,
-        "total_tokens": (usage.prompt_tokens or 0) + (usage.response_tokens or 0) if usage else None,
+        "prompt_tokens": usage.prompt_tokens,
+        "response_tokens": usage.response_tokens,
+        "cache_write_prompt_tokens": usage.cache_write_prompt_tokens,
+        "cache_read_prompt_tokens": usage.cache_read_prompt_tokens,
+        "reasoning_tokens": usage.reasoning_tokens,
+        "total_tokens": (usage.prompt_tokens or 0) + (usage.response_tokens or 0) if exchange.usage else None,
         "raw_usage": exchange.raw_usage,
         "cost_nanos": exchange.cost_nanos,
         "currency": price.currency if price else "USD",
@@ -192,44 +186,36 @@ def _analytics(exchange: Exchange, total_micros: int) -> AnalyticsFields:
         "response_code": exchange.response_code,
         "is_stream": exchange.is_stream,
         "partial": exchange.partial,
-        "total_micros": total_micros,
-        "upstream_micros": _upstream_micros(exchange),
-        "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
+        "total_micros": proxy_log["total_micros"],
+        "upstream_micros": proxy_log["upstream_micros"],
+        "first_byte_micros": proxy_log["first_byte_micros"],
         "attempts": exchange.attempts,
     }
 
 
-def _budget(exchange: Exchange) -> BudgetFields:
-    usage, price = exchange.usage, exchange.price
-    prompt = (usage.prompt_tokens or 0) if usage else 0
-    response = (usage.response_tokens or 0) if usage else 0
+def _budget(exchange: Exchange, app: App, llm: Llm, analytics: AnalyticsFields) -> BudgetFields:
+    """Charged to the LLM that was asked, whoever answered: whose budgets were reserved."""
     return {
         "kind": "usage",
         "corrects": None,
-        "model_name": _short(exchange.response_model or exchange.model),
-        "tokens_used": prompt + response,
-        "prompt_tokens": prompt,
-        "completion_tokens": response,
-        "cost_nanos": exchange.cost_nanos or 0,
-        "currency": price.currency if price else "USD",
-        "price_version": price.version if price else "",
+        "model_name": analytics["model_name"],
+        "tokens_used": analytics["total_tokens"] or 0,
+        "prompt_tokens": analytics["prompt_tokens"] or 0,
+        "completion_tokens": analytics["response_tokens"] or 0,
+        "cost_nanos": analytics["cost_nanos"] or 0,
+        "currency": analytics["currency"],
+        "price_version": analytics["price_version"],
         "requests_count": 1,
         "reserved_nanos": exchange.reserved_nanos,
-        "charges": _charges_of(exchange),
+        "charges": charges(
+            app.id,
+            llm.id,
+            exchange.occurred_at,
+            app_reset_day=app.budget_reset_day,
+            llm_reset_day=llm.budget_reset_day,
+            time_zone=app.time_zone,
+        ),
     }
-
-
-def _charges_of(exchange: Exchange) -> list[Charge]:
-    """Of the LLM that was asked, whoever answered: whose budgets were reserved."""
-    app, llm = exchange.app, exchange.llm
-    return charges(
-        app.id if app else 0,
-        llm.id if llm else 0,
-        exchange.occurred_at,
-        app_reset_day=app.budget_reset_day if app else 1,
-        llm_reset_day=llm.budget_reset_day if llm else 1,
-        time_zone=app.time_zone if app else "UTC",
-    )
 
 
 def charges(
@@ -243,11 +229,25 @@ def charges(
 ) -> list[Charge]:
     """What an exchange is charged to, each in the period of its admission: the app and the app on the LLM in the app's,
     the LLM in its own, in UTC. Whether there is a budget or not."""
-    app_period = period_at(occurred_at, app_reset_day, time_zone)
-    return _charges(app_id, llm_id, app_period, period_at(occurred_at, llm_reset_day, "UTC"))
+    key = (app_id, llm_id, app_reset_day, llm_reset_day, time_zone)
+    start, end, found = _remembered.get(key, _NOT_YET)
+    if not start <= occurred_at < end:
+        app_period = period_at(occurred_at, app_reset_day, time_zone)
+        llm_period = period_at(occurred_at, llm_reset_day, "UTC")
+        start, end = max(app_period.start, llm_period.start), min(app_period.end, llm_period.end)
+        found = _charges(app_id, llm_id, app_period, llm_period)
+        if len(_remembered) >= _MAX_REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = start, end, found
+    return found
 
 
-@lru_cache(maxsize=4096)
+_remembered: dict[tuple[int, int, int, int, str], tuple[int, int, list[Charge]]] = {}
+"""The charges of an app on an LLM, from when and before when they are these."""
+_MAX_REMEMBERED = 4096
+_NOT_YET: tuple[int, int, list[Charge]] = (0, 0, [])
+
+
 def _charges(app_id: int, llm_id: int, app_period: Period, llm_period: Period) -> list[Charge]:
     scopes = (
         ("app", str(app_id), app_period),
@@ -264,11 +264,6 @@ def _charges(app_id: int, llm_id: int, app_period: Period, llm_period: Period) -
         }
         for scope, scope_id, period in scopes
     ])  # fmt: skip
-
-
-def _upstream_micros(exchange: Exchange) -> int | None:
-    """From the call to the answer's end, or to the terminal event of a stream."""
-    return _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns or exchange.terminal_ns)
 
 
 def _labels(exchange: Exchange, labels: list[str]) -> list[str]:
@@ -325,7 +320,7 @@ def _content_type(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 def _short(model: str | None) -> str | None:
-    return model if model is None or len(model) <= MAX_MODEL_CHARACTERS else model[:MAX_MODEL_CHARACTERS]
+    return model and model[:MAX_MODEL_CHARACTERS]
 
 
 def _micros(start_ns: int, end_ns: int) -> int | None:

@@ -14,7 +14,8 @@ import mmap
 import os
 import struct
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -34,13 +35,18 @@ _FIXED = struct.Struct("<B16sqqqqBqqqqiiiBB")
 _PROGRESS = struct.Struct("<qq")
 _WORTH = struct.Struct("<qqq")
 _TEXT = struct.Struct("<H")
+_SLOT = struct.Struct(f"{_FIXED.format}{_PROGRESS.format[1:]}{_WORTH.size}xH{_TEXT_BYTES}s")
+"""A whole slot: an exchange of which nothing has passed yet, and that has no worth."""
 _PROGRESS_AT = _FIXED.size
 _WORTH_AT = _PROGRESS_AT + _PROGRESS.size
 _TEXT_AT = _WORTH_AT + _WORTH.size
+_FIRST_PROGRESS = _HEADER_BYTES + _PROGRESS_AT
+_pack_progress = _PROGRESS.pack_into
 _FREE, _OPEN, _PRICED = 0, 1, 2
 _NO_ROW = -1
 _MAX_ROWS = 3
 _SEPARATOR = "\x1f"
+_SEPARATORS = 6
 _SHARES = (63, 16, 96, 128, 40, 113, 40)
 """Bytes of each text where not all of them fit: with six separators as many as there are."""
 
@@ -102,29 +108,29 @@ class InFlightFile:
         if not self._free:
             return -1
         slot = self._free[-1]  # taken when it is filled: what cannot be packed costs none
-        at = self._at(slot)
+        at = _HEADER_BYTES + slot * _SLOT_BYTES
         texts = (exchange.llm_slug, exchange.vendor, exchange.model, exchange.request_id, exchange.price_id,
                  exchange.method_path, exchange.time_zone)  # fmt: skip
         raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
-        if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != len(texts) - 1:
+        if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != _SEPARATORS:
             raw = _bounded(texts)
-        _FIXED.pack_into(
+        _SLOT.pack_into(
             self._map, at, _FREE, bytes.fromhex(exchange.exchange_id.replace("-", "")), exchange.occurred_at,
             exchange.app_id, exchange.user_id, exchange.llm_id, exchange.is_stream, exchange.reserved_nanos,
             exchange.segment, exchange.segment_bytes, exchange.request_bytes,
             *(_slot_rows(exchange.rows) if exchange.rows else _NO_ROWS),
-            exchange.app_reset_day, exchange.llm_reset_day,
+            exchange.app_reset_day, exchange.llm_reset_day, 0, 0, len(raw), raw,
         )  # fmt: skip
-        _PROGRESS.pack_into(self._map, at + _PROGRESS_AT, 0, 0)
-        _TEXT.pack_into(self._map, at + _TEXT_AT, len(raw))
-        start = at + _TEXT_AT + _TEXT.size
-        self._map[start : start + len(raw)] = raw
         self._map[at] = _OPEN
         return self._free.pop()
 
     def progress(self, slot: int, response_bytes: int, sse_frames: int) -> None:
-        """What has passed so far."""
-        _PROGRESS.pack_into(self._map, self._at(slot) + _PROGRESS_AT, response_bytes, sse_frames)
+        """What has passed so far; told with each piece of a stream."""
+        _pack_progress(self._map, _FIRST_PROGRESS + slot * _SLOT_BYTES, response_bytes, sse_frames)
+
+    def progress_of(self, slot: int) -> Callable[[int, int], None]:
+        """The same for a slot whose stream has many pieces: takes bytes and frames until it is cleared."""
+        return partial(_PROGRESS.pack_into, self._map, self._at(slot) + _PROGRESS_AT)
 
     def price(self, slot: int, worth: Worth) -> None:
         """What is about to be recorded; the state byte goes last, so half of it is nothing."""
@@ -135,7 +141,7 @@ class InFlightFile:
 
     def clear(self, slot: int) -> None:
         """The exchange's events are in the journal."""
-        self._map[self._at(slot)] = _FREE
+        self._map[_HEADER_BYTES + slot * _SLOT_BYTES] = _FREE
         self._free.append(slot)
 
     def open_slots(self) -> Iterator[tuple[int, InFlight]]:

@@ -113,6 +113,10 @@ class Recorder:
         if exchange.slot >= 0:
             self._inflight.progress(exchange.slot, exchange.response_bytes, exchange.sse_frames)
 
+    def progress_of(self, exchange: Exchange) -> Callable[[int, int], None]:
+        """Takes bytes and frames that have passed so far, for the same purpose, as long as its upstream call lasts."""
+        return self._inflight.progress_of(exchange.slot) if exchange.slot >= 0 else _forget
+
     async def record(self, exchange: Exchange) -> bool:
         """Make the exchange's events durable; ``False`` where that failed and the last byte must not go out.
 
@@ -125,7 +129,10 @@ class Recorder:
             self._metrics.count(exchange)
             if not self._is_recorded(exchange):
                 return True
-            events = await self._events(exchange)
+            if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
+                events = await asyncio.to_thread(self._builder.build, exchange)
+            else:
+                events = self._builder.build(exchange)
             if exchange.holds:
                 self._inflight.price(exchange.slot, worth_of(exchange))
             await self._log.commit(events)
@@ -138,22 +145,16 @@ class Recorder:
         except Exception as error:
             self._owe(exchange, (), error)
             raise
-        self._clear_slot(exchange)
+        if exchange.slot >= 0:
+            self._clear_slot(exchange)
         return True
 
-    async def _events(self, exchange: Exchange) -> Sequence[EncodedEvent]:
-        """Built here, but for bodies whose redaction takes long: meanwhile other exchanges go on."""
-        if self._builder.is_slow(exchange):
-            return await asyncio.to_thread(self._builder.build, exchange)
-        return self._builder.build(exchange)
-
     def _clear_slot(self, exchange: Exchange) -> None:
-        if exchange.slot >= 0:
-            slot, exchange.slot = exchange.slot, -1
-            if exchange.holds:
-                self._budgets.settle(exchange, partial(self._inflight.clear, slot))
-            else:
-                self._inflight.clear(slot)
+        slot, exchange.slot = exchange.slot, -1
+        if exchange.holds:
+            self._budgets.settle(exchange, partial(self._inflight.clear, slot))
+        else:
+            self._inflight.clear(slot)
 
     def _owe(self, exchange: Exchange, events: Sequence[EncodedEvent], error: Exception) -> None:
         self._metrics.commit_failures.add(1, type(error).__name__)
@@ -163,7 +164,8 @@ class Recorder:
 
     def close(self, exchange: Exchange) -> None:
         """Give back the exchange's room and its slot; called once, when nothing more will be recorded of it."""
-        self._clear_slot(exchange)
+        if exchange.slot >= 0:
+            self._clear_slot(exchange)
         if exchange.has_room:
             self._log.release()
             exchange.has_room = False
@@ -176,6 +178,10 @@ class Recorder:
                 return True
         self._metrics.count_unrecorded(exchange.outcome or "gateway_error", network_of(exchange.remote_addr))
         return False
+
+
+def _forget(_bytes: int, _frames: int) -> None:
+    """Of an exchange that has no slot."""
 
 
 def network_of(address: str) -> str:

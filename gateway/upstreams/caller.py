@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamFault, UpstreamTimeout, UpstreamUnreachable
@@ -46,6 +46,7 @@ class Caller:
             settings.idle_timeout_seconds,
             settings.total_timeout_seconds,
         )
+        self._with_first_byte = lru_cache(maxsize=1024)(partial(_with_first_byte, self._timeouts))
 
     async def call(self, exchange: Exchange, llm: Llm) -> UpstreamResponse:
         """The vendor's answer, once its head is here; a refusal of the vendor's too, where nobody does better.
@@ -146,7 +147,7 @@ class Caller:
             target_of(base_path, exchange.path, exchange.query and llm.dialect.clean_query(exchange.query)),
             headers,
             exchange.body,
-            self._timeouts if llm.timeout_seconds is None else _with_first_byte(self._timeouts, llm.timeout_seconds),
+            self._timeouts if llm.timeout_seconds is None else self._with_first_byte(llm.timeout_seconds),
         )
 
     def release(self, exchange: Exchange) -> None:
@@ -156,7 +157,6 @@ class Caller:
             response.release()
 
 
-@lru_cache(maxsize=1024)
 def _with_first_byte(timeouts: Timeouts, seconds: float) -> Timeouts:
     """An LLM's own time until the first byte, in which a connection has to be made too."""
     return replace(timeouts, connect_seconds=min(timeouts.connect_seconds, seconds), first_byte_seconds=seconds)

@@ -75,18 +75,17 @@ class Connection(asyncio.Protocol):
 
     def start(self, head: bytes, request: UpstreamRequest, total_at: float) -> LeanResponse:
         """Write a request; its answer fills the response that is returned."""
-        timeouts, body = request.timeouts, request.body
-        response = LeanResponse(self, self._loop, timeouts)
+        timeouts, body, transport = request.timeouts, request.body, self._transport
+        response = self._response = LeanResponse(self, self._loop, timeouts)
         response.total_at = total_at
         response.deadline = self._loop.time() + timeouts.first_byte_seconds
-        self._response = response
         self._parser.begin(response, is_head=request.method == b"HEAD")
-        if self._transport.is_closing():
+        if transport.is_closing():
             self._cut()
         elif len(body) <= _PIECE_BYTES:
-            self._transport.write(head + body)
+            transport.write(head + body)
         else:
-            self._transport.write(head)
+            transport.write(head)
             self._unsent = memoryview(body)
             self._write_on()
         return response
@@ -138,6 +137,9 @@ class Connection(asyncio.Protocol):
             self._expire_total(response)
         elif response.is_released and now >= response.deadline:
             self.fail(UpstreamTimeout("idle", RELEASE_SECONDS))
+        elif response.has_moved:
+            response.has_moved = False
+            response.deadline = now + response.timeouts.idle_seconds
         elif response.waiter is not None and now >= response.deadline:
             timeouts = response.timeouts
             if response.status:
@@ -167,13 +169,14 @@ class Connection(asyncio.Protocol):
         except UpstreamProtocolError as fault:
             self.fail(fault)
             return
-        if response.is_released:
-            response.drop()
-            return
-        if response.take is not None and response.chunks:
-            response.give(response.take)
+        take = response.take
+        if take is not None and response.chunks:
+            response.give(take)
             if not response.complete:
                 return
+        elif response.is_released:
+            response.drop()
+            return
         if response.buffered_bytes >= self._limits.max_buffered_bytes and not self._paused_reading:
             self._paused_reading = True
             self._transport.pause_reading()

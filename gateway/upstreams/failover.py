@@ -53,13 +53,12 @@ def plan_failover(exchange: Exchange, llm: Llm, snapshot: Snapshot) -> None:
     exchange.failover = tuple(found)
 
 
-def dearest_nanos(exchange: Exchange, usage: Usage) -> int:
+def dearest_nanos(exchange: Exchange, prompt: int, response: int) -> int:
     """What so many tokens cost at most: of whoever answers, whatever class they are of and in whichever tier, and what
     those may have charged that were given up for it.
 
     0 where none has a price.
     """
-    prompt, response = usage.prompt_tokens or 0, usage.response_tokens or 0
     if not exchange.failover and not exchange.further_prices:
         return worst_nanos(exchange.price, prompt, response) if exchange.price else 0
     most = max((worst_nanos(price, prompt, response) for price in exchange.further_prices), default=0)

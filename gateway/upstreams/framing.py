@@ -31,16 +31,17 @@ def check_request(request: UpstreamRequest) -> None:
         raise ValueError(f"the method {request.method!r} is not a token")
     if request.target[:1] != b"/" or request.target.translate(None, _TARGET_BYTES):
         raise ValueError("the target must begin with / and be percent-encoded")
-    _check_headers(request.headers)
+    if request.headers:
+        _check_headers(request.headers)
 
 
 def _check_headers(headers: Headers) -> None:
-    names = [pair[0] for pair in headers]
+    names, all_values = zip(*headers, strict=True)
     if b"".join(names).translate(None, _NAME_BYTES) or b"" in names:
         raise ValueError("a header name is not a lower-case token")
     if not _OURS.isdisjoint(names):
         raise ValueError("content-length and transfer-encoding are written by the client alone")
-    values = b"".join([pair[1] for pair in headers])
+    values = b"".join(all_values)
     if b"\n" in values or b"\r" in values or b"\0" in values:
         raise ValueError("a header value holds CR, LF or NUL")
 
@@ -48,26 +49,23 @@ def _check_headers(headers: Headers) -> None:
 def request_head(request: UpstreamRequest) -> bytes:
     """The head as it goes on the wire, with its empty line. Raises ``ValueError`` (see ``check_request``)."""
     check_request(request)
-    lines = b"".join([b"%b: %b\r\n" % pair for pair in (*request.headers, *added_headers(request))])
-    return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method, request.target, lines)
+    lines = b"\r\n".join(map(b": ".join, [*request.headers, *added_headers(request)]))
+    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (request.method, request.target, lines)
 
 
 def added_headers(request: UpstreamRequest) -> Headers:
-    """What a client adds to the caller's headers: ``host``, unless it is there, and the body's length."""
+    """What a client adds to the caller's headers: ``host``, unless it is there, and ``content-length``, but for an
+    empty body that nobody expects."""
     added: Headers = []
-    if not names_host(request.headers):
+    if not _names_host(request.headers):
         added.append((b"host", host_of(request.origin)))
-    if announces_length(request):
-        added.append((b"content-length", b"%d" % len(request.body)))
+    body = request.body
+    if body or request.method not in _WITHOUT_BODY:
+        added.append((b"content-length", b"%d" % len(body)))
     return added
 
 
-def announces_length(request: UpstreamRequest) -> bool:
-    """Whether the request carries ``content-length``: always but for an empty body that nobody expects."""
-    return bool(request.body) or request.method not in _WITHOUT_BODY
-
-
-def names_host(headers: Headers) -> bool:
+def _names_host(headers: Headers) -> bool:
     """Whether the caller set ``host`` itself. It does so last, so the search begins there."""
     for name, _ in reversed(headers):  # noqa: SIM110 - a generator costs as much as the rest of the head
         if name == b"host":

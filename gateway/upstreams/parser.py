@@ -15,7 +15,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from gateway.errors import UpstreamProtocolError
 
 if TYPE_CHECKING:
-    from gateway.upstreams.client import Headers
     from gateway.upstreams.limits import ClientLimits
     from gateway.upstreams.response import LeanResponse
 
@@ -32,11 +31,12 @@ class AnswerParser:
     """Parses the answers of one connection, one after the other."""
 
     __slots__ = (
-        "_header_bytes",
-        "_headers",
         "_interim",
+        "_interim_bytes",
         "_is_head",
         "_limits",
+        "_lines",
+        "_max_unproductive_bytes",
         "_parser",
         "_reason",
         "_response",
@@ -50,8 +50,11 @@ class AnswerParser:
 
     def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
+        self._max_unproductive_bytes = limits.max_header_bytes
         self._parser = HttpResponseParser(self)
         self._is_head = False
+        self._reason = ""
+        """Why this end was refused; there is no answer behind that."""
         self.complete = True
 
     def begin(self, response: LeanResponse, *, is_head: bool) -> None:
@@ -60,12 +63,11 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._response = response
-        self._headers: Headers = []
-        self._header_bytes = 0
-        self._interim = 0
+        self._lines: list[bytes] = []
+        """Of the head or the trailers that come: a name, its value, the next name. ``feed`` bounds them."""
+        self._interim = self._interim_bytes = 0
         self._transfer_coded = False
         self._unproductive_bytes = 0
-        self._reason = ""
         self.complete = False
         self.heard = False
         """A byte of this answer came."""
@@ -84,7 +86,7 @@ class AnswerParser:
                 message = f"upstream answer refused: {self._reason or error}"
                 raise UpstreamProtocolError(message) from None
             self.clean = False
-        if not self.complete and self._unproductive_bytes > self._limits.max_header_bytes:
+        if self._unproductive_bytes > self._max_unproductive_bytes and not self.complete:
             message = f"upstream answer refused: {self._too_large()}"
             raise UpstreamProtocolError(message)
 
@@ -101,22 +103,21 @@ class AnswerParser:
             self._refuse("more than one answer")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; count a trailer, and drop it: nobody behind us can receive it."""
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > self._limits.max_header_bytes:
-            self._refuse(self._too_large())
-        headers = self._headers
-        if self._response.status:
-            return
-        if len(headers) >= self._limits.max_headers:
-            self._refuse(f"more than {self._limits.max_headers} headers")
-        name = name.lower()
-        if name == b"transfer-encoding":
-            self._check_coding(value)
-        headers.append((name, value.rstrip()))
+        """Keep a header, or a trailer, until all of them are here."""
+        self._lines.extend((name, value))
 
     def on_headers_complete(self) -> None:
         """The head is complete: the answer's, or that of a 1xx before it."""
+        lines = self._lines
+        names = [*map(bytes.lower, lines[::2])]
+        count = len(names)
+        if count > self._limits.max_headers:
+            self._refuse(f"more than {self._limits.max_headers} headers")
+        # All that was fed is as much at least, but for the space of each line. Behind a 1xx not all of it is counted.
+        if self._interim or self._unproductive_bytes + count > self._limits.max_header_bytes:
+            self._check_size(self._interim_bytes + _size(lines))
+        if b"transfer-encoding" in names:
+            self._check_codings(lines)
         self._unproductive_bytes = 0
         status = self._parser.get_status_code()
         if status < 200:
@@ -125,9 +126,10 @@ class AnswerParser:
         version = self._parser.get_http_version()
         if version != "1.1":
             self._check_version(version)
-        self._header_bytes = 0
-        self._response.status = status
-        self._response.headers = self._headers
+        self._lines = []
+        response = self._response
+        response.status = status
+        response.headers = [*zip(names, map(bytes.rstrip, lines[1::2]), strict=True)]
         if self._is_head:
             self._finish()
 
@@ -143,10 +145,15 @@ class AnswerParser:
 
     def on_message_complete(self) -> None:
         """The answer is complete, or a 1xx before it."""
-        if not self._response.status:
-            self._headers = []
-        elif not self.complete:
+        if self._lines:
+            self._drop_trailers()
+        if self._response.status and not self.complete:
             self._finish()
+
+    def _drop_trailers(self) -> None:
+        """Nobody behind us can receive them."""
+        lines, self._lines = self._lines, []
+        self._check_size(_size(lines))
 
     def _finish(self) -> None:
         self.complete = self._response.complete = True
@@ -155,6 +162,8 @@ class AnswerParser:
     def _skip(self, status: int) -> None:
         if status < 100 or status == 101:
             self._refuse(f"status {status}")
+        lines, self._lines = self._lines, []
+        self._interim_bytes += _size(lines)
         self._interim += 1
         if self._interim > _MAX_INTERIM:
             self._refuse(f"more than {_MAX_INTERIM} interim answers")
@@ -165,10 +174,16 @@ class AnswerParser:
         if self._transfer_coded:
             self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
 
-    def _check_coding(self, value: bytes) -> None:
-        if self._transfer_coded or value.strip().lower() != b"chunked":
-            self._refuse("a transfer coding other than chunked, once")
-        self._transfer_coded = True
+    def _check_codings(self, lines: list[bytes]) -> None:
+        for name, value in zip(lines[::2], lines[1::2], strict=True):
+            if name.lower() == b"transfer-encoding":
+                if self._transfer_coded or value.strip().lower() != b"chunked":
+                    self._refuse("a transfer coding other than chunked, once")
+                self._transfer_coded = True
+
+    def _check_size(self, size: int) -> None:
+        if size > self._limits.max_header_bytes:
+            self._refuse(self._too_large())
 
     def _too_large(self) -> str:
         return f"more than {self._limits.max_header_bytes} bytes of headers, trailers or chunk extensions"
@@ -176,3 +191,8 @@ class AnswerParser:
     def _refuse(self, reason: str) -> None:
         self._reason = reason
         raise _Refused
+
+
+def _size(lines: list[bytes]) -> int:
+    """Of header lines as they are on the wire: a colon, a space and a line end are two bytes to a name or value."""
+    return sum(map(len, lines)) + 2 * len(lines)

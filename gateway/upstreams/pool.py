@@ -76,7 +76,7 @@ class Pool:
 
     def put(self, connection: Connection) -> None:
         """A connection became free: to the first in line, or to the idle ones."""
-        waiter = self._next_waiter()
+        waiter = self._next_waiter() if self._waiters else None
         if waiter is None:
             self._idle.append(connection)
         else:

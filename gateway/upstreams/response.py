@@ -30,6 +30,7 @@ class LeanResponse:
         "connection",
         "deadline",
         "fault",
+        "has_moved",
         "headers",
         "is_released",
         "loop",
@@ -53,6 +54,9 @@ class LeanResponse:
         self.timeouts = timeouts
         self.deadline = 0.0
         """Of the present wait; looked at while there is a waiter."""
+        self.has_moved = False
+        """Whether a piece was given since the sweep looked last, which then puts off the deadline: of a stream's
+        hundreds of pieces between two looks none asks the clock."""
         self.total_at = 0.0
         self.waiter: asyncio.Future[None] | None = None
         self.take: Callable[[bytes], bool] | None = None
@@ -99,8 +103,13 @@ class LeanResponse:
 
     def give(self, take: Callable[[bytes], bool]) -> None:
         """Pieces came for ``take``; wakes its caller when it has enough, and with what it raises."""
+        chunks = self.chunks
+        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered_bytes = 0
+        self.has_moved = True
         try:
-            enough = take(self._take())
+            enough = take(data)
         except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
             waiter, self.waiter = self.waiter, None
             if waiter is not None and not waiter.done():
@@ -110,8 +119,6 @@ class LeanResponse:
         if enough:
             self.take = None
             self.wake()
-        else:
-            self.deadline = self.loop.time() + self.timeouts.idle_seconds
 
     def release(self) -> None:
         """Let the connection read on by itself to the end; see ``UpstreamResponse``."""

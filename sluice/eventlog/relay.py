@@ -112,8 +112,9 @@ class Relay:
 
     def _take(self, records: Sequence[WrittenRecord]) -> None:
         """Called by the journal for each durable batch."""
-        self._caught_up.clear()
-        self._something.set()
+        if self._caught_up.is_set():  # else it looks again before it waits
+            self._caught_up.clear()
+            self._something.set()
         if not self._from_memory:
             return
         self._memory.extend(records)
@@ -275,13 +276,19 @@ class Relay:
     def _collect_memory(self) -> list[WrittenRecord]:
         """A journal that syncs may tell of records which were read from the file already: those are passed over."""
         self._something.clear()
-        records: list[WrittenRecord] = []
-        size = 0
-        while self._memory and len(records) < _ROUND_RECORDS and size < _ROUND_BYTES:
-            record = self._memory.popleft()
+        memory = self._memory
+        while memory and memory[0].offset < self._next:
+            self._memory_bytes -= len(memory.popleft().value or b"")
+        if len(memory) <= _ROUND_RECORDS and self._memory_bytes <= _ROUND_BYTES:  # the usual round: all there is
+            records = [*memory]
+            memory.clear()
+            self._memory_bytes = 0
+            return records
+        records, size = [], 0
+        while memory and len(records) < _ROUND_RECORDS and size < _ROUND_BYTES:
+            record = memory.popleft()
             size += len(record.value or b"")
-            if record.offset >= self._next:
-                records.append(record)
+            records.append(record)
         self._memory_bytes -= size
         return records
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import astuple
+
 if TYPE_CHECKING:
     from sluice.money.prices import Price
     from sluice.money.rates import Rates
@@ -48,6 +50,15 @@ def worst_nanos(price: Price, prompt_tokens: int, response_tokens: int) -> int:
 
 def _tokens_cost(price: Price, usage: Usage) -> int:
     """In millionths of a nano."""
+    prompt, response, *parts = astuple(usage)
+    if not any(parts):  # most answers tell no class apart
+        prompt, response = max(prompt or 0, 0), max(response or 0, 0)
+        rates = price.rates_for(prompt) if price.tiers else price.rates
+        return prompt * rates.prompt + response * rates.response
+    return _parted_cost(price, usage)
+
+
+def _parted_cost(price: Price, usage: Usage) -> int:
     read = _count(usage.cache_read_prompt_tokens)
     write_1h = _count(usage.cache_write_1h_prompt_tokens)
     write = write_1h if usage.cache_write_prompt_tokens is None else _count(usage.cache_write_prompt_tokens)
@@ -84,6 +95,6 @@ def _count(tokens: int | None) -> int:
 def _divide_half_even(total: int, parts: int) -> int:
     nanos, rest = divmod(total, parts)
     twice = rest * 2
-    if twice > parts or (twice == parts and nanos & 1):
-        nanos += 1
-    return nanos
+    if twice < parts:
+        return nanos
+    return nanos + 1 if twice > parts else nanos + (nanos & 1)

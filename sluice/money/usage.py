@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec.structs import astuple
+
+_MAX_TOKENS = 1 << 40
+"""No count of one exchange is near it; so sums of money stay within 64 bits."""
 
 
 class Usage(msgspec.Struct):
@@ -26,6 +30,14 @@ class Usage(msgspec.Struct):
     tool_requests: int | None = None
     """Calls of the vendor's own tools that it bills one by one, such as web searches; no tokens."""
 
+    def impossible(self) -> str:
+        """Why such counts are no usage at all, ``negative_tokens`` or ``absurd_tokens``; empty where they are one."""
+        counts = sorted(filter(None, astuple(self)))
+        if not counts or (counts[0] > 0 and counts[-1] <= _MAX_TOKENS):
+            return ""
+        first = next(count for count in astuple(self) if count is not None and not 0 <= count <= _MAX_TOKENS)
+        return "negative_tokens" if first < 0 else "absurd_tokens"
+
     def contradictions(self) -> tuple[str, ...]:
         """What cannot be true of these counts, as stable codes; empty for an honest vendor.
 
@@ -34,19 +46,17 @@ class Usage(msgspec.Struct):
         return () if self._is_plausible() else self._contradictions()
 
     def _is_plausible(self) -> bool:
-        """Whether these are the counts that most answers have, and all of them can be true: half a microsecond."""
-        prompt, response = self.prompt_tokens, self.response_tokens
-        if prompt is None or response is None or self.tool_requests or self.cache_write_1h_prompt_tokens:
+        """Whether these are the counts that most answers have, and all of them can be true."""
+        prompt: int | None
+        response: int | None
+        prompt, response, read, written, reasoning, *others = astuple(self)
+        if prompt is None or response is None or any(others):
             return False
-        if (
-            self.audio_prompt_tokens
-            or self.audio_response_tokens
-            or self.image_prompt_tokens
-            or self.image_response_tokens
-        ):
-            return False
-        read, written = self.cache_read_prompt_tokens or 0, self.cache_write_prompt_tokens or 0
-        return read >= 0 and written >= 0 and read + written <= prompt and 0 <= (self.reasoning_tokens or 0) <= response
+        if not (read or written or reasoning):
+            return prompt >= 0 <= response
+        read, written, reasoning = read or 0, written or 0, reasoning or 0
+        fits: bool = read >= 0 and written >= 0 and read + written <= prompt and 0 <= reasoning <= response
+        return fits
 
     def _contradictions(self) -> tuple[str, ...]:
         found = []
@@ -65,7 +75,7 @@ class Usage(msgspec.Struct):
         return tuple(found)
 
     def _counts(self) -> tuple[int | None, ...]:
-        return tuple(getattr(self, name) for name in self.__struct_fields__)
+        return astuple(self)
 
 
 def _exceeds(part: int, whole: int | None) -> bool:

@@ -1,4 +1,5 @@
-"""What is counted of one hook of one plugin, for a few nanoseconds a call."""
+"""What is counted of one hook of one plugin, for a few nanoseconds a call: times are kept as they come, and summed up
+when there are many of them or somebody asks."""
 
 from __future__ import annotations
 
@@ -30,48 +31,59 @@ class Tally:
     """Counts; ``figures`` are made when somebody asks."""
 
     __slots__ = (
+        "_calls",
+        "_max_micros",
+        "_micros",
+        "_new",
         "_recent",
         "blocked_loop",
-        "calls",
         "failures",
-        "max_micros",
-        "micros",
         "not_called",
         "oversized",
         "skipped_streams",
     )
 
     def __init__(self) -> None:
-        self.calls = 0
         self.failures = 0
         self.not_called = 0
         self.oversized = 0
         self.skipped_streams = 0
         self.blocked_loop = 0
-        self.micros = 0
-        self.max_micros = 0
-        self._recent = [0] * _REMEMBERED
+        self._calls = 0
+        self._micros = 0
+        self._max_micros = 0
+        self._recent: list[int] = []
+        self._new: list[int] = []
+        """Times that are in none of the others yet."""
 
     def add(self, micros: int) -> None:
         """A call took so long."""
-        self._recent[self.calls % _REMEMBERED] = micros
-        self.calls += 1
-        self.micros += micros
-        if micros > self.max_micros:  # noqa: PLR1730 - a call of max() is a fifth of what all of this costs
-            self.max_micros = micros
+        new = self._new
+        new.append(micros)
+        if len(new) >= _REMEMBERED:
+            self._sum_up()
+
+    def _sum_up(self) -> None:
+        self._calls += len(self._new)
+        self._micros += sum(self._new)
+        self._max_micros = max(self._max_micros, *self._new)
+        self._recent = [*self._recent, *self._new][-_REMEMBERED:]
+        self._new.clear()
 
     def figures(self) -> HookFigures:
         """As they are now."""
-        recent = sorted(self._recent[: min(self.calls, _REMEMBERED)])
+        if self._new:
+            self._sum_up()
+        recent = sorted(self._recent)
         return HookFigures(
-            calls=self.calls,
+            calls=self._calls,
             failures=self.failures,
             not_called=self.not_called,
             oversized=self.oversized,
             skipped_streams=self.skipped_streams,
             blocked_loop=self.blocked_loop,
-            mean_micros=round(self.micros / self.calls, 1) if self.calls else 0.0,
+            mean_micros=round(self._micros / self._calls, 1) if self._calls else 0.0,
             p50_micros=recent[len(recent) // 2] if recent else 0,
             p99_micros=recent[len(recent) * 99 // 100] if recent else 0,
-            max_micros=self.max_micros,
+            max_micros=self._max_micros,
         )

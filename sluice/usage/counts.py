@@ -13,8 +13,6 @@ import msgspec
 from sluice.money.usage import Usage
 from sluice.usage.reading import UNREADABLE
 
-_MAX_TOKENS = 1 << 40
-"""No count of one exchange is near it; so sums of money stay within 64 bits."""
 _MAX_RAW_USAGE_BYTES = 8192
 """Real ones have a few hundred bytes. A larger text would crowd an event's bodies out."""
 
@@ -81,6 +79,7 @@ _decode_detailed = msgspec.json.Decoder(_DetailedCounts).decode
 _decode_counts = msgspec.json.Decoder(_Counts).decode
 _NO_PROMPT_DETAILS = _PromptDetails()
 _NO_RESPONSE_DETAILS = _ResponseDetails()
+_NO_COUNTS = Usage()
 
 
 def usage_of(raw: msgspec.Raw) -> Counted:
@@ -89,14 +88,13 @@ def usage_of(raw: msgspec.Raw) -> Counted:
     if not json or json == b"null":
         return NOTHING_COUNTED
     text = raw_text(json)
-    usage, problem = _decode_usage(json)
-    known = False
-    for count in msgspec.structs.astuple(usage):
-        if count is not None:
-            if not 0 <= count <= _MAX_TOKENS:
-                return Counted(None, text, "negative_tokens" if count < 0 else "absurd_tokens")
-            known = True
-    return Counted(usage if known else None, text, problem)
+    try:
+        usage, problem = _normalised(_decode_detailed(json)), ""
+    except UNREADABLE:
+        usage, problem = _totals(json), "wrong_type"
+    if impossible := usage.impossible():
+        return Counted(None, text, impossible)
+    return Counted(None if usage == _NO_COUNTS else usage, text, problem)
 
 
 def raw_text(json: bytes) -> str:
@@ -104,16 +102,13 @@ def raw_text(json: bytes) -> str:
     return json.decode("utf-8", "replace") if len(json) <= _MAX_RAW_USAGE_BYTES else "{}"
 
 
-def _decode_usage(raw: bytes) -> tuple[Usage, str]:
+def _totals(json: bytes) -> Usage:
+    """Of a usage in which something is of a wrong type: what can be read all the same."""
     try:
-        return _normalised(_decode_detailed(raw)), ""
+        counts = _decode_counts(json)
     except UNREADABLE:
-        pass
-    try:
-        counts = _decode_counts(raw)
-    except UNREADABLE:
-        return Usage(), "wrong_type"
-    return _normalised(_DetailedCounts(*msgspec.structs.astuple(counts))), "wrong_type"
+        return Usage()
+    return _normalised(_DetailedCounts(*msgspec.structs.astuple(counts)))
 
 
 def _normalised(wire: _DetailedCounts) -> Usage:
@@ -126,36 +121,28 @@ def _normalised(wire: _DetailedCounts) -> Usage:
         or wire.output_token_details
         or _NO_RESPONSE_DETAILS
     )
+    reasoning, read = given.reasoning_tokens, asked.cached_tokens
+    if reasoning:
+        response = _with_reasoning(prompt, response, reasoning, wire.total_tokens)
+    if read is None:
+        read = wire.prompt_cache_hit_tokens if wire.prompt_cache_hit_tokens is not None else wire.cached_tokens
+    tools = wire.server_tool_use
     return Usage(
         prompt_tokens=prompt,
-        response_tokens=_with_reasoning(prompt, response, given.reasoning_tokens, wire.total_tokens),
-        cache_read_prompt_tokens=_cached(wire, asked),
+        response_tokens=response,
+        cache_read_prompt_tokens=read,
         cache_write_prompt_tokens=asked.cache_write_tokens,
-        reasoning_tokens=given.reasoning_tokens,
+        reasoning_tokens=reasoning,
         audio_prompt_tokens=asked.audio_tokens or None,
         audio_response_tokens=given.audio_tokens or None,
         image_prompt_tokens=asked.image_tokens or None,
         image_response_tokens=given.image_tokens or None,
-        tool_requests=_tool_requests(wire),
+        tool_requests=(tools and tools.web_search_requests) or wire.num_search_queries or wire.num_sources_used or None,
     )
 
 
-def _with_reasoning(prompt: int | None, response: int | None, reasoning: int | None, total: int | None) -> int | None:
+def _with_reasoning(prompt: int | None, response: int | None, reasoning: int, total: int | None) -> int | None:
     """xAI counts reasoning beside the response, which its total shows; all others among it."""
-    if prompt is None or response is None or not reasoning or total != prompt + response + reasoning:
+    if prompt is None or response is None or total != prompt + response + reasoning:
         return response
     return response + reasoning
-
-
-def _cached(wire: _DetailedCounts, details: _PromptDetails) -> int | None:
-    for count in (details.cached_tokens, wire.prompt_cache_hit_tokens, wire.cached_tokens):
-        if count is not None:
-            return count
-    return None
-
-
-def _tool_requests(wire: _DetailedCounts) -> int | None:
-    tools = wire.server_tool_use
-    if tools is not None and tools.web_search_requests:
-        return tools.web_search_requests
-    return wire.num_search_queries or wire.num_sources_used or None

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from gateway.headers import (
     connection_names,
     downstream_headers,
+    first_values,
     header,
     own_headers,
     parse_traceparent,
@@ -38,16 +39,16 @@ def to_vendor(headers: Headers, **values: str) -> Headers:
 
 def to_client(headers: Headers) -> Headers:
     """What the client gets of a vendor's headers."""
-    return downstream_headers(an_exchange(), headers)
+    return downstream_headers(an_exchange(), headers, first_values(headers))
 
 
 def test_a_client_is_told_which_other_llm_answered() -> None:
     """In our header alone: a vendor's own of that name is dropped."""
     _, llm = a_snapshot()
     exchange = an_exchange()
-    assert b"x-sluice-llm" not in dict(downstream_headers(exchange, [(b"x-sluice-llm", b"forged")]))
+    assert b"x-sluice-llm" not in dict(downstream_headers(exchange, [(b"x-sluice-llm", b"forged")], {}))
     exchange.served_by = llm
-    headers = downstream_headers(exchange, [(b"x-sluice-llm", b"forged")])
+    headers = downstream_headers(exchange, [(b"x-sluice-llm", b"forged")], {})
     assert [value for name, value in headers if name == b"x-sluice-llm"] == [b"demo"]
 
 

@@ -116,3 +116,10 @@ def test_any_text_is_a_route_or_none(text: str) -> None:
     for path in (text, f"/llm/{text}", f"/api/v1/llms/{text}"):
         route = parse_route(path)
         assert route is None or not route.by_id or re.fullmatch(r"[0-9]+", route.slug)
+
+
+@pytest.mark.parametrize("length", [1, 300])
+def test_a_path_is_understood_however_long_it_is(length: int) -> None:
+    """And as often as it comes: short ones are remembered."""
+    path = "/llm/call/demo/" + "x" * length
+    assert [parse_route(path) for _ in range(2)] == [Route("call", "demo", "x" * length)] * 2

@@ -331,6 +331,45 @@ async def test_trailers_are_no_headers() -> None:
         assert [len(scope["headers"]) for scope in desk.scopes] in ([], [1])
 
 
+async def test_trailers_are_not_kept() -> None:
+    """However many come: a client could fill the memory with them."""
+    async with serving(Desk()) as house:
+        await house.connect(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 10)
+        await until(lambda: house.received > 0)
+        connection = house.connections[0]
+        connection.on_header(b"a", b"b")
+        assert not connection._lines
+
+
+async def test_whoever_waits_is_told_of_a_client_that_left() -> None:
+    """However many wait for it at once; one that was given up takes nothing from the others."""
+    told: list[str] = []
+    waiting = asyncio.Event()
+
+    async def app(_scope: Scope, receive: Receive, _send: Send) -> None:
+        async def listen() -> None:
+            told.append((await receive())["type"])
+
+        await receive()
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(listen()) for _ in range(3)]
+            await asyncio.sleep(0)
+            tasks[0].cancel()
+            for _ in range(100):  # as one who looks again and again whether its client is still there
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(receive(), 0.0001)
+            active = house.connections[0]._active
+            assert active is not None
+            assert len(active._waiters) <= 3
+            waiting.set()
+
+    async with serving(app) as house:
+        client = await house.connect(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        await waiting.wait()
+        client.writer.transport.abort()
+        await until(lambda: told == ["http.disconnect"] * 2)
+
+
 async def test_a_refusal_does_not_get_into_an_answer() -> None:
     """What is no request is refused in its turn, or the connection is cut: a body holds what its application wrote."""
     held = Held(headers=[(b"content-length", b"500")])

@@ -93,7 +93,7 @@ class Client:
         """A stream, pumped; what was held."""
         scanner = OpenAi().scanner("/chat/completions", b"text/event-stream", hide_usage=False)
         assert scanner is not None
-        await self.transfer.pump(answer, scanner, lambda exchange: self.passed.append(exchange.response_bytes))
+        await self.transfer.pump(answer, scanner, lambda size, _frames: self.passed.append(size))
         return scanner.finish()
 
     def leave(self) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas import encoder
 from schemas.avro_schema import record_schema
-from schemas.encoder import encode_bytes, encode_long, record_encoder
+from schemas.encoder import LONGS as LOOK_UP
+from schemas.encoder import encode_bytes, encode_long, keep_text, record_encoder
 from schemas.events import FIELD_TYPES, KINDS, Common
 from tests.schemas.samples import COMMON, FIELDS, LONGS, common
 
@@ -52,6 +53,14 @@ def test_longs_are_fastavro_s(value: int) -> None:
     assert encode_long(value) == written("long", value)
 
 
+@given(LONGS)
+def test_longs_may_be_looked_up(value: int) -> None:
+    """The very same bytes; and what is not small is not kept."""
+    kept = len(LOOK_UP)
+    assert LOOK_UP[value] == encode_long(value)
+    assert len(LOOK_UP) == kept
+
+
 @pytest.mark.parametrize("value", [1 << 63, -(1 << 63) - 1, 1 << 100])
 def test_a_number_beyond_64_bits_is_refused(value: int) -> None:
     """It would be written as something that no reader could read."""
@@ -77,6 +86,44 @@ def test_the_cache_of_texts_is_bounded() -> None:
     encode_text("x" * 1000)
     assert len(encoder._TEXTS) <= encoder._MAX_CACHED_TEXTS
     assert max(map(len, encoder._TEXTS)) <= encoder._MAX_CACHED_CHARACTERS
+
+
+def test_a_long_text_that_is_known_to_repeat_is_kept_within_the_same_bound() -> None:
+    """A line of headers is encoded once, and forgotten with the others."""
+    line = "strict-transport-security: max-age=31536000; includeSubDomains"
+    keep_text(line)
+    assert encoder._TEXTS[line] == encode_text(line) == written("string", line)
+    assert line in encoder._TEXTS
+    for number in range(encoder._MAX_CACHED_TEXTS):
+        keep_text(f"{line}; {number}")
+    assert len(encoder._TEXTS) <= encoder._MAX_CACHED_TEXTS
+    assert line not in encoder._TEXTS
+
+
+def test_absent_texts_are_absent_before_and_after_the_cache_is_cleared() -> None:
+    """``None`` stands in the same bounded table as what is there, behind the mark of its branch."""
+    encode = record_encoder([{"name": "text", "type": ["null", "string"]}])
+    for number in range(encoder._MAX_CACHED_TEXTS + 10):
+        assert encode({"text": None}) == b"\0"
+        assert encode({"text": f"model-{number}"}) == b"\2" + encode_text(f"model-{number}")
+    assert len(encoder._NULLABLE_TEXTS) <= encoder._MAX_CACHED_TEXTS
+
+
+@given(LONGS | st.none())
+def test_nullable_longs_are_fastavro_s(value: int | None) -> None:
+    """Small ones from the table and large ones alike."""
+    encode = record_encoder([{"name": "value", "type": ["null", "long"]}])
+    assert encode({"value": value}) == written(["null", "long"], value)
+
+
+def test_large_numbers_do_not_stay_in_the_tables() -> None:
+    """Times and durations never end."""
+    before = len(encoder.LONGS), len(encoder._NULLABLE_LONGS)
+    encode = record_encoder([{"name": "value", "type": ["null", "long"]}])
+    for value in range(1 << 40, (1 << 40) + 100):
+        encode_long(value)
+        encode({"value": value})
+    assert (len(encoder.LONGS), len(encoder._NULLABLE_LONGS)) == before
 
 
 @given(st.binary(), st.booleans())

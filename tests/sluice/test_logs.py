@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,3 +99,13 @@ def test_libraries_say_only_what_operators_must_see(
     logging.getLogger("uvicorn.error").error("connection closed")
     logging.getLogger("aiokafka.conn").error("no broker")
     assert capsys.readouterr().err == "WARNING some.library certificate expires\n"
+
+
+def test_services_do_not_carry_what_colours_tracebacks() -> None:
+    """rich is neither loaded with the logs nor kept from whoever wants it afterwards."""
+    program = (
+        "import sys; from sluice.logs import configure_logs; configure_logs()\n"
+        "assert 'structlog' in sys.modules and 'rich' not in sys.modules\n"
+        "import rich; configure_logs(); assert sys.modules['rich'] is rich"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=30)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from asyncio import Future
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,7 @@ from sluice.eventlog.interface import Boot, CommitFailedError, Record
 from sluice.eventlog.journal.counters import JournalCounters
 from sluice.eventlog.journal.disk import Disk
 from sluice.eventlog.journal.entries import Copy, encode_events, encode_record
-from sluice.eventlog.journal.frames import MAX_PAYLOAD_BYTES, frame
+from sluice.eventlog.journal.frames import frame
 from sluice.eventlog.journal.header import SegmentHeader, event_topics
 from sluice.eventlog.journal.offsets import offset_of
 from sluice.eventlog.journal.recovery import Recovered, no_sequences
@@ -41,15 +40,18 @@ class Append(msgspec.Struct):
     """Loop time; kept where writes happen in a thread."""
 
 
-@dataclass(slots=True)
-class WrittenGroup:
+class WrittenGroup(msgspec.Struct):
     """A group that is durable."""
 
+    sequences: Mapping[Kind, int]
+    """The last sequence numbers behind it."""
+    records: int
+    """The number of the record behind it."""
     copy: Copy | None
     """Its records as a reader would read them, where the appender ``keeps_copies``."""
-    ends: list[int | CommitFailedError] = field(default_factory=list)
+    ends: list[int | CommitFailedError] = []
     """For each append the next offset behind it, or why it could not be encoded."""
-    frames: list[bytes] = field(default_factory=list)
+    frames: list[bytes] = []
     size: int = 0
 
 
@@ -131,12 +133,11 @@ class Appender:
     def write(self, appends: Sequence[Append]) -> WrittenGroup:
         """Make a group durable with one write."""
         self._roll_if_due()
-        sequences = dict(self.sequences)
-        group = WrittenGroup(Copy(self._topics, self._number, []) if self.keeps_copies else None)
-        records = self._records
+        copy = Copy(self._topics, self._number, []) if self.keeps_copies else None
+        group = WrittenGroup(self.sequences, self._records, copy)
         appended_at_ms = self._clock() // 1000
         for append in appends:
-            records = self._encode(append, sequences, records, appended_at_ms, group)
+            self._encode(append, appended_at_ms, group)
         if group.frames:
             try:
                 self._writer.write(group.frames)
@@ -144,42 +145,40 @@ class Appender:
                 self._must_roll = True
                 self._counters.failed_batches += 1
                 raise
-            self._complete(group, sequences, records)
+            self._complete(group)
         return group
 
-    def _complete(self, group: WrittenGroup, sequences: dict[Kind, int], records: int) -> None:
-        length = self._writer.length
-        group.size = length - self.mark[1]
+    def _complete(self, group: WrittenGroup) -> None:
+        length, records = self._writer.length, group.records
+        group.size = size = length - self.mark[1]
         counters = self._counters
         counters.batches += 1
         counters.records += records - self._records
-        counters.bytes += group.size
-        self.sequences = sequences
+        counters.bytes += size
+        self.sequences = group.sequences
         self._records = records
         self.mark = (self._number, length)
 
-    def _encode(
-        self, append: Append, sequences: dict[Kind, int], first: int, appended_at_ms: int, group: WrittenGroup
-    ) -> int:
-        """The number of the record behind it. What cannot be encoded fails alone."""
-        before, copy = sequences.copy(), group.copy
+    def _encode(self, append: Append, appended_at_ms: int, group: WrittenGroup) -> None:
+        """What cannot be encoded fails alone: it gives no numbers and leaves nothing in the group."""
+        events, copy, end, seed = append.events, group.copy, group.records, self._seed
+        sequences, frames = dict(group.sequences), []
         copied = len(copy.records) if copy is not None else 0
         try:
-            payloads = [encode_events(append.events, sequences, first, appended_at_ms, copy)] if append.events else []
-            for at, record in enumerate(append.records, first + len(append.events)):
-                payloads.append(encode_record(record, at, appended_at_ms, copy))
-            _check_sizes(payloads)
+            if events:
+                frames.append(frame(seed, encode_events(events, sequences, end, appended_at_ms, copy)))
+                end += len(events)
+            for record in append.records:
+                frames.append(frame(seed, encode_record(record, end, appended_at_ms, copy)))
+                end += 1
         except (struct.error, ValueError, TypeError, OverflowError) as error:
-            sequences.update(before)
             if copy is not None:
                 del copy.records[copied:]
             group.ends.append(CommitFailedError(f"cannot be written to the journal: {error}"))
-            return first
-        seed = self._seed
-        group.frames += [frame(seed, payload) for payload in payloads]
-        end = first + len(append.events) + len(append.records)
+            return
+        group.sequences, group.records = sequences, end
+        group.frames += frames
         group.ends.append(offset_of(self._number, end))
-        return end
 
     def _roll_if_due(self) -> None:
         if self._header is None:
@@ -213,10 +212,3 @@ class Appender:
                 self._writer.seal(self._header)
         finally:
             self._writer.close()
-
-
-def _check_sizes(payloads: list[bytes]) -> None:
-    for payload in payloads:
-        if len(payload) > MAX_PAYLOAD_BYTES:
-            message = f"{len(payload)} bytes; no reader would take more than {MAX_PAYLOAD_BYTES} for a record"
-            raise ValueError(message)

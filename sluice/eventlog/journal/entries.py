@@ -25,12 +25,13 @@ from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
 
 ENTRY = struct.Struct(f"<{MARK_BYTES}sHIq")
 RECORD = struct.Struct("<BBIIIqq")
+_pack_record = RECORD.pack
 SEGMENT_SHIFT = 32
 TRACEPARENT = "traceparent"
 _SIDE = 255
 _NONE = 0xFFFFFFFF
-_KIND_INDEX: dict[Kind, int] = {kind: index for index, kind in enumerate(KINDS)}
-_SUFFIX_BYTES: dict[Kind, bytes] = {kind: SUFFIXES[kind].encode() for kind in KINDS}
+_WRITTEN_AS: dict[Kind, tuple[int, bytes]] = {kind: (KINDS.index(kind), SUFFIXES[kind].encode()) for kind in KINDS}
+"""The topic's index, and what stands behind the key in an event's id."""
 _SIDE_EXTRA = msgspec.json.Decoder(tuple[str, tuple[tuple[str, str], ...]])
 """Topic and headers of a side record: anything else is a ValueError."""
 
@@ -75,18 +76,18 @@ def encode_events(
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
     for offset, event in enumerate(events, first_record):
         kind = event.kind
-        key = event.exchange_id.encode()
-        event_id = key + _SUFFIX_BYTES[kind]
-        extra = event.traceparent.encode()
+        index, suffix = _WRITTEN_AS[kind]
+        key, extra, at = event.exchange_id.encode(), event.traceparent.encode(), event.occurred_at
+        event_id = key + suffix
         sequence = sequences[kind] = sequences[kind] + 1
         value = frame_event(kind, event_id, sequence, event.tail)
-        index, occurred_at = _KIND_INDEX[kind], event.occurred_at
-        head = RECORD.pack(index, len(event_id), len(key), len(extra), len(value), occurred_at, sequence)
-        parts += (head, event_id, extra, value)
+        parts += (
+            _pack_record(index, len(event_id), len(key), len(extra), len(value), at, sequence), event_id, extra, value
+        )  # fmt: skip
         if copy is not None:
             headers = ((TRACEPARENT, extra),) if extra else ()
-            at, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
-            copy.records.append(WrittenRecord(at, topic, key, value, event_id, occurred_at, headers, appended_at_ms))
+            place, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
+            copy.records.append(WrittenRecord(place, topic, key, value, event_id, at, headers, appended_at_ms))
     return b"".join(parts)
 
 

@@ -44,8 +44,11 @@ def checksum(seed: int, payload: bytes) -> int:
 
 
 def frame(seed: int, payload: bytes) -> bytes:
-    """The payload, framed."""
+    """The payload, framed; ValueError where no reader would take it."""
     size = len(payload)
+    if size > MAX_PAYLOAD_BYTES:
+        message = f"{size} bytes; no reader would take more than {MAX_PAYLOAD_BYTES} for a record"
+        raise ValueError(message)
     return FRAME.pack(size, extend(seed ^ size, payload)) + payload
 
 

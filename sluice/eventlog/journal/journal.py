@@ -198,7 +198,8 @@ class Journal:
                 _fail(group, CommitFailedError, str(error))
             else:
                 self._settle(group, written)
-            self.counters.late_batches += time.monotonic() - started > self._timeout
+            if time.monotonic() - started > self._timeout:
+                self.counters.late_batches += 1
 
     def _write_in_thread(self, executor: ThreadPoolExecutor, group: list[Append]) -> None:
         loop = asyncio.get_running_loop()

@@ -6,6 +6,7 @@ applied to another segment that happens to have the same number. One writer per 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -84,9 +85,12 @@ def store_offset(path: Path, committed: CommittedOffset) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Write beside and rename. Not synced: after power loss an older offset only means records seen twice."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
+    try:
+        temporary.write_bytes(content)
+    except FileNotFoundError:  # the first time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
     temporary.rename(path)
 
 
@@ -94,7 +98,8 @@ def load_groups(directory: Path) -> dict[str, CommittedOffset]:
     """Every group registered at the journal in ``directory``, by its file's name; a damaged file counts as nothing
     committed, so that it holds everything."""
     folder = directory / GROUPS_FOLDER
-    if not folder.is_dir():
+    try:
+        names = [name for name in os.listdir(folder) if name.endswith(_SUFFIX)]  # noqa: PTH208 - each second
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    paths = [path for path in folder.iterdir() if path.name.endswith(_SUFFIX)]
-    return {path.name.removesuffix(_SUFFIX): load_offset(path) or NOTHING_COMMITTED for path in paths}
+    return {name.removesuffix(_SUFFIX): load_offset(folder / name) or NOTHING_COMMITTED for name in names}

@@ -15,7 +15,6 @@ class Room:
         self._max_bytes = settings.max_bytes
         self._exchange_bytes = settings.max_exchange_bytes
         self._left = 0
-        self._left_for_refusals = 0
         self.bound_bytes = 0
         """``journal.max_bytes``, or less where the file system has less."""
         self.reserved = 0
@@ -27,12 +26,10 @@ class Room:
         """Count anew from what lies in the directory and what the file system still has."""
         bound = self.bound_bytes = min(self._max_bytes, used_bytes + free_bytes)
         self._left = bound - used_bytes
-        self._left_for_refusals = self._left - bound // _REFUSALS_SHARE
 
     def use(self, size: int) -> None:
         """Bytes that were written since."""
         self._left -= size
-        self._left_for_refusals -= size
 
     @property
     def left_bytes(self) -> int:
@@ -69,4 +66,5 @@ class Room:
 
     def has_room_for_refusals(self) -> bool:
         """Whether four fifths are not used or set aside yet."""
-        return not self.is_stuck and self.reserved * self._exchange_bytes <= self._left_for_refusals
+        left = self._left - self.bound_bytes // _REFUSALS_SHARE
+        return not self.is_stuck and self.reserved * self._exchange_bytes <= left

@@ -50,7 +50,8 @@ class SegmentWriter:
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Append frames: all of them, or the segment is as before."""
-        self._mend()
+        if self._is_torn:
+            self._mend()
         data = b"".join(frames)
         try:
             self._disk.write(self._descriptor, data)

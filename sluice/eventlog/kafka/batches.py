@@ -11,6 +11,7 @@ through a fresh producer, once everything else is acknowledged.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -142,9 +143,9 @@ class BatchProducer:
         """
         if self._framing is not None:
             await self._framing.know(records)
-        by_topic: dict[str, list[WrittenRecord]] = {}
+        by_topic: defaultdict[str, list[WrittenRecord]] = defaultdict(list)
         for record in records:
-            by_topic.setdefault(record.topic, []).append(record)
+            by_topic[record.topic].append(record)
         try:
             await self._deliver([self._fitting(topic, own) for topic, own in by_topic.items()], watermark)
         except ExceptionGroup as group:
@@ -206,13 +207,12 @@ class BatchProducer:
     def _fitting(self, topic: str, records: list[WrittenRecord]) -> list[WrittenRecord]:
         """Those that the topic takes; the others are refused here, before the broker does it for a whole batch."""
         limit = self._max_record_bytes.get(topic, self._largest) - _RECORD_OVERHEAD_BYTES
-        kept = []
-        for record in records:
-            if len(record.value or b"") <= limit:
-                kept.append(record)
-            else:
-                self._refused(record, f"larger than the topic takes ({limit} bytes)")
-        return kept
+        too_large = [record for record in records if len(record.value or b"") > limit]
+        if not too_large:
+            return records
+        for record in too_large:
+            self._refused(record, f"larger than the topic takes ({limit} bytes)")
+        return [record for record in records if len(record.value or b"") <= limit]
 
     async def _submit(self, topic: str, batch: RecordBatch) -> asyncio.Future[Any]:
         producer = self._open

@@ -15,11 +15,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import islice
 
 from aiokafka.codec import zstd_encode
 
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
-from schemas.encoder import encode_bytes, encode_long
+from schemas.encoder import LONGS, encode_bytes, encode_long
 from sluice.clock import now_micros
 from sluice.eventlog.journal.entries import WrittenRecord
 from sluice.eventlog.journal.frames import crc32c
@@ -35,8 +36,10 @@ _PLAIN = b"\0\0"
 _NONE = encode_long(-1)
 _SPECIFIED = 5
 """Headers that CloudEvents gives an event; its id is the first."""
-_COUNT = encode_long(_SPECIFIED)
 _ID_NAME = encode_bytes(EVENT_ID.encode())
+_SECOND = 1_000_000
+_DIGITS = tuple(b"%03d" % number for number in range(1000))
+"""Half of the microseconds of a time: two look-ups cost a third of a format."""
 
 ValueOf = Callable[[str, bytes | None], bytes | None]
 """A topic, and a record's value in the journal: what is published."""
@@ -106,40 +109,36 @@ def fill_batch(
     is_transactional: bool = False,
 ) -> tuple[RecordBatch, int]:
     """A batch of the records from ``start`` on, all of one topic, as many as ``max_bytes`` take and one at least, and
-    the place behind them. ``source`` is the gateway whose events they are."""
+    the place behind them. ``source`` is the gateway whose events they are. In one loop: no call for each record."""
     pieces: list[bytes] = []
-    size, at = HEADER.size, start
-    for record in records[start:]:
-        value = record.value if value_of is None else value_of(record.topic, record.value)
-        headers = _event_headers(record, source) if record.event_id else _headers(record.headers)
-        head = _head(at - start, record.key, value)
-        body = value or b""
+    size, at, longs, join = HEADER.size, start, LONGS, b"".join
+    topic, known, before, behind = records[start].topic, -1, b"", b""
+    for record in islice(records, start, None):
+        key, value, event_id, own = record.key, record.value, record.event_id, record.headers
+        if value_of is not None:
+            value = value_of(topic, value)
+        if event_id:  # CloudEvents' own and the trace, as _headers encodes them
+            second, micros = divmod(record.occurred_at, _SECOND)
+            if second != known:
+                known, (before, behind) = second, _fixed_headers(topic, source, second)
+            high, low = _DIGITS[micros // 1000], _DIGITS[micros % 1000]
+            count = longs[_SPECIFIED + len(own)]
+            headers = join((count, _ID_NAME, longs[len(event_id)], event_id, before, high, low, behind))
+            if own:
+                headers += join(map(_header, own))
+        else:
+            headers = _headers(own)
+        key_length = _NONE if key is None else longs[len(key)]
+        value_length = _NONE if value is None else longs[len(value)]
+        head, body = join((_PLAIN, longs[at - start], key_length, key or b"", value_length)), value or b""
         length = len(head) + len(body) + len(headers)
-        frame = encode_long(length)
+        frame = longs[length]
         if size + len(frame) + length > max_bytes and pieces:
             break
         pieces += (frame, head, body, headers)
         size += len(frame) + length
         at += 1
     return RecordBatch(pieces, at - start, size, is_transactional=is_transactional), at
-
-
-def _head(offset: int, key: bytes | None, value: bytes | None) -> bytes:
-    """Of a record, all in front of its value."""
-    value_length = _NONE if value is None else encode_long(len(value))
-    if key is None:
-        return _PLAIN + encode_long(offset) + _NONE + value_length
-    return b"%b%b%b%b%b" % (_PLAIN, encode_long(offset), encode_long(len(key)), key, value_length)
-
-
-def _event_headers(record: WrittenRecord, source: str) -> bytes:
-    """CloudEvents' own and the trace, as ``_headers`` encodes them."""
-    event_id, own = record.event_id, record.headers
-    second, micros = divmod(record.occurred_at, 1_000_000)
-    before, behind = _fixed_headers(record.topic, source, second)
-    count = encode_long(_SPECIFIED + len(own)) if own else _COUNT
-    encoded = b"%b%b%b%b%b%06d%b" % (count, _ID_NAME, encode_long(len(event_id)), event_id, before, micros, behind)
-    return encoded + b"".join(map(_header, own)) if own else encoded
 
 
 def _headers(headers: Sequence[tuple[str, bytes]]) -> bytes:

@@ -18,6 +18,11 @@ from sluice.eventlog.settings import LogSettings
 _SILENT_SECONDS = 20.0
 """So long without a record, and it is looked whether some wait: aiokafka may sit silent when a broker came back."""
 
+_FETCH_SECONDS = 1.0
+"""So long a broker keeps a question to which it has no answer; with the first record it answers at once. Five times a
+second, as aiokafka would by itself, cost an idle worker more than all else it does. More than a second may be too long:
+a partition of which records were not taken within 0.1 s is left out of the next question."""
+
 
 class KafkaTail:
     """Connects with the first ``poll``, and again after a failure, each time at the topic's end then."""
@@ -42,13 +47,15 @@ class KafkaTail:
 
     async def _connect(self) -> AIOKafkaConsumer:
         await ensure_topics(self._settings, self._topics, needed=(self._topic,))
+        fetch_ms = int(1000 * min(_FETCH_SECONDS, self._settings.kafka.request_timeout_seconds / 2))
         consumer = AIOKafkaConsumer(
             self._topic,
             **connection_arguments(self._settings.kafka),
             auto_offset_reset="latest",
             enable_auto_commit=False,
             isolation_level="read_committed",
-            fetch_max_wait_ms=200,
+            fetch_max_wait_ms=fetch_ms,
+            consumer_timeout_ms=fetch_ms,
         )
         self._consumer = consumer
         self._progress_at = asyncio.get_running_loop().time()

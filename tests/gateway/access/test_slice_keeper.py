@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from gateway.access import slice_keeper as slice_keeper_module
 from gateway.access.budget_rows import Budget, BudgetRows
-from gateway.access.ledger import APP, SliceAnswer
+from gateway.access.ledger import APP, Recalls, SliceAnswer
 from gateway.access.settlement import Settlements, Worth
 from gateway.access.shared_table import SharedTable
 from gateway.access.slice_keeper import KEPT_MICROS, SliceKeeper
@@ -104,6 +104,32 @@ async def test_exchanges_go_on_while_it_looks(worker: Worker, monkeypatch: pytes
         other.cancel()
     assert 5 <= turns <= 10
     assert await worker.slices.report()
+
+
+async def test_without_a_budget_nothing_can_be_recalled(
+    worker: Worker, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger hears of the host now and then; with the first budget it is asked for recalls again and again."""
+    monkeypatch.setattr(slice_keeper_module, "ALONE_SECONDS", 0.001)
+    worker.keeper.is_keeper = True
+    asked = asyncio.Semaphore(0)
+    look = ledger.recalls
+
+    async def recalls(host: str) -> Recalls:
+        asked.release()
+        return await look(host)
+
+    monkeypatch.setattr(ledger, "recalls", recalls)
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(worker.keeper._answer_recalls())
+        await asked.acquire()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await asked.acquire()
+        worker.hold(BUDGET, 40)
+        for _ in range(3):
+            await asked.acquire()
+        answering.cancel()
 
 
 async def test_a_recall_is_heeded(worker: Worker, ledger: MemoryLedger) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
-from gateway.control.database import DATABASE_FILE, ControlDatabase, control_url
+from gateway.control.database import DATABASE_FILE, ControlDatabase, as_text, control_url
 from gateway.control.errors import ControlDatabaseError
 from gateway.control.migrations import HEAD
 from gateway.control.migrations.upgrade import upgrade
@@ -63,6 +63,18 @@ async def _break_off(database: ControlDatabase) -> None:
     async with database.write() as connection:
         await connection.execute(insert(CHANGES).values(CHANGE))
         raise ZeroDivisionError
+
+
+async def test_a_glance_sees_what_is_committed(database: ControlDatabase) -> None:
+    """The same as a transaction that reads, with the values in the text; and it leaves nothing open."""
+    query = select(CHANGES.c.kind, CHANGES.c.entity_id, CHANGES.c.at).where(CHANGES.c.kind == "it's")
+    assert list(await database.glance(as_text(query))) == []
+    for _ in range(3):
+        async with database.write() as connection:
+            await connection.execute(insert(CHANGES).values({**CHANGE, "kind": "it's"}))
+        async with database.read() as connection:
+            expected = [tuple(row) for row in await connection.execute(query)]
+        assert [tuple(row) for row in await database.glance(as_text(query))] == expected
 
 
 async def test_a_cancelled_write_leaves_nothing_and_blocks_nobody(database: ControlDatabase) -> None:

@@ -36,7 +36,7 @@ def ended(**values: Any) -> Exchange:
     well: dict[str, Any] = {
         "app": app(), "llm": LLM, "outcome": "ok", "model": "gpt-4o", "body": b"question", "response_code": 200,
         "upstream_status": 200, "usage": Usage(10, 5), "price": PRICE, "cost_nanos": 4500, "cost_status": "exact",
-        "attempts": [an_attempt()], "response_copy": [b"ans", b"wer"], "response_copy_bytes": 6, "response_bytes": 6,
+        "attempts": [an_attempt()], "response_copy": [b"ans", b"wer"], "response_bytes": 6,
     }  # fmt: skip
     return an_exchange(**{**well, **values})
 
@@ -163,7 +163,7 @@ def test_of_strangers_nothing_is_kept_that_they_chose() -> None:
 
 def test_an_empty_body_is_not_a_missing_one() -> None:
     """Nothing was cut from it."""
-    log = log_of(ended(app=app("none"), body=b"", response_copy=[], response_copy_bytes=0, response_bytes=0))
+    log = log_of(ended(app=app("none"), body=b"", response_copy=[], response_bytes=0))
     assert (log["request_body_truncated"], log["response_body_truncated"]) == (False, False)
 
 
@@ -171,7 +171,7 @@ def test_an_empty_body_is_not_a_missing_one() -> None:
 @given(st.binary(max_size=300), st.integers(0, 200))
 def test_bodies_are_cut_at_their_bound(body: bytes, max_body: int) -> None:
     """Both sides: a beginning is kept, the true size is told, and whether anything is missing."""
-    exchange = ended(body=body, response_copy=[], response_copy_bytes=0, response_bytes=0)
+    exchange = ended(body=body, response_copy=[], response_bytes=0)
     exchange.keep_copy(body, max_body)
     log = log_of(exchange, max_body=max_body)
     for side in ("request", "response"):
@@ -187,7 +187,7 @@ def test_bodies_are_cut_at_their_bound(body: bytes, max_body: int) -> None:
 def test_an_event_fits_its_topic(request_bytes: int, response_bytes: int, max_event: int) -> None:
     """Whatever the bodies: they are cut by what is too much, and their true sizes are kept."""
     exchange = ended(
-        body=b"q" * request_bytes, response_copy=[b"a" * response_bytes], response_copy_bytes=response_bytes,
+        body=b"q" * request_bytes, response_copy=[b"a" * response_bytes],
         response_bytes=response_bytes,
     )  # fmt: skip
     log = log_of(exchange, max_body=100_000, max_event=max_event)
@@ -198,7 +198,7 @@ def test_an_event_fits_its_topic(request_bytes: int, response_bytes: int, max_ev
 
 def test_a_response_that_is_whole_is_not_said_to_be_cut() -> None:
     """An empty one cannot be."""
-    exchange = ended(body=b"q" * 60_000, response_copy=[], response_copy_bytes=0, response_bytes=0)
+    exchange = ended(body=b"q" * 60_000, response_copy=[], response_bytes=0)
     assert not log_of(exchange, max_body=100_000, max_event=30_000)["response_body_truncated"]
 
 

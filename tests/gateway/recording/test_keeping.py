@@ -41,7 +41,7 @@ def telling(bodies: str, body: bytes = BODY, **values: Any) -> Exchange:
     return ended(
         app=App(1, "tests", 7, frozenset({1}), bodies),
         **{
-            "body": body, "response_copy": [body], "response_copy_bytes": len(body), "response_bytes": len(body),
+            "body": body, "response_copy": [body], "response_bytes": len(body),
             "headers": [(b"x-mail", ADA), (b"content-type", b"application/json")],
             "response_headers": [(b"x-mail", ADA), (b"content-type", b"application/json")],
             "query": b"mail=ada%40example.com&qzx=1", "error_message": "of ada@example.com", "remote_addr": "192.0.2.7",

@@ -217,7 +217,7 @@ def test_the_dearest_end_is_covered(prompt: int, response: int) -> None:
         assert exchange.price
         ends.append(cost_nanos(exchange.price, usage) + (exchange.abandoned_nanos or 0))
     rounding = cost_nanos(EXPENSIVE.failover[0].price, Usage(1, 0)) if EXPENSIVE.failover[0].price else 0
-    assert max(ends) - rounding <= dearest_nanos(EXPENSIVE, usage) <= max(ends)
+    assert max(ends) - rounding <= dearest_nanos(EXPENSIVE, prompt, response) <= max(ends)
 
 
 EXPENSIVE_CHAIN = snapshot_of(["b", "c"], b={"allowed_models": ["big"], "default_model": "big"})
@@ -226,7 +226,7 @@ EXPENSIVE = planned(EXPENSIVE_CHAIN)
 
 def test_without_any_price_nothing_is_dearest() -> None:
     """And nothing is raised."""
-    assert dearest_nanos(planned(snapshot_of(["b"]), model="unknown"), Usage(1, 1)) == 0
+    assert dearest_nanos(planned(snapshot_of(["b"]), model="unknown"), 1, 1) == 0
 
 
 def test_whoever_takes_over_has_its_own_model_and_price() -> None:

@@ -108,6 +108,38 @@ def test_nothing_endless_is_taken(head: bytes, endless: bytes) -> None:
         feed_often(parser, endless, 2100)
 
 
+LARGE = b"x: " + b"y" * 1500 + b"\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "is_taken"),
+    [
+        (OK + LARGE + b"\r\n", True),
+        (OK + LARGE * 2 + b"\r\n", False),
+        (b"HTTP/1.1 103 E\r\n\r\n" + OK + LARGE + b"\r\n", True),
+        (b"HTTP/1.1 103 E\r\n\r\n" + OK + LARGE * 2 + b"\r\n", False),
+        (b"HTTP/1.1 103 E\r\n" + LARGE + b"\r\n" + OK + LARGE + b"\r\n", False),
+        (OK + b"x:y\r\n" * 20 + b"\r\n", True),
+        (OK + b"x:y\r\n" * 21 + b"\r\n", False),
+        (OK + b"transfer-encoding: chunked\r\n\r\n0\r\n" + LARGE + b"\r\n", True),
+        (OK + b"transfer-encoding: chunked\r\n\r\n0\r\n" + LARGE * 2 + b"\r\n", False),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100, 10_000])
+def test_heads_and_trailers_are_measured(head: bytes, is_taken: bool, size: int) -> None:
+    """In however many pieces they come, with the 1xx before them, and without what stands behind them."""
+    parser = AnswerParser(replace(DEFAULT_LIMITS, max_header_bytes=2000, max_headers=20))
+    answer = begin(parser)
+    try:
+        for start in range(0, len(head), size):
+            parser.feed(head[start : start + size])
+    except UpstreamProtocolError:
+        assert not is_taken
+    else:
+        assert is_taken
+        assert answer.status == 200
+
+
 @given(
     st.lists(
         st.binary(max_size=50) | st.sampled_from([OK, b"content-length: 3\r\n", b"\r\n", b"0\r\n\r\n"]), max_size=8

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sluice.money import cost
 from sluice.money.cost import cost_nanos, worst_nanos
 from sluice.money.prices import Price
 from sluice.money.rates import Rates, Tier
@@ -63,6 +64,15 @@ def test_cost_is_the_exact_sum_rounded_half_even_once(
         10**6,
     )
     assert cost_nanos(price, usage) == round(exact)
+
+
+@given(FULL, anything, anything, st.sampled_from([None, 0]))
+def test_the_short_sum_is_the_thorough_one(
+    price: Price, prompt: int | None, response: int | None, others: int | None
+) -> None:
+    """Where no class of tokens is told apart, whatever is absent or negative."""
+    usage = Usage(prompt, response, *[others] * 9)
+    assert cost._tokens_cost(price, usage) == cost._parted_cost(price, usage)
 
 
 @given(FULL, USAGES, st.booleans())

@@ -53,3 +53,20 @@ def test_the_quick_look_and_the_thorough_one_agree(counts: list[int | None]) -> 
     """Whatever is absent, zero, negative or larger than its whole."""
     usage = Usage(*counts)
     assert usage.contradictions() == usage._contradictions()
+
+
+@pytest.mark.parametrize(
+    ("usage", "code"),
+    [
+        (Usage(), ""),
+        (Usage(0, 0, 0, 0, 0), ""),
+        (Usage(1 << 40, 1 << 40, tool_requests=1 << 40), ""),
+        (Usage(1, (1 << 40) + 1), "absurd_tokens"),
+        (Usage(5, tool_requests=-1), "negative_tokens"),
+        (Usage((1 << 40) + 1, -1), "absurd_tokens"),
+        (Usage(-1, 1 << 90), "negative_tokens"),
+    ],
+)
+def test_counts_beyond_all_bounds_are_no_usage(usage: Usage, code: str) -> None:
+    """The first one that is says why; each bound is inside."""
+    assert usage.impossible() == code

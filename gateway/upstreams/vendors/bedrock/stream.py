@@ -62,11 +62,11 @@ class _Bedrock(EventStreamScanner):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now. Nearly all messages come one by one, whole, and need no cutting."""
-        if self._rest or self._ended or self._is_lost or self._too_large is not None or not _is_one(chunk):
+        if self._rest or self.ended or self._is_lost or self._too_large is not None or not _is_one(chunk):
             return super().feed(chunk)
         verdict = self._judge(chunk)
         if verdict == "hold":
-            self._held, self._ended = chunk, True
+            self._held, self.ended = chunk, True
             return b""
         return chunk
 

@@ -40,6 +40,7 @@ _MAXIMUM_NAMES = {
 }
 _decode_request = msgspec.json.Decoder(_Request).decode
 _NOTHING_ASKED = Asked()
+_NO_MAXIMUM = (None, None, None)
 _FREE_ENDS = ("/cancel", "/input_tokens")
 _FREE = re.compile(
     r"/(?:responses/input_tokens|(?:batches|responses|fine_tuning/jobs|uploads|threads/[\w-]+/runs)/[\w-]+/cancel)$"
@@ -69,7 +70,7 @@ def ask(body: bytes, path: str) -> Asked:
         is_stream=bool(request.stream),
         wants_usage=bool(options and options.include_usage) or not path.rstrip("/").endswith("completions"),
         max_response_tokens=0 if is_free else _maximum(request),
-        choices=min(max(request.n or 1, 1), MAX_CHOICES),
+        choices=1 if request.n is None else min(max(request.n or 1, 1), MAX_CHOICES),
         is_free=is_free,
         further_models=further_models(request, request.model),
     )
@@ -133,5 +134,7 @@ def _maximum(request: _Request) -> int | None:
     A negative number means no maximum to those servers that take it.
     """
     named = (request.max_completion_tokens, request.max_output_tokens, request.max_tokens)
+    if named == _NO_MAXIMUM:
+        return None
     limits = [limit for limit in named if limit is not None]
     return min(max(limits), _MAX_RESPONSE_TOKENS) if limits and min(limits) >= 0 else None

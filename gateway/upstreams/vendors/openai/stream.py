@@ -33,9 +33,8 @@ class OpenAiStream(SseScanner):
         return (
             find(b"[DONE]") >= 0
             or find(b'"tool_calls"') >= 0
-            or _counts_usage(chunk)
-            or find(b"response.failed") >= 0
-            or (find(b"omplete") >= 0 and _COMPLETE.search(chunk) is not None)
+            or (chunk.count(b'"usage"') != chunk.count(b'"usage":null') and _counts_usage(chunk))
+            or (find(b"response.") >= 0 and _ends_response(chunk))
         )
 
     def inspect(self, frame: SseFrame) -> Verdict:
@@ -74,6 +73,12 @@ class AudioStream(OpenAiStream):
     def may_matter(self, chunk: bytes) -> bool:
         """As of the others, and those ends."""
         return b".done" in chunk or super().may_matter(chunk)
+
+
+def _ends_response(chunk: bytes) -> bool:
+    """Whether it may have the end of a Responses stream."""
+    find = chunk.rfind
+    return find(b"response.failed") >= 0 or (find(b"omplete") >= 0 and _COMPLETE.search(chunk) is not None)
 
 
 def _counts_usage(chunk: bytes) -> bool:

@@ -17,8 +17,8 @@ _SEARCH = "web_search_call"
 """What the vendor bills one by one, as ``Usage.tool_requests``."""
 _UNCOUNTED = frozenset(("file_search_call", "code_interpreter_call", "image_generation_call"))
 """What it bills in ways that no usage tells."""
-_USUAL_TIERS = frozenset((b'"default"', b'"auto"', b'"standard"', b'"on_demand"', b'""'))
-"""Service tiers that are billed at the model's prices; flex, priority, scale and whatever comes are not."""
+_USUAL_TIERS = frozenset((b"", b'"default"', b'"auto"', b'"standard"', b'"on_demand"', b'""'))
+"""Service tiers that are billed at the model's prices, or none; flex, priority, scale and whatever comes are not."""
 
 
 class _Message(msgspec.Struct):
@@ -132,7 +132,7 @@ def counted(response: WireResponse) -> Counted:
         elif output.type in _UNCOUNTED:
             problem = problem or "tool_uncounted"
     tier = bytes(inner.service_tier)
-    if tier[:1] == b'"' and tier not in _USUAL_TIERS:
+    if tier not in _USUAL_TIERS and tier[:1] == b'"':
         problem = problem or (BATCH_TIER if tier == b'"batch"' else "service_tier")
     return found._replace(problem=problem) if problem else found
 
@@ -141,12 +141,13 @@ def answer_of(response: WireResponse) -> Answer:
     """What a whole response body says."""
     inner = response.response or response
     usage, raw, problem = counted(response)
-    choices = response.choices or []
-    outputs = inner.output or []
+    choices = response.choices or ()
+    outputs = inner.output or ()
     calls = 0
     for choice in choices:
-        if choice.message and choice.message.tool_calls:
-            calls += len(choice.message.tool_calls)
+        message = choice.message
+        if message is not None and message.tool_calls:
+            calls += len(message.tool_calls)
     for output in outputs:
         calls += output.is_call
     return Answer(usage, raw, inner.model, min(len(choices) or len(outputs), MAX_CHOICES), calls, problem)

@@ -47,15 +47,11 @@ class FrameScanner(ABC):
         self._rest = bytearray()
         """Of the stream, what is not a whole frame yet; of one that is too large, what may be part of its end."""
         self._held = b""
-        self._ended = False
+        self.ended = False
+        """Whether the terminal event has arrived."""
         self._too_large: Verdict | None = None
         """While a frame that is too large passes: what it would be."""
         self._has_unread = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether the terminal event has arrived."""
-        return self._ended
 
     @property
     def passes_unread(self) -> bool:
@@ -65,7 +61,7 @@ class FrameScanner(ABC):
     @property
     def ended_bare(self) -> bool:
         """Whether a terminal event that says nothing is all that is held."""
-        return self._ended and self.bare_end is not None and self.bare_end.fullmatch(self._held) is not None
+        return self.ended and self.bare_end is not None and self.bare_end.fullmatch(self._held) is not None
 
     @abstractmethod
     def feed(self, chunk: bytes) -> bytes:
@@ -73,7 +69,7 @@ class FrameScanner(ABC):
 
     def finish(self) -> bytes:
         """Everything not sent yet."""
-        if self._ended:
+        if self.ended:
             self._explain("hold")
             return self._held
         rest = bytes(self._rest)
@@ -109,7 +105,7 @@ class FrameScanner(ABC):
 
     def _cut(self, chunk: bytes) -> bytes:
         """The bytes that may go out now, frame for frame."""
-        if self._ended:
+        if self.ended:
             if len(self._held) < MAX_FRAME_BYTES:
                 self._held += chunk
             return b""
@@ -135,7 +131,7 @@ class FrameScanner(ABC):
     def _hold(self, start: int) -> bytes:
         """The stream ends with the frame from ``start`` on; what is before it and was not let go yet may go."""
         before = bytes(self._rest[:start]) if self._too_large is not None else b""
-        self._held, self._ended = bytes(self._rest[start:]), True
+        self._held, self.ended = bytes(self._rest[start:]), True
         self._rest.clear()
         return before
 

@@ -51,7 +51,7 @@ class JsonArrayScanner(FrameScanner):
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now. Nearly all elements are in chunks that need no walk through their brackets."""
         rest = self._rest
-        if self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
+        if self.ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
             return self._cut(chunk)
         together = bytes(rest) + chunk if rest else chunk
         is_first = not self.sse_frames

@@ -32,7 +32,7 @@ class NdjsonScanner(FrameScanner):
         if (
             chunk[-1:] == b"\n"
             and not self._rest
-            and not self._ended
+            and not self.ended
             and not self.looks_left
             and not self.may_matter(chunk)
         ):
@@ -43,7 +43,7 @@ class NdjsonScanner(FrameScanner):
     def _cut(self, chunk: bytes) -> bytes:
         """As of all; but lines that came together, and of which none matters, go out together."""
         rest = self._rest
-        if self.looks_left or self._ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
+        if self.looks_left or self.ended or self._too_large is not None or len(rest) > _MAX_JOINED_BYTES:
             return super()._cut(chunk)
         together = bytes(rest) + chunk if rest else chunk
         size = together.rfind(b"\n") + 1

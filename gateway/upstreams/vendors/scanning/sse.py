@@ -56,11 +56,25 @@ class SseScanner(FrameScanner):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now."""
+        if (
+            1 < len(chunk) == chunk.find(b"\n\n") + 2
+            and b"\r" not in chunk
+            and not (self._rest or self.ended)
+            and chunk[0] not in _SILENT
+        ):  # one frame, as nearly all are
+            if self.looks_left or self.may_matter(chunk):
+                return self._whole(chunk)
+            self.sse_frames += 1
+            return chunk
+        return self._feed_any(chunk)
+
+    def _feed_any(self, chunk: bytes) -> bytes:
+        """The same, whatever it is: several frames, a part of one, or lines that end otherwise."""
         last = chunk[-2:]
         if (
             (last != b"\n\n" and (last != b"\r\n" or chunk[-4:-2] != b"\r\n"))
             or self._rest
-            or self._ended
+            or self.ended
             or chunk[0] in _SILENT
         ):
             return self._cut(chunk)
@@ -81,21 +95,41 @@ class SseScanner(FrameScanner):
         if verdict == "pass":
             return frame
         if verdict == "hold":
-            self._held, self._ended = frame, True
+            self._held, self.ended = frame, True
         return b""
 
     def _cut(self, chunk: bytes) -> bytes:
-        """As of all; but frames that came together, and of which none matters, go out together."""
+        """As of all; but of frames that came together those before the first that matters go out together."""
         rest = self._rest
-        if self.looks_left or self._ended or len(chunk) < _MIN_TOGETHER_BYTES or len(rest) > _MAX_JOINED_BYTES:
+        if self.looks_left or self.ended or len(chunk) < _MIN_TOGETHER_BYTES or len(rest) > _MAX_JOINED_BYTES:
             return super()._cut(chunk)
         together = bytes(rest) + chunk if rest else chunk
         size, count = _plain_frames(together)
-        if not size or self._too_large is not None or self.may_matter(together[:size]):
+        if not size or self._too_large is not None:
             return super()._cut(chunk)
-        self.sse_frames += count
-        rest[:] = together[size:]
-        return together[:size] + self._let_go()
+        if not self.may_matter(together[:size]):
+            self.sse_frames += count
+            rest[:] = together[size:]
+            return together[:size] + self._let_go()
+        end = b"\n\n" if together[size - 2 : size] == b"\n\n" else b"\r\n\r\n"
+        size = self._plain_beginning(together[:size], end)
+        self.sse_frames += together.count(end, 0, size)
+        rest.clear()
+        return together[:size] + super()._cut(together[size:])
+
+    def _plain_beginning(self, frames: bytes, end: bytes) -> int:
+        """How many bytes of whole frames are before the first that may matter, found by halves: of a stream that came
+        in one piece only the end matters."""
+        start, stop = 0, len(frames)
+        while stop - start > _MIN_TOGETHER_BYTES:
+            middle = frames.rfind(end, start, (start + stop) // 2) + len(end)
+            if middle <= start + len(end):
+                break
+            if self.may_matter(frames[start:middle]):
+                stop = middle
+            else:
+                start = middle
+        return start
 
     def _find_end(self, start: int, searched: int) -> tuple[int, int] | None:  # noqa: ARG002 - formats differ
         """Where all lines end alike plain searches find it, in a small part of the time that the pattern takes; none

@@ -152,3 +152,24 @@ def test_bytes_pass_in_the_moment_they_may() -> None:
     assert scanner.feed(b"data: x\n") == b""
     assert scanner.feed(b"\n") == b"data: x\n\n"
     assert scan(Frames, [b"data: x"]).held == b"data: x"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("at", [0, 1, 500, 998, 999])
+def test_a_stream_in_one_piece_is_looked_at_where_it_matters(end: bytes, at: int) -> None:
+    """The frame that counts is found wherever it is, and few of the thousand before it are looked at alone."""
+    frames = [b"data: some text" + 2 * end] * 1_000
+    frames[at] = b"data: count:7" + 2 * end
+    scanner = Frames()
+    scanner.feed(b"data: x\n\n")
+    asked: list[int] = []
+    may_matter = scanner.may_matter
+
+    def counted(chunk: bytes) -> bool:
+        asked.append(len(chunk))
+        return may_matter(chunk)
+
+    scanner.may_matter = counted  # type: ignore[method-assign]
+    assert scanner.feed(b"".join(frames)) == b"".join(frames)
+    assert (scanner.answer.usage, scanner.sse_frames) == (Usage(7, 0), 1_001)
+    assert len(asked) <= 1_000 - at + 80
