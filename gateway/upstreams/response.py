@@ -129,7 +129,7 @@ class LeanResponse:
         if self.complete:
             self._release()
             return
-        self.is_released = True
+        self.is_released, self.has_moved = True, False  # what came until now puts this deadline off no more
         self.deadline = self.loop.time() + RELEASE_SECONDS
         self.connection.resume()
 

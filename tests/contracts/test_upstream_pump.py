@@ -191,6 +191,29 @@ async def test_a_released_answer_that_does_not_end_is_closed(bench: Bench, endle
 
 
 @on_both_clients
+async def test_an_answer_released_behind_what_was_pumped_is_closed_as_soon(bench: Bench) -> None:
+    """The usual stream: its terminal event was given in the very moment in which it came, and then there is silence.
+    That something moved just before gives the vendor no more time."""
+    asked = bench.event()
+
+    async def script(peer: Peer) -> None:
+        await answers(peer, HEAD)
+        await asked.wait()
+        await peer.send(chunk(b"terminal"))
+        await peer.until_closed()
+
+    server, client = await bench.upstream(script), bench.client()
+    response = await client.send(ask(server.origin))
+    async with asyncio.TaskGroup() as tasks:
+        pumping = tasks.create_task(response.pump(lambda _: True))
+        await asyncio.sleep(0.01)
+        asked.set()
+        assert not await pumping
+    response.release()
+    await until(lambda: server.open == 0)
+
+
+@on_both_clients
 async def test_an_answer_to_the_end_of_its_connection_can_be_released(bench: Bench) -> None:
     """Its connection is closed by the vendor, and the pool's slot is free again."""
 
