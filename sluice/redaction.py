@@ -70,7 +70,7 @@ class _Lines(dict[tuple[bytes, bytes], str]):
         if name in _URL_HEADERS:
             return f"{text}: {mask_url(shown)}"
         line = f"{text}: {shown}"
-        if len(value) <= _MAX_CACHED_BYTES:
+        if len(name) + len(value) <= _MAX_CACHED_BYTES:
             if len(self) >= _MAX_CACHED_LINES:
                 self.clear()
             self[pair] = line

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from schemas import encoder
 from sluice import redaction
 from sluice.redaction import MASK, cut_text, header_lines, is_credential_header, mask_query, mask_url
 
@@ -108,6 +109,8 @@ def test_the_caches_are_bounded() -> None:
     assert 0 < len(redaction._masked_names) <= 4096
     assert sum(map(len, redaction._masked_names)) < 4096 * 256
     assert not any(name in {b"authorization", b"date", b"x-large"} for name, _ in redaction._lines)
+    assert max(len(name) + len(value) for name, value in redaction._lines) <= 256
+    assert max(map(len, encoder._TEXTS)) <= 256 + len(": ")
 
 
 @pytest.mark.parametrize(
