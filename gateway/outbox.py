@@ -76,7 +76,7 @@ class Outbox:
             turn.end()
             due = turn.begin()
         if self._waiting:
-            data = self._waiting + data
+            data = b"".join((self._waiting, data))  # a memoryview too
         elif data:
             due.append(self)
         self._waiting = data

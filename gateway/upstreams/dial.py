@@ -27,6 +27,7 @@ _KEEPALIVE_PROBE_SECONDS = 20
 def tls_context(ca_file: str = "") -> ssl.SSLContext:
     """The system's trust, and that of one more file; certificates and names are always verified."""
     context = ssl.create_default_context()
+    context.minimum_version = ssl.TLSVersion.TLSv1_2  # whatever a distribution's defaults are
     context.set_alpn_protocols(["http/1.1"])
     if ca_file:
         context.load_verify_locations(cafile=ca_file)

@@ -15,9 +15,12 @@ from sluice.sdk.sensitive import FOLDABLE, NAMED_NUMBERS, folded
 _MAX_ROUNDS: Final = 6
 _MAX_DEPTH: Final = 4
 """Texts within texts: a tool's arguments within a request that is itself an argument are three."""
-_TOKEN: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?|(?<=[:,\[\s])-?[0-9]{8,}+(?:\.[0-9]++)?+(?=\s*+[,\]}])', re.DOTALL)
+# Atomic groups, no possessive repeats of groups: CPython before 3.11.5 matches those wrong (gh-106052).
+_TOKEN: Final = re.compile(
+    r'"(?>(?:[^"\\]++|\\.)*)"?|(?<=[:,\[\s])-?[0-9]{8,}+(?>(?:\.[0-9]++)?)(?=\s*+[,\]}])', re.DOTALL
+)
 """A literal, also one that never ends; or a number, which cannot be replaced by a word."""
-_NUMBERS_ALONE: Final = re.compile(r"\s*+\[(?:[\s\[\]{},0-9.eE+-]|null|true|false)++")
+_NUMBERS_ALONE: Final = re.compile(r"\s*+\[(?>(?:[\s\[\]{},0-9.eE+-]|null|true|false)+)")
 """A list in JSON without a single text. (A body that is one number is taken for a text.)"""
 _PART: Final = re.compile(r"[^\s\"'<>&?=#/;,(){}\[\]\\]++")
 _ESCAPE: Final = re.compile(r"%[0-9A-Fa-f]{2}")

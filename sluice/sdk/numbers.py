@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from itertools import accumulate
 from typing import Final
 
-_RUN: Final = re.compile(r"[0-9](?:[ -]?[0-9]){12,255}+")
+# Atomic groups, no possessive repeats of groups: CPython before 3.11.5 matches those wrong (gh-106052).
+_RUN: Final = re.compile(r"[0-9](?>(?:[ -]?[0-9]){12,255})")
 _GROUP: Final = re.compile(r"[0-9]+")
 _CARD_DIGITS: Final = range(13, 20)
 _DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)

@@ -26,6 +26,7 @@ _MAX_LOCAL: Final = 64  # RFC 5321, 4.5.3.1
 _MAX_DIGITS: Final = 15  # E.164
 _MIN_DIGITS: Final = 8
 
+# Atomic groups, no possessive repeats of groups: CPython before 3.11.5 matches those wrong (gh-106052).
 _KEYS: Final = re.compile(
     r"(?:sk|pk|rk)[-_][\w-]{16,256}+"  # OpenAI, Anthropic, DeepSeek, OpenRouter; Stripe
     r"|A(?:KIA|SIA)[0-9A-Z]{16}(?!\w)"
@@ -34,10 +35,10 @@ _KEYS: Final = re.compile(
     r"|gh[pousr]_\w{36,256}+|github_pat_\w{22,256}+|glpat-[\w-]{20,256}+"
     r"|(?:hf_|gsk_|r8_|npm_|xai-|pplx-|nvapi-)\w[\w-]{27,256}+"
     r"|ya29\.[\w-]{20,512}+"
-    r"|-----BEGIN [A-Z0-9 ]{0,32}+-----(?:(?!-----).){0,16000}+(?:-----END [A-Z0-9 ]{0,32}+-----)?",
+    r"|-----BEGIN [A-Z0-9 ]{0,32}+-----(?>(?:(?!-----).){0,16000})(?:-----END [A-Z0-9 ]{0,32}+-----)?",
     re.ASCII | re.DOTALL,
 )
-_JWT: Final = re.compile(r"eyJ[\w-]{8,8192}+\.[\w-]{4,16384}+(?:\.[\w-]{0,8192}+){1,3}+", re.ASCII)
+_JWT: Final = re.compile(r"eyJ[\w-]{8,8192}+\.[\w-]{4,16384}+(?>(?:\.[\w-]{0,8192}+){1,3})", re.ASCII)
 _NAMES: Final = (
     r"(?:[Aa](?:[Pp][Ii]|[Cc][Cc][Ee][Ss][Ss])[_-]?(?:[Kk][Ee][Yy]|[Tt][Oo][Kk][Ee][Nn])"
     r"|[Aa][Uu][Tt][Hh][Oo][Rr][Ii][Zz][Aa][Tt][Ii][Oo][Nn]|[Pp][Aa][Ss][Ss][Ww](?:[Oo][Rr])?[Dd]"
@@ -48,7 +49,7 @@ _NAMES: Final = (
 _SCHEME: Final = r"(?:(?:[Bb]earer|BEARER|[Bb]asic|BASIC|[Tt]oken)[ \t]{1,4}+)?"
 _VALUE: Final = r"([^\s\"'&,;<>\\]{6,1024}+)"
 _CREDENTIAL: Final = re.compile(
-    r"(?:[Bb]earer|BEARER|[Bb]asic|BASIC)(?:[ \t+]|%20){1,4}+([\w.~+/=-]{12,8192}+)"
+    r"(?:[Bb]earer|BEARER|[Bb]asic|BASIC)(?>(?:[ \t+]|%20){1,4})([\w.~+/=-]{12,8192}+)"
     rf"|{_NAMES}(?:"
     # a name in quotes and a value without: what ends a list or an object in JSON is not the value's
     rf"[\"']\s{{0,4}}+[:=]\s{{0,4}}+(?![\"']){_SCHEME}([^\s\"'&,;<>\\{{}}\[\]]{{6,1024}}+)"
@@ -71,10 +72,10 @@ _CREDENTIAL_WORDS: Final = (
     "auth-token", "privatekey", "private_key", "private-key", "passphrase", "pass_phrase", "pass-phrase",
 )  # fmt: skip
 """To look for these is a tenth of what the expressions cost, which most texts then never pay."""
-_DOMAIN: Final = re.compile(r"@((?:[^\W_](?:[\w-]{0,62}+)\.){1,8}+)([^\W\d_]{2,24}+)(?![\w-])")
+_DOMAIN: Final = re.compile(r"@((?>(?:[^\W_](?:[\w-]{0,62}+)\.){1,8}))([^\W\d_]{2,24}+)(?![\w-])")
 _PHONE: Final = re.compile(
-    r"\+[1-9]\d{0,2}(?:[ ./-]?(?:\(\d{1,5}\)|\d{1,14})){1,6}+"
-    r"|00[1-9]\d{0,2}(?:[ /-](?:\(\d{1,9}\)|\d{1,9})){2,6}+"
+    r"\+[1-9]\d{0,2}(?>(?:[ ./-]?(?:\(\d{1,5}\)|\d{1,14})){1,6})"
+    r"|00[1-9]\d{0,2}(?>(?:[ /-](?:\(\d{1,9}\)|\d{1,9})){2,6})"
     r"|(?:1[ .-])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[ .-])\d{3}[ .-]\d{4}(?!\d)"
     r"|0[1-9](?:[ .-]\d\d){4}(?!\d)"
     r"|(?:\(0[1-9]\d{1,4}\)|0[1-9]\d{1,4})[ /-]\d{3,8}(?:[ -]\d{2,8})?(?!\d)",

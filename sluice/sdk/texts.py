@@ -19,7 +19,8 @@ _MACHINE_READ: Final = frozenset(
 )
 _NOT_TEXT: Final = _KINDS | _MACHINE_READ | {"encrypted_content", "system_fingerprint"}
 _MODEL_IN_PATH: Final = re.compile(r"/models?/([^/:]+)")
-_LITERAL: Final = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# Atomic groups, no possessive repeats of groups: CPython before 3.11.5 matches those wrong (gh-106052).
+_LITERAL: Final = re.compile(r'"(?>(?:[^"\\]++|\\.)*)"?', re.DOTALL)
 """Also one that never ends: else each quote within it would be tried, up to the end."""
 _UNSEEN: Final = re.compile(
     "[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff\U000e0000-\U000e0fff]"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError, KafkaTimeoutError
 
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.kafka.probe import find_cause
@@ -68,7 +68,7 @@ def translate(error: BaseException, settings: KafkaSettings, operation: str = "R
     """An error of aiokafka as one of ours, with what to do; ``operation`` is what was to be done with a topic."""
     if isinstance(error, EventLogError):
         return error
-    if isinstance(error, KafkaConnectionError | OSError | TimeoutError):
+    if isinstance(error, KafkaConnectionError | KafkaTimeoutError | OSError | TimeoutError):
         secured = settings.security_protocol != "PLAINTEXT"
         check = "kafka.username, kafka.password, kafka.ca_file and " if secured else ""
         message = f"Kafka at {settings.bootstrap_servers} cannot be reached: check {check}kafka.bootstrap_servers"

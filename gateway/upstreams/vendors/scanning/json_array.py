@@ -13,9 +13,10 @@ import msgspec
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
 from sluice.usage.reading import UNREADABLE
 
+# Atomic groups, no possessive repeats of groups: CPython before 3.11.5 matches those wrong (gh-106052).
 _PLAIN = rb'[^"\[\]{}]*+'
-_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
-_OUTSIDE = re.compile(_PLAIN + rb"(?:" + _STRING + _PLAIN + rb')*+(["\[\]{}])', re.DOTALL)
+_STRING = rb'"[^"\\]*+(?>(?:\\.[^"\\]*+)*)"'
+_OUTSIDE = re.compile(_PLAIN + rb"(?>(?:" + _STRING + _PLAIN + rb')*)(["\[\]{}])', re.DOTALL)
 """As far as the next bracket, or the quote of a string that is not whole yet."""
 _INSIDE = re.compile(rb'[^"\\]*+(["\\])')
 _SPACES = b" \t\r\n"
