@@ -134,6 +134,15 @@ class Clients:
         return all(seen.pieces >= 2 for seen in (self.sdk_stream, self.raw_stream, self.raw_plain))
 
 
+async def until_each_worker_may_answer(stack: Stack, workers: int) -> None:
+    """Ready is a gateway of which one worker is; another whose relay has not reached Kafka yet refuses in ``strict``."""
+
+    async def acknowledge() -> bool:
+        return await stack.gateway.metric("sluice_relay_acknowledging") == workers
+
+    await until_found(acknowledge, SETTLE_SECONDS, "each worker's relay is connected")
+
+
 async def wait_until_held(stack: Stack, clients: Clients) -> None:
     """Return when the vendor has said everything and the gateway holds the end of four answers that wait for it."""
 
@@ -212,6 +221,7 @@ async def test_a_kill_at_the_held_last_byte(
     stack = Stack(tmp_path, unique_name, kafka=kafka_server, workers=workers, settings=STRICT)
     clients = Clients()
     async with stack.running(collector=False):
+        await until_each_worker_may_answer(stack, workers)
         async with asyncio.TaskGroup() as tasks:
             clients.start(tasks, stack.url)
             tasks.create_task(read_raw(stack.url, clients.cut))
