@@ -135,7 +135,7 @@ class Clients:
 
 
 async def until_each_worker_may_answer(stack: Stack, workers: int) -> None:
-    """Ready is a gateway of which one worker is; another whose relay has not reached Kafka yet refuses in ``strict``."""
+    """A gateway is ready when one worker is; another whose relay has not reached Kafka yet refuses in ``strict``."""
 
     async def acknowledge() -> bool:
         return await stack.gateway.metric("sluice_relay_acknowledging") == workers
