@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from time import perf_counter_ns
 from typing import Any, TypeAlias
 
 from schemas.events import PluginTiming
@@ -49,7 +49,7 @@ _TOO_LARGE = 413
 class Chain:
     """Runs a hook's plugins one after the other; each sees what the one before it left."""
 
-    __slots__ = ("_allow", "_answer_type", "_is_complete_hook", "_limits", "hook", "links")
+    __slots__ = ("_answer_type", "_is_complete_hook", "_limits", "hook", "links")
 
     def __init__(self, hook: Hook, links: tuple[Link, ...], limits: Limits) -> None:
         self.hook = hook
@@ -58,8 +58,6 @@ class Chain:
         self._is_complete_hook = hook == "stream_complete"
         is_response = hook in {"response_headers", "response_body"}
         self._answer_type: type[Any] = ResponseWriteResponse if is_response else PluginResponse
-        self._allow = self._answer_type.allow()
-        """The very object that plugins answer which change nothing."""
 
     def __len__(self) -> int:
         """A chain without plugins is false."""
@@ -73,53 +71,32 @@ class Chain:
         """
         if self._is_complete_hook:
             return await self._complete(facts, message, timings)
+        clock = time.perf_counter_ns
         for link in self.links:
-            started = perf_counter_ns()
-            answer: Any
+            started = clock()
+            decision, waiting, gate = "failed", None, link.gate
+            ending: Ending = None
             try:
-                if link.gate.is_shut:
-                    link.gate.admit()
+                if gate.is_shut:
+                    gate.admit()
                 handling = link.handler(Context(facts, link.services, link.runtime, link.key), message)
-                answer = Waiting(handling, handling.send(None), link.timeout_seconds)
-            except StopIteration as answered:  # at once, as most do: written out here, ``begin_within`` would cost more
-                answer = answered.value
-            except BaseException as error:  # whatever a plugin raises is its failure, and stays with it
+                answer = begin_within(handling, link.timeout_seconds)
+                if answer.__class__ is Waiting:
+                    waiting = answer
+                    answer = await gate.wait(waiting, clock() - started)
+                if not isinstance(answer, self._answer_type):
+                    self._refuse(answer)
+                decision = answer.decision
+                if decision != "allow":
+                    message, ending = self._apply(link, answer, facts, message)
+                if gate.failures_in_row:
+                    gate.succeeded()
+            except Exception as error:  # noqa: BLE001 - whatever a plugin raises is its failure, and stays with it
                 decision, ending = _failed(link, error)
-                _note(link, perf_counter_ns() - started, None, decision, timings)
-                if ending is not None:
-                    raise ending from error
-                continue
-            if answer is self._allow and not link.gate.failures_in_row:
-                _note(link, perf_counter_ns() - started, None, "allow", timings)
-            else:
-                message = await self._settle(link, answer, started, facts, message, timings)
-        return message
-
-    async def _settle(
-        self,
-        link: Link,
-        answer: Any,
-        started_ns: int,
-        facts: ExchangeFacts,
-        message: MessageT,
-        timings: list[PluginTiming],
-    ) -> MessageT:
-        """The message after an answer that is waited for, or that says more than to allow. Raises as ``run``."""
-        decision, waiting = "failed", None
-        ending: Ending = None
-        try:
-            if answer.__class__ is Waiting:
-                waiting = answer
-                answer = await link.gate.wait(waiting, perf_counter_ns() - started_ns)
-            decision, message, ending = self._taken(link, answer, facts, message)
-            if link.gate.failures_in_row:
-                link.gate.succeeded()
-        except Exception as error:  # noqa: BLE001 - as above
-            decision, ending = _failed(link, error)
-        finally:
-            _note(link, perf_counter_ns() - started_ns, waiting, decision, timings)
-        if ending is not None:
-            raise ending
+            finally:
+                _note(link, clock() - started, waiting, decision, timings)
+            if ending is not None:
+                raise ending
         return message
 
     async def authenticate(self, facts: ExchangeFacts, request: AuthRequest, timings: list[PluginTiming]) -> Identity:
@@ -148,7 +125,7 @@ class Chain:
         self, link: Link, facts: ExchangeFacts, message: Any, timings: list[PluginTiming], asking: Asking
     ) -> Any:
         """As one turn of ``run``, for hooks whose answers are no decisions; ``None`` after a failure that is open."""
-        started = perf_counter_ns()
+        started = time.perf_counter_ns()
         decision, outcome, waiting = "failed", None, None
         try:
             if link.gate.is_shut:
@@ -157,33 +134,30 @@ class Chain:
             found = begin_within(asking(link, context, message), link.timeout_seconds)
             if found.__class__ is Waiting:
                 waiting = found
-                found = await link.gate.wait(waiting, perf_counter_ns() - started)
+                found = await link.gate.wait(waiting, time.perf_counter_ns() - started)
             decision, outcome = found
             link.gate.succeeded()
         except Exception as error:  # noqa: BLE001 - as above
             decision, outcome = _failed(link, error)
         finally:
-            _note(link, perf_counter_ns() - started, waiting, decision, timings)
+            _note(link, time.perf_counter_ns() - started, waiting, decision, timings)
         if isinstance(outcome, PluginBlocked | PluginFailed):
             raise outcome
         return outcome
 
-    def _taken(self, link: Link, answer: Any, facts: ExchangeFacts, message: Any) -> tuple[str, Any, Ending]:
-        """What was decided, the message as it is then, and what ends the exchange. Raises AnswerError."""
-        if not isinstance(answer, self._answer_type):
-            text = f"answered {type(answer).__name__}, not {self._answer_type.__name__}"
-            raise AnswerError(text)
-        decision: str = answer.decision
-        if decision == "allow":
-            return decision, message, None
-        if decision == "block":
-            return decision, message, blocked(link.plugin, link.hook, answer, self._limits)
-        if decision != "modify":
-            text = f"decided {decision!r:.40}, not allow, modify or block"
+    def _refuse(self, answer: Any) -> None:
+        message = f"answered {type(answer).__name__}, not {self._answer_type.__name__}"
+        raise AnswerError(message)
+
+    def _apply(self, link: Link, answer: Any, facts: ExchangeFacts, message: Any) -> tuple[Any, Ending]:
+        if answer.decision == "block":
+            return message, blocked(link.plugin, link.hook, answer, self._limits)
+        if answer.decision != "modify":
+            text = f"decided {answer.decision!r:.40}, not allow, modify or block"
             raise AnswerError(text)
         if self._answer_type is PluginResponse:
-            return decision, apply_to_request(answer, message, facts, self._limits, link.plugin), None
-        return decision, apply_to_response(answer, message, self.hook, self._limits), None
+            return apply_to_request(answer, message, facts, self._limits, link.plugin), None
+        return apply_to_response(answer, message, self.hook, self._limits), None
 
     async def _prove(self, link: Link, ctx: Context, request: AuthRequest) -> tuple[str, Any]:
         verdict = verdict_of(await link.handler(ctx, request), self._limits)
@@ -214,7 +188,7 @@ def _note(link: Link, took_ns: int, waiting: Waiting | None, decision: str, timi
     timings.append({"plugin": link.plugin, "hook": link.hook, "micros": micros, "decision": decision})
 
 
-def _failed(link: Link, error: BaseException) -> tuple[str, Ending]:
+def _failed(link: Link, error: Exception) -> tuple[str, Ending]:
     """What the timing says, and what ends the exchange, if anything."""
     if isinstance(error, OversizeError):
         return _oversized(link, error)
@@ -245,13 +219,11 @@ def _oversized(link: Link, error: OversizeError) -> tuple[str, Ending]:
     return "block", PluginBlocked(link.plugin, link.hook, _TOO_LARGE, [], None, text)
 
 
-def _reason(link: Link, error: BaseException) -> str:
+def _reason(link: Link, error: Exception) -> str:
     if isinstance(error, DeadlineExpired):
         return f"no answer within {link.timeout_seconds:g} s"
     if isinstance(error, AnswerError | NotCalled | NotRunning):
         return str(error)[:_MAX_REASON_CHARACTERS]
     if isinstance(error, EscapeAttempted):
         return f"raised {error}"
-    if not isinstance(error, Exception):
-        return f"raised {type(error).__name__}"
     return f"raised {described(error)}"
