@@ -59,7 +59,7 @@ class Hooks:
         request = PluginRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm) if exchange.query else "",
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -74,7 +74,7 @@ class Hooks:
         request = AuthRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm) if exchange.query else "",
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -101,7 +101,7 @@ class Hooks:
         request = EnrichedRequest(
             exchange.method,
             exchange.path,
-            _query(exchange, llm) if exchange.query else "",
+            _query(exchange, llm),
             Headers.of_raw(exchange.headers),
             exchange.body,
             exchange.remote_addr,
@@ -220,7 +220,7 @@ def _tell_caller(facts: ExchangeFacts, exchange: Exchange, app: App) -> None:
 
 def _query(exchange: Exchange, llm: Llm) -> str:
     """The query without what may be a credential: that is the gateway's, and no plugin's to see or to keep."""
-    return llm.dialect.clean_query(exchange.query).decode("latin-1")
+    return llm.dialect.clean_query(exchange.query).decode("latin-1") if exchange.query else ""
 
 
 def _take(exchange: Exchange, changed: PluginRequest) -> None:

@@ -40,8 +40,6 @@ _SLOT = struct.Struct(f"{_FIXED.format}{_PROGRESS.format[1:]}{_WORTH.size}xH{_TE
 _PROGRESS_AT = _FIXED.size
 _WORTH_AT = _PROGRESS_AT + _PROGRESS.size
 _TEXT_AT = _WORTH_AT + _WORTH.size
-_FIRST_PROGRESS = _HEADER_BYTES + _PROGRESS_AT
-_pack_progress = _PROGRESS.pack_into
 _FREE, _OPEN, _PRICED = 0, 1, 2
 _NO_ROW = -1
 _MAX_ROWS = 3
@@ -108,7 +106,7 @@ class InFlightFile:
         if not self._free:
             return -1
         slot = self._free[-1]  # taken when it is filled: what cannot be packed costs none
-        at = _HEADER_BYTES + slot * _SLOT_BYTES
+        at = self._at(slot)
         texts = (exchange.llm_slug, exchange.vendor, exchange.model, exchange.request_id, exchange.price_id,
                  exchange.method_path, exchange.time_zone)  # fmt: skip
         raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
@@ -125,8 +123,8 @@ class InFlightFile:
         return self._free.pop()
 
     def progress(self, slot: int, response_bytes: int, sse_frames: int) -> None:
-        """What has passed so far; told with each piece of a stream."""
-        _pack_progress(self._map, _FIRST_PROGRESS + slot * _SLOT_BYTES, response_bytes, sse_frames)
+        """What has passed so far."""
+        self.progress_of(slot)(response_bytes, sse_frames)
 
     def progress_of(self, slot: int) -> Callable[[int, int], None]:
         """The same for a slot whose stream has many pieces: takes bytes and frames until it is cleared."""
@@ -141,7 +139,7 @@ class InFlightFile:
 
     def clear(self, slot: int) -> None:
         """The exchange's events are in the journal."""
-        self._map[_HEADER_BYTES + slot * _SLOT_BYTES] = _FREE
+        self._map[self._at(slot)] = _FREE
         self._free.append(slot)
 
     def open_slots(self) -> Iterator[tuple[int, InFlight]]:

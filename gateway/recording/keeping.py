@@ -29,7 +29,6 @@ class Keeping:
 
     def __init__(self, default: BodyPolicy, redactor: BodyRedactor, max_body_bytes: int) -> None:
         self._default = default
-        self._redacting = ("redacted", "default") if default == "redacted" else ("redacted",)
         self._redactor = redactor
         self._max_body_bytes = max_body_bytes
 
@@ -40,7 +39,7 @@ class Keeping:
     def is_slow(self, exchange: Exchange) -> bool:
         """Whether its events take so long to make that the event loop must not wait for them."""
         app = exchange.app
-        if app is None or app.bodies not in self._redacting:
+        if app is None or self.policy(app.bodies) != "redacted":
             return False
         kept = [min(size, self._max_body_bytes) for size in (len(exchange.body), exchange.response_bytes)]
         return sum(kept) > SLOW_BYTES

@@ -145,11 +145,12 @@ class Recorder:
         except Exception as error:
             self._owe(exchange, (), error)
             raise
-        if exchange.slot >= 0:
-            self._clear_slot(exchange)
+        self._clear_slot(exchange)
         return True
 
     def _clear_slot(self, exchange: Exchange) -> None:
+        if exchange.slot < 0:
+            return
         slot, exchange.slot = exchange.slot, -1
         if exchange.holds:
             self._budgets.settle(exchange, partial(self._inflight.clear, slot))
@@ -164,8 +165,7 @@ class Recorder:
 
     def close(self, exchange: Exchange) -> None:
         """Give back the exchange's room and its slot; called once, when nothing more will be recorded of it."""
-        if exchange.slot >= 0:
-            self._clear_slot(exchange)
+        self._clear_slot(exchange)
         if exchange.has_room:
             self._log.release()
             exchange.has_room = False
