@@ -72,9 +72,9 @@ async def test_what_is_not_there_is_refused_with_what_can_be(bench: JournalBench
 
 
 async def test_the_status_is_wrong_where_nobody_counts(bench: JournalBench, tmp_path: Path) -> None:
-    """Totals, what they cover and who counts; 0 while somebody does, 1 afterwards."""
+    """Totals, what they cover and who counts; 0 while somebody does, 1 afterwards. A lease that no slow moment ends."""
     async with bench.stack:
-        serve = served(bench)
+        serve = served(bench, lease=60.0)
         await bench.commit([spending(5), spending(2**53)])
         async with running(serve):
             await until(lambda: is_spent(serve, {"7": 5 + 2**53}))
