@@ -13,6 +13,7 @@ the last byte, and so does a fault of ours there: what is owed to the record the
 from __future__ import annotations
 
 import time
+from types import coroutine
 from typing import TYPE_CHECKING
 
 from gateway.accept import note_what_was_asked
@@ -21,6 +22,8 @@ from gateway.receipts import with_receipt
 from gateway.transfer import refuse
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from gateway.accept import Acceptor
     from gateway.access.admission import Admission
     from gateway.access.credentials import Credentials
@@ -122,6 +125,7 @@ class Proxy:
             self._acceptor.understand(exchange, llm)  # 5
             await self._admission.admit(exchange, llm, snapshot)
             try:
+                await _all_admitted()
                 response = await self._caller.call(exchange, llm)  # 6
                 return await self._responder.respond(exchange, llm, response, send)  # 7
             finally:
@@ -162,6 +166,13 @@ class Proxy:
                     exchange.stream_copy.end(last)
         finally:
             self._caller.release(exchange)
+
+
+@coroutine
+def _all_admitted() -> Generator[None, None, None]:
+    """Others whose requests came in this turn of the loop go through 1-5 first, and then all of them call. What a step
+    needs is in the processor's caches from the second exchange on; one after the other they drive each other's out."""
+    yield
 
 
 def _fault(error: Exception) -> Refusal:

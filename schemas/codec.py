@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 from fastavro import parse_schema, schemaless_reader
@@ -87,6 +88,16 @@ def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> byte
     return b"".join((_FRAMES[kind], LONGS[len(event_id)], event_id, LONGS[sequence], tail))
 
 
+class ExchangeFields(NamedTuple):
+    """What the events of one exchange say; those that are ``None`` do not exist."""
+
+    common: Common
+    proxy_log: ProxyLogFields | None
+    analytics: AnalyticsFields | None = None
+    budget: BudgetFields | None = None
+    traceparent: str = ""
+
+
 def encode_exchange(
     common: Common,
     proxy_log: ProxyLogFields | None,
@@ -95,16 +106,29 @@ def encode_exchange(
     traceparent: str = "",
 ) -> list[EncodedEvent]:
     """Encode the events of one exchange; those that are ``None`` do not exist."""
-    head = _ENCODE_COMMON(common)
-    exchange_id, at = common["exchange_id"], common["occurred_at"]
-    events = []
-    if proxy_log is not None:
-        events.append(EncodedEvent("proxy_log", exchange_id, at, head + _ENCODE_PROXY_LOG(proxy_log), traceparent))
-    if analytics is not None:
-        events.append(EncodedEvent("analytics", exchange_id, at, head + _ENCODE_ANALYTICS(analytics), traceparent))
-    if budget is not None:
-        events.append(EncodedEvent("budget", exchange_id, at, head + _ENCODE_BUDGET(budget), traceparent))
-    return events
+    return encode_exchanges([ExchangeFields(common, proxy_log, analytics, budget, traceparent)])[0]
+
+
+def encode_exchanges(exchanges: Sequence[ExchangeFields]) -> list[list[EncodedEvent]]:
+    """The events of each. One kind after the other: of the second exchange an encoder's code and tables are in the
+    processor's caches, where what else an exchange takes would have driven them out."""
+    heads = [_ENCODE_COMMON(each.common) for each in exchanges]
+    encoded: list[list[EncodedEvent]] = [[] for _ in exchanges]
+    for each, head, events in zip(exchanges, heads, encoded, strict=True):
+        if (fields := each.proxy_log) is not None:
+            events.append(_event("proxy_log", each, head + _ENCODE_PROXY_LOG(fields)))
+    for each, head, events in zip(exchanges, heads, encoded, strict=True):
+        if (used := each.analytics) is not None:
+            events.append(_event("analytics", each, head + _ENCODE_ANALYTICS(used)))
+    for each, head, events in zip(exchanges, heads, encoded, strict=True):
+        if (charged := each.budget) is not None:
+            events.append(_event("budget", each, head + _ENCODE_BUDGET(charged)))
+    return encoded
+
+
+def _event(kind: Kind, exchange: ExchangeFields, tail: bytes) -> EncodedEvent:
+    common = exchange.common
+    return EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, exchange.traceparent)
 
 
 class SchemaBook:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.recording.keeping import Keeping
-from schemas.codec import EncodedEvent, encode_exchange
+from schemas.codec import EncodedEvent, ExchangeFields, encode_exchanges
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
@@ -23,6 +23,8 @@ from sluice.usage.counts import BATCH_TIER
 from sluice.usage.labels import priced_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.exchange import Exchange
     from gateway.snapshot import App, Llm
     from sluice.eventlog.interface import Boot
@@ -50,20 +52,19 @@ class EventBuilder:
 
     def build(self, exchange: Exchange) -> list[EncodedEvent]:
         """The events of an exchange whose outcome is known; none is larger than its topic takes."""
-        total_micros = exchange.elapsed_micros()
-        common = self._common(exchange, total_micros)
-        proxy_log = self._proxy_log(exchange, total_micros)
-        analytics = budget = None
-        if exchange.app is not None and exchange.llm is not None:
-            analytics = _analytics(exchange, proxy_log)
-            if exchange.cost_nanos:
-                budget = _budget(exchange, exchange.app, exchange.llm, analytics)
-        events = encode_exchange(common, proxy_log, analytics, budget, exchange.traceparent)
-        excess = len(events[0].tail) - self._max_event_bytes
-        if excess > 0:
-            _cut_further(proxy_log, excess)
-            events = encode_exchange(common, proxy_log, analytics, budget, exchange.traceparent)
-        return events
+        return self.build_all([exchange])[0]
+
+    def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
+        """Those of each. In steps, each step for all: its code is warm from the second exchange on."""
+        totals = [exchange.elapsed_micros() for exchange in exchanges]
+        commons = [*map(self._common, exchanges, totals)]
+        fields = [*map(_fields, exchanges, commons, map(self._proxy_log, exchanges, totals))]
+        encoded = encode_exchanges(fields)
+        for at, events in enumerate(encoded):
+            excess = len(events[0].tail) - self._max_event_bytes
+            if excess > 0:
+                encoded[at] = _encoded_within(fields[at], excess)
+        return encoded
 
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
         llm, app, boot = exchange.llm, exchange.app, self._boot
@@ -152,6 +153,23 @@ class EventBuilder:
         if exchange.response_bytes <= self._max_body_bytes:
             return kept, False
         return whole_characters(cut_text(kept, self._max_body_bytes)[0]), True  # the copy ends anywhere
+
+
+def _fields(exchange: Exchange, common: Common, proxy_log: ProxyLogFields) -> ExchangeFields:
+    """Which events there are of an exchange, and what they say."""
+    app, llm = exchange.app, exchange.llm
+    if app is None or llm is None:
+        return ExchangeFields(common, proxy_log, None, None, exchange.traceparent)
+    analytics = _analytics(exchange, proxy_log)
+    budget = _budget(exchange, app, llm, analytics) if exchange.cost_nanos else None
+    return ExchangeFields(common, proxy_log, analytics, budget, exchange.traceparent)
+
+
+def _encoded_within(fields: ExchangeFields, excess: int) -> list[EncodedEvent]:
+    """Encoded again, with bodies that are shorter by what was too much."""
+    if fields.proxy_log is not None:
+        _cut_further(fields.proxy_log, excess)
+    return encode_exchanges([fields])[0]
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:

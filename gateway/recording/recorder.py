@@ -12,6 +12,7 @@ from gateway.access.budgets import worth_of
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlight, InFlightFile
+from sluice.eventlog.drafts import Draft
 from sluice.eventlog.interface import EventLogError, NotAcknowledgedError
 
 if TYPE_CHECKING:
@@ -124,23 +125,21 @@ class Recorder:
         recording fails, by the log or (raised) by a fault of ours, an exchange whose vendor was called keeps its slot,
         which is the backlog's from then on: it writes the exchange when the log recovers, else the next boot does.
         """
-        events: Sequence[EncodedEvent] = ()
+        draft = Draft(self._builder, exchange)
         try:
             self._metrics.count(exchange)
             if not self._is_recorded(exchange):
                 return True
             if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
-                events = await asyncio.to_thread(self._builder.build, exchange)
-            else:
-                events = self._builder.build(exchange)
+                await asyncio.to_thread(draft.events)
             if exchange.holds:
                 self._inflight.price(exchange.slot, worth_of(exchange))
-            await self._log.commit(events)
+            await self._log.commit(draft)
         except NotAcknowledgedError as error:  # the journal has it, so nothing is owed
             self._metrics.commit_failures.add(1, type(error).__name__)
             return False
         except EventLogError as error:
-            self._owe(exchange, events, error)
+            self._owe(exchange, _events_of(draft), error)
             return False
         except Exception as error:
             self._owe(exchange, (), error)
@@ -178,6 +177,14 @@ class Recorder:
                 return True
         self._metrics.count_unrecorded(exchange.outcome or "gateway_error", network_of(exchange.remote_addr))
         return False
+
+
+def _events_of(draft: Draft) -> Sequence[EncodedEvent]:
+    """For the backlog, which writes what cannot be encoded as an interrupted exchange."""
+    try:
+        return draft.events()
+    except Exception:  # noqa: BLE001 - the log failed before it came to this
+        return ()
 
 
 def _forget(_bytes: int, _frames: int) -> None:

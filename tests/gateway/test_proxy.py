@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gateway.access.admission import LimitedAdmission
 from gateway.access.credentials import hash_token
 from gateway.asgi import CONNECTION, Message
 from gateway.exchange import Exchange
 from gateway.recording.events import EventBuilder
+from gateway.upstreams.caller import Caller
 from schemas.codec import EncodedEvent
 from schemas.events import KINDS, Kind
 from sluice.clock import at_micros
@@ -232,12 +235,12 @@ async def test_a_fault_of_ours_at_the_record_is_as_a_failed_commit(
 ) -> None:
     """Counted, no last byte, its room given back; then the log has it all the same, and the next exchange is served."""
 
-    def build(_: EventBuilder, exchange: Exchange) -> list[EncodedEvent]:
-        raise OverflowError(exchange.exchange_id)
+    def build_all(_: EventBuilder, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
+        raise OverflowError(exchanges[0].exchange_id)
 
     async with running(tmp_path, mock_vendor.url) as flow:
         with monkeypatch.context() as faulty:
-            faulty.setattr(EventBuilder, "build", build)
+            faulty.setattr(EventBuilder, "build_all", build_all)
             with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
                 await flow.post(body={"model": "gpt-4o-mini", "stream": stream, "messages": []})
         assert flow.metrics.exchanges.value("ok") == 1
@@ -348,6 +351,37 @@ async def test_too_many_at_once_are_refused(mock_vendor: MockVendor, tmp_path: P
             refused = await flow.post()
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
         assert {task.result().status_code for task in slow} == {200}
+
+
+async def test_whoever_came_together_is_admitted_before_the_first_calls(
+    mock_vendor: MockVendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps 1-5 of all whose requests were read in one turn, then step 6 of all: none of them waits for a vendor."""
+    steps: list[str] = []
+
+    def told(kind: type, name: str) -> None:
+        method = getattr(kind, name)
+
+        async def step(self: Any, exchange: Exchange, *arguments: Any) -> Any:
+            steps.append(name)
+            return await method(self, exchange, *arguments)
+
+        monkeypatch.setattr(kind, name, step)
+
+    async with running(tmp_path, mock_vendor.url) as flow:
+        host, port = flow.url.removeprefix("http://").split(":")
+        connections = [await asyncio.open_connection(host, int(port)) for _ in range(3)]
+        for _, writer in connections:
+            writer.write(chat_request())
+        await flow.recorded(3)  # so each of the connections is accepted
+        told(LimitedAdmission, "admit")
+        told(Caller, "call")
+        for _, writer in connections:
+            writer.write(chat_request())
+        await flow.recorded(6)
+        assert steps == [*["admit"] * 3, *["call"] * 3]
+        for _, writer in connections:
+            writer.close()
 
 
 async def test_a_llm_is_reached_by_its_id_too(mock_vendor: MockVendor, tmp_path: Path) -> None:

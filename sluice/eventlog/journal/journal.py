@@ -18,6 +18,7 @@ import structlog
 
 from schemas.events import Kind
 from sluice.clock import now_micros
+from sluice.eventlog.drafts import Draft, encode_drafts
 from sluice.eventlog.interface import CommitFailedError, CommitTimeoutError, EventLogError
 from sluice.eventlog.journal.appender import Append, Appender, WrittenGroup
 from sluice.eventlog.journal.counters import JournalCounters
@@ -187,7 +188,9 @@ class Journal:
         """Write what waits: here, or, where writes wait for the device, in the thread unless that is busy."""
         self._is_scheduled = False
         while self._waiting and not self._writing:
-            group, self._waiting = self._waiting[:MAX_GROUP], self._waiting[MAX_GROUP:]
+            group, self._waiting = _encoded(self._waiting[:MAX_GROUP]), self._waiting[MAX_GROUP:]
+            if not group:
+                continue
             if self._executor is not None:
                 self._write_in_thread(self._executor, group)
                 return
@@ -324,6 +327,20 @@ class Journal:
             logger.warning("journal not sealed", directory=str(self.directory), error=str(error))
         finally:
             self._lock.release()
+
+
+def _encoded(group: list[Append]) -> list[Append]:
+    """A group with the events of its drafts; what cannot be encoded is not in it, and whoever waits is told."""
+    drafts = [(append, append.events) for append in group if isinstance(append.events, Draft)]
+    if not drafts:
+        return group
+    encode_drafts([draft for _, draft in drafts])
+    for append, draft in drafts:
+        if draft.encoded is not None:
+            append.events = draft.encoded
+        elif draft.error is not None and append.done is not None and not append.done.done():
+            append.done.set_exception(draft.error)
+    return [append for append in group if not isinstance(append.events, Draft)]
 
 
 def _fail(group: Sequence[Append], error: type[EventLogError], reason: str) -> None:

@@ -153,6 +153,26 @@ async def test_a_log_that_recovers_finds_a_gateway_that_serves(bench: Bench) -> 
     assert [each["proxy_log"]["outcome"] for each in bench.log.exchanges] == ["ok", "ok"]
 
 
+async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the log failed before it looked: the slot goes to the backlog, and the error said is the log's."""
+
+    async def commit(*_: object) -> None:
+        message = "the journal is closed"
+        raise CommitFailedError(message)
+
+    def build_all(*_: object) -> None:
+        raise OverflowError
+
+    monkeypatch.setattr(bench.log, "commit", commit)
+    monkeypatch.setattr(EventBuilder, "build_all", build_all)
+    exchange = bench.begun()
+    assert not await bench.recorder.record(exchange)
+    assert bench.metrics.commit_failures.value("CommitFailedError") == 1
+    monkeypatch.undo()
+    await bench.backlog.settle()
+    assert bench.log.exchanges[-1]["proxy_log"]["outcome"] == "interrupted"
+
+
 async def test_a_fault_that_is_none_of_the_log_s_is_not_swallowed(bench: Bench) -> None:
     """Only what the log may raise means "not durable"; what is owed is kept all the same."""
     exchange = bench.begun()

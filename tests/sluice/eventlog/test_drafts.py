@@ -1,0 +1,111 @@
+"""Drafts: events that are encoded together, or when somebody looks; one that cannot be is no harm to others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas.codec import EncodedEvent
+from sluice.eventlog.drafts import Draft, encode_drafts
+from sluice.eventlog.interface import CommitFailedError
+from sluice.eventlog.modes import DurableLog, FastLog
+from sluice.eventlog.settings import LogSettings
+from tests.sluice.eventlog.journal.making import begun, exchange, ids_in, ids_of, opened
+
+
+class Encoder:
+    """Has the events already; ``None`` stands for what cannot be encoded. Remembers what was asked for together."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+
+    def build_all(self, subjects: Sequence[Any]) -> Sequence[Sequence[EncodedEvent]]:
+        """Each as it is, or an error."""
+        self.asked.append(len(subjects))
+        if None in subjects:
+            message = "no events"
+            raise LookupError(message)
+        return subjects
+
+
+def test_a_draft_is_the_events_of_its_exchange_encoded_once() -> None:
+    """At the first look, whatever it is; never again."""
+    encoder, events = Encoder(), exchange()
+    draft = Draft(encoder, events)
+    assert (encoder.asked, draft.encoded) == ([], None)
+    assert [*draft] == events
+    assert (len(draft), draft[0], draft[1:]) == (3, events[0], events[1:])
+    encode_drafts([draft])
+    assert encoder.asked == [1]
+
+
+def test_those_of_one_builder_are_encoded_together() -> None:
+    """In one call for each builder, without what is encoded already."""
+    first, second = Encoder(), Encoder()
+    drafts = [Draft(encoder, exchange()) for encoder in (first, second, first, first)]
+    assert drafts[3].events()
+    encode_drafts(drafts)
+    assert (first.asked, second.asked) == ([1, 2], [1])
+    assert [draft.encoded for draft in drafts] == [draft.subject for draft in drafts]
+
+
+def test_one_that_cannot_be_encoded_fails_alone() -> None:
+    """It has its error; the others of its builder have their events."""
+    encoder = Encoder()
+    drafts = [Draft(encoder, subject) for subject in (exchange(), None, exchange())]
+    encode_drafts(drafts)
+    assert [draft.encoded is None for draft in drafts] == [False, True, False]
+    assert [type(draft.error) for draft in drafts] == [type(None), LookupError, type(None)]
+    with pytest.raises(LookupError, match="no events"):
+        len(drafts[1])
+
+
+@pytest.mark.parametrize("sync", ["none", "full"])
+async def test_a_journal_encodes_a_turn_s_drafts_together_and_in_order(tmp_path: Path, sync: str) -> None:
+    """Whoever cannot be encoded is told why, in either way of writing; between drafts and after them all is written."""
+    journal = begun(tmp_path, sync=sync)
+    encoder, exchanges = Encoder(), [exchange() for _ in range(4)]
+    alone = journal.submit(Draft(encoder, None))
+    with pytest.raises(LookupError, match="no events"):
+        await alone
+    first, *others = [
+        journal.submit(Draft(encoder, exchanges[0])),
+        journal.submit(exchanges[1]),
+        journal.submit(Draft(encoder, None)),
+        journal.submit(Draft(encoder, exchanges[2])),
+    ]
+    assert await first > 0
+    assert await others[0] < await others[2]
+    with pytest.raises(LookupError, match="no events"):
+        await others[1]
+    if sync == "none":
+        assert encoder.asked[:3] == [1, 1, 3]  # the one alone, twice; then the turn's
+    assert await journal.append(Draft(encoder, exchanges[3])) == journal.next_offset
+    await journal.close()
+    assert ids_in(tmp_path) == ids_of(exchanges)
+
+
+async def test_a_closed_journal_encodes_nothing(tmp_path: Path) -> None:
+    """It refuses before."""
+    journal, encoder = opened(tmp_path), Encoder()
+    await journal.close()
+    with pytest.raises(CommitFailedError, match="closed"):
+        await journal.append(Draft(encoder, exchange()))
+    assert encoder.asked == []
+
+
+async def test_drafts_are_written_in_every_mode_without_kafka(tmp_path: Path) -> None:
+    """``durable`` encodes with the group, ``fast`` where it counts memory."""
+    journal, encoder, exchanges = begun(tmp_path), Encoder(), [exchange(), exchange()]
+    await DurableLog(journal).commit(Draft(encoder, exchanges[0]))
+    fast = FastLog(journal, LogSettings())
+    await fast.commit(Draft(encoder, exchanges[1]))
+    assert journal.counters.unflushed_bytes == sum(len(event.tail) for event in exchanges[1])
+    with pytest.raises(LookupError, match="no events"):
+        await fast.commit(Draft(encoder, None))
+    await fast.close()
+    await journal.close()
+    assert ids_in(tmp_path) == ids_of(exchanges)
