@@ -32,9 +32,9 @@ MISSING = "is missing"
 _DENIED = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
-async def ensure_topics(settings: LogSettings, topics: Topics, needed: Collection[str] | None = None) -> None:
-    """Make what is missing; what exists is left as it is. Raises EventLogError, also where ``strict`` would promise
-    what a topic of somebody else's cannot keep.
+async def ensure_topics(settings: LogSettings, topics: Topics, needed: Collection[str] | None = None) -> list[str]:
+    """Make what is missing, and return the names of what was made here; what exists is left as it is. Raises
+    EventLogError, also where ``strict`` would promise what a topic of somebody else's cannot keep.
 
     ``needed`` are the topics that the caller cannot do without (all, where it is ``None``): that others are hidden from
     it, or that it may not make them, is no error.
@@ -42,13 +42,13 @@ async def ensure_topics(settings: LogSettings, topics: Topics, needed: Collectio
     async with admin_of(settings.kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in existing]
-        if missing:
-            await _create(admin, settings.kafka, missing, needed)
+        made = await _create(admin, settings.kafka, missing, needed) if missing else []
         if _needs_two_in_sync(settings):
             found, _ = await configs_of(admin, [topic for topic in topics.all() if topic.name in existing])
             for name, config in found.items():
                 if problem := _too_few_in_sync(name, config, settings):
                     raise EventLogError(problem)
+    return made
 
 
 async def find_problems(settings: LogSettings, topics: Topics) -> list[str]:
@@ -131,7 +131,8 @@ async def _described(admin: AIOKafkaAdminClient, names: Collection[str]) -> list
 
 async def _create(
     admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: Sequence[Topic], needed: Collection[str] | None
-) -> None:
+) -> list[str]:
+    """The names of those that were made: not of one that another made in between."""
     factor, in_sync = settings.replication
     new = [
         NewTopic(
@@ -143,7 +144,7 @@ async def _create(
         for topic in missing
     ]
     answer = await admin.create_topics(new)
-    denied = []
+    made, denied = [], []
     for name, code, *details in answer.topic_errors:
         error = for_code(code)
         if error in _DENIED:
@@ -151,11 +152,14 @@ async def _create(
         elif error is InvalidReplicationFactorError:
             message = f"topic {name} needs {factor} brokers: add brokers, or set kafka.single_broker: true"
             raise EventLogError(message)
-        elif code and error is not TopicAlreadyExistsError:
+        elif not code:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:
             raise EventLogError(f"topic {name} cannot be made: {error.__name__} {details[0] if details else ''}")
     denied = [name for name in denied if needed is None or name in needed]
     if denied:
         raise KafkaDeniedError(await _why_not_made(admin, settings, denied))
+    return made
 
 
 async def _why_not_made(admin: AIOKafkaAdminClient, settings: KafkaSettings, denied: Sequence[str]) -> str:

@@ -78,10 +78,7 @@ class KafkaSurveyor:
 
     async def create(self) -> list[str]:
         """As a gateway would when it starts."""
-        async with admin_of(self._settings.kafka) as admin:
-            existing = set(await admin.list_topics())
-        await ensure_topics(self._settings, self._topics)
-        return [topic.name for topic in self._topics.all() if topic.name not in existing]
+        return await ensure_topics(self._settings, self._topics)
 
     async def lag(self, group: str = "") -> list[GroupLag]:
         """What is committed, compared with the log's ends; one record is read of each partition that waits."""
