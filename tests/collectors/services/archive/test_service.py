@@ -197,7 +197,7 @@ async def test_it_goes_on_through_failures_of_log_and_place(tmp_path: Path) -> N
 
     bench.log.fails = fails
     bench.meter.enough = lambda waits: len(waits) > 2 and waits[-1] == 0.0
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.service.run())
         await bench.meter.reached.wait()
         running.cancel()
@@ -215,7 +215,7 @@ async def test_who_is_ended_while_it_waits_waits_no_more(tmp_path: Path) -> None
 
     bench.log.fails = fails
     bench.meter.enough = lambda waits: len(waits) > 0
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.service.run())
         await bench.meter.reached.wait()
         running.cancel()
