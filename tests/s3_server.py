@@ -74,6 +74,8 @@ class Fault:
     is_done: bool = False
     seconds: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
+    held: asyncio.Event | None = None
+    """The answer waits for it, where it is given."""
 
     def answer(self) -> bytes:
         body = f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
@@ -130,6 +132,8 @@ class Door:
             fault = self.faults.popleft()
         if fault is not None and not fault.is_done:
             await asyncio.sleep(fault.seconds)
+            if fault.held is not None:
+                await fault.held.wait()
             return fault.answer()
         answer = await self._forwarded(lines, body)
         if fault is None:

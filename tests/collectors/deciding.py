@@ -190,6 +190,7 @@ class Deciding:
             entries.append({"name": name, "fallback": _FALLBACK, **shared, **own})
         [self.plan] = Settings.model_validate({"data_collection_plugins": entries}).services()
         self.host = HostSettings(data_dir=folder / "data")
+        self.drain_seconds = 30.0
         self.new_life()
 
     def new_life(self) -> None:
@@ -203,7 +204,7 @@ class Deciding:
             open_publisher=lambda service: _Seen(
                 open_publisher(self.host, self.host.data_dir, service), self.published
             ),
-            drain_seconds=0.3,
+            drain_seconds=self.drain_seconds,
             folder=self.folder,
         )
 

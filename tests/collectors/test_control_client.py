@@ -70,7 +70,7 @@ async def test_an_answer_that_drips_has_an_end(monkeypatch: pytest.MonkeyPatch) 
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=drip()))
     client = ControlClient(SETTINGS, transport)
     with pytest.raises(ServiceUnavailable, match=r"does not answer \(TimeoutError\)"):
-        await asyncio.wait_for(client.one("/apps/1"), 5)
+        await asyncio.wait_for(client.one("/apps/1"), 60)
     await client.close()
 
 

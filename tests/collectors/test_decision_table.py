@@ -242,10 +242,14 @@ async def test_19_what_is_revoked_meanwhile_is_nobody_s_here(tmp_path: Path) -> 
     deciding = Deciding(
         tmp_path, "singly", {"a": passes(), "b": {**REPLACES, "answers": ("hangs",)}}, timeout_ms=60_000
     )
+    deciding.drain_seconds = 0.3
+    deciding.new_life()
     ids = await deciding.write()
     async with deciding.running():
         await until(lambda: deciding.ended("a", "passed") == EVENTS, DEADLINE_SECONDS)
     assert deciding.stored == []
+    deciding.drain_seconds = 30.0
+    deciding.new_life()
     deciding.scripts["b"].answers = ("passed",)
     assert await deciding.run_until_finished(EVENTS) == {"fallback": EVENTS}
     assert dict(deciding.calls("a")) == dict.fromkeys(ids, 2)

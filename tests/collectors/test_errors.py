@@ -118,6 +118,9 @@ def test_no_delimiter_inside_of_a_value_ends_it(before: str, after: str, quotes:
 
 def test_a_hostile_message_costs_no_more_than_its_length() -> None:
     """Twenty thousand open brackets, as a client may have sent them, are cleaned in milliseconds."""
-    began = time.perf_counter()
-    without_values("[" * 20_000)
-    assert time.perf_counter() - began < 0.05
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        without_values("[" * 20_000)
+        took.append(time.thread_time() - began)
+    assert min(took) < 0.05

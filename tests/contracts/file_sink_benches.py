@@ -23,6 +23,8 @@ from collectors.sinks.stdout import StdoutSink
 from tests.contracts.sink_laws import SinkBench
 from tests.s3_server import CREDENTIALS, Door, S3Server
 
+_MARK = b"a mark of the bench's own\n"
+
 
 def ids_of_lines(content: bytes) -> list[str]:
     """The ids of documents in lines."""
@@ -113,7 +115,7 @@ class S3Bench(SinkBench):
     def make(self) -> Sink[Any]:
         assert self.door is not None
         settings = {"bucket": self.bucket, "endpoint_url": self.door.url, **CREDENTIALS, **self.settings}
-        settings |= {"addressing_style": "path", "timeout": 5}
+        settings |= {"addressing_style": "path", "timeout": 60}
         return S3Sink(S3Settings.model_validate(settings), owner="tests", writes=4)
 
     async def ids(self) -> Counter[str]:
@@ -143,6 +145,7 @@ class StdoutBench(SinkBench):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self._content = bytearray()
+        self._marks = 0
         reading, self._writing = os.pipe()
         self._reader = threading.Thread(target=self._read, args=(reading,), daemon=True)
         self._reader.start()
@@ -156,11 +159,13 @@ class StdoutBench(SinkBench):
         return StdoutSink("json", self._writing)
 
     async def ids(self) -> Counter[str]:
-        seen = -1
-        while seen != len(self._content):
-            seen = len(self._content)
-            await asyncio.sleep(0.05)
-        return Counter(ids_of_lines(bytes(self._content)))
+        """A mark of ours goes through the pipe: with it all that was written before has come."""
+        self._marks += 1
+        await asyncio.to_thread(os.write, self._writing, _MARK)
+        async with asyncio.timeout(60):
+            while self._content.count(_MARK) < self._marks:  # noqa: ASYNC110 - a thread reads
+                await asyncio.sleep(0.002)
+        return Counter(ids_of_lines(bytes(self._content).replace(_MARK, b"")))
 
     async def close(self) -> None:
         os.close(self._writing)

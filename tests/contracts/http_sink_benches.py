@@ -65,7 +65,7 @@ class WebhookBench(_HttpBench):
         return Receiver()
 
     def make(self) -> Sink[Any]:
-        settings = WebhookSettings.model_validate({"url": f"{self.server.url}/hook", "max_events": 4, "timeout": 5})
+        settings = WebhookSettings.model_validate({"url": f"{self.server.url}/hook", "max_events": 4, "timeout": 60})
         return WebhookSink(settings, clock=lambda: NOW_MICROS)
 
 
@@ -78,7 +78,7 @@ class OtlpBench(_HttpBench):
         return OtlpReceiver()
 
     def make(self) -> Sink[Any]:
-        settings = OtlpSettings.model_validate({"endpoint": self.server.url, "max_events": 10, "timeout": 5})
+        settings = OtlpSettings.model_validate({"endpoint": self.server.url, "max_events": 10, "timeout": 60})
         return OtlpSink(settings, clock=lambda: NOW_MICROS)
 
 
@@ -89,5 +89,5 @@ class ClickHouseBench(_HttpBench):
         return ClickHouseFront()
 
     def make(self) -> Sink[Any]:
-        settings = {"url": self.server.url, "max_block_rows": 5, "timeout": 5, "oldest_days": 3650}
+        settings = {"url": self.server.url, "max_block_rows": 5, "timeout": 60, "oldest_days": 3650}
         return ClickHouseSink(ClickHouseSettings.model_validate(settings), KINDS, clock=lambda: NOW_MICROS)

@@ -15,7 +15,7 @@ from typing import Self
 
 from gateway.upstreams.client import Origin
 
-SECONDS = 5.0
+SECONDS = 30.0
 """Any wait of a test ends here."""
 
 

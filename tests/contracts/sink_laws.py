@@ -140,7 +140,7 @@ def ids_of(frame: Frame) -> Counter[str]:
     return Counter(frame.rows["event_id"].to_list())
 
 
-async def within(condition: Callable[[], Awaitable[bool]], seconds: float = 10.0) -> None:
+async def within(condition: Callable[[], Awaitable[bool]], seconds: float = 60.0) -> None:
     """Wait for a condition."""
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110 - nothing tells when it comes true
@@ -228,7 +228,7 @@ class ScriptedElasticsearchBench(SinkBench):
         await self.server.close()
 
     def make(self) -> Sink[Any]:
-        settings = {"elasticsearch_url": self.server.url, "timeout": 5, "oldest_days": 3650}
+        settings = {"elasticsearch_url": self.server.url, "timeout": 60, "oldest_days": 3650}
         return ElasticsearchSink(ElasticsearchSettings.model_validate(settings), KINDS, clock=lambda: NOW_MICROS)
 
     async def ids(self) -> Counter[str]:

@@ -26,7 +26,7 @@ from tests.sluice.plugin_host.waiting import until
 from tests.sluice.sdk.serving.asking import asking
 from tests.sluice.sdk.serving.harness import PLUGIN_ID
 
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 60
 
 
 @dataclass

@@ -125,7 +125,7 @@ async def write_until_settled(sink: Sink[Any], frame: Frame) -> set[int]:
     """As the pipeline does: what is named is written again. Returns what is poison."""
     documents, pending = sink.prepare(frame).documents, list(range(len(frame.delivery)))
     poison: set[int] = set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while pending:
             verdict = await sink.write([documents[at] for at in pending])
             poison.update(pending[at] for at in verdict.poison)

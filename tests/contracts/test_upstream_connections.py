@@ -7,12 +7,14 @@ import random
 import socket
 import tracemalloc
 from contextlib import suppress
+from itertools import pairwise
+from time import monotonic
 
 import pytest
 
 from gateway.errors import UpstreamFault, UpstreamProtocolError, UpstreamTimeout, UpstreamUnreachable
 from gateway.upstreams.client import Origin, Timeouts, UpstreamClient
-from tests.contracts.scripted_upstream import Peer, ScriptedUpstream, turns, until
+from tests.contracts.scripted_upstream import SECONDS, Peer, ScriptedUpstream, turns, until
 from tests.contracts.upstream_bench import Bench, ask, fault_of, fetch, on_both_clients, read_all
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -162,7 +164,7 @@ async def test_leaving_in_the_moment_of_being_called(bench: Bench, how: str) -> 
 
     server, client = await bench.upstream(script), bench.client(bench.limits(max_connections_per_origin=1))
     held = await client.send(ask(server.origin))
-    timeouts = Timeouts(connect_seconds=1)
+    timeouts = Timeouts(connect_seconds=10)
     async with asyncio.TaskGroup() as tasks:
         first, second = (tasks.create_task(fetch(client, ask(server.origin, timeouts=timeouts))) for _ in range(2))
         await turns(10)
@@ -189,11 +191,12 @@ async def test_old_connections_are_replaced(bench: Bench) -> None:
     """A connection in constant use would outlive every change of the vendor's addresses."""
     server, client = await bench.upstream(answer_all), bench.client(bench.limits(max_age_seconds=SHORT))
     name = "a busy connection older than max_age_seconds"
-    deadline = asyncio.get_running_loop().time() + 4 * SHORT
-    while asyncio.get_running_loop().time() < deadline:
+    replaced, loop = bench.differs(name) == "replaced", asyncio.get_running_loop()
+    deadline = loop.time() + (SECONDS if replaced else 4 * SHORT)
+    while loop.time() < deadline and server.connections < 2:
         await fetch(client, ask(server.origin))
         await asyncio.sleep(0.002)
-    assert (server.connections > 1) == (bench.differs(name) == "replaced")
+    assert (server.connections > 1) == replaced
 
 
 def listener_that_accepts_nobody() -> tuple[list[socket.socket], Origin]:
@@ -243,7 +246,7 @@ DEADLINES = {
     "idle": (Timeouts(idle_seconds=SHORT), [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhello"]),
     "idle, before the body": (Timeouts(idle_seconds=SHORT), [b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n"]),
     "total": (Timeouts(total_seconds=4 * SHORT), [b"HTTP/1.1 200 OK\r\n\r\n", *[b"x"] * 10_000]),
-    "total, before the head": (Timeouts(total_seconds=SHORT), [b""]),
+    "total, before the head": (Timeouts(total_seconds=4 * SHORT), [b""]),
 }
 
 
@@ -269,23 +272,35 @@ async def test_each_deadline_names_its_phase(bench: Bench, name: str) -> None:
     seconds = getattr(timeouts, f"{phase}_seconds")
     assert isinstance(fault, UpstreamTimeout)
     assert (fault.phase, fault.seconds, fault.may_be_billed) == (phase, seconds, True)
-    assert seconds <= took + 0.002 < seconds + 1
+    assert seconds <= took + 0.002 < seconds + SECONDS
     await until(lambda: server.open == 0)
 
 
 @on_both_clients
 async def test_a_busy_vendor_does_not_idle(bench: Bench) -> None:
-    """The idle deadline counts from the last bytes, not from the first."""
+    """The idle deadline counts from the last bytes, not from the first. A vendor that a slow machine kept from being
+    busy is asked once more."""
+    idle_seconds, sent_at = 4 * SHORT, list[float]()
 
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")
+        sent_at[:] = [monotonic()]
         for _ in range(5):
             await asyncio.sleep(SHORT)
             await peer.send(b"x")
+            sent_at.append(monotonic())
 
     server, client = await bench.upstream(script), bench.client()
-    assert (await fetch(client, ask(server.origin, timeouts=Timeouts(idle_seconds=4 * SHORT))))[2] == b"x" * 5
+    while True:
+        try:
+            found = await fetch(client, ask(server.origin, timeouts=Timeouts(idle_seconds=idle_seconds)))
+        except UpstreamTimeout:
+            if max(later - earlier for earlier, later in pairwise([*sent_at, monotonic()])) < idle_seconds:
+                raise
+        else:
+            assert found[2] == b"x" * 5
+            return
 
 
 @on_both_clients
@@ -428,7 +443,7 @@ async def test_answers_are_never_mixed_up(bench: Bench, seed: int) -> None:
     async def exchange(number: int) -> None:
         target = b"/%05d" % number
         try:
-            async with asyncio.timeout(dice.choice((0.002, 5, 5, 5, 5))):
+            async with asyncio.timeout(dice.choice((0.002, *[SECONDS] * 4))):
                 outcomes.append(await _read_own(client, server, target, dice))
         except TimeoutError:
             outcomes.append("cancelled")

@@ -53,7 +53,7 @@ class Services:
             self.metrics,
             open_source=lambda subscription: open_source(self.host, self.host.data_dir, subscription),
             open_publisher=lambda service: open_publisher(self.host, self.host.data_dir, service),
-            drain_seconds=5.0,
+            drain_seconds=30.0,
             folder=self.folder,
         )
 

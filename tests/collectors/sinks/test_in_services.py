@@ -97,7 +97,7 @@ async def test_one_that_is_refused_beside_two_that_are_not(tmp_path: Path, serve
     services = services_of(tmp_path, [entry(name, server, service="all") for name, server in servers.items()])
     ids = await services.write(EXCHANGES, occurred_at=now_micros())
     webhook = servers["webhook"]
-    webhook.script.extend([reply(401)] * 1_000)
+    webhook.script.extend([reply(401)] * 100_000)
     service = services.services["all"]
     async with services.running(crashes=True):
         await until(lambda: services.ended("all", "otlp") == services.ended("all", "clickhouse") == EVENTS, SECONDS)
@@ -131,7 +131,7 @@ async def test_a_file_named_by_offsets_beside_one_that_is_away(
         ],
     )
     webhook = servers["webhook"]
-    webhook.script.extend([reply(503)] * 10_000)
+    webhook.script.extend([reply(503)] * 100_000)
     due: list[str] = []
     for app in (8, 7, 8):
         ids = await services.write(10, occurred_at=now_micros(), app_id=app)

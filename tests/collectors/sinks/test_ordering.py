@@ -44,14 +44,14 @@ class MemoryStore:
         self._use()
         self.opened += 1
         if self.opening is not None:
-            assert self.opening.wait(10)
+            assert self.opening.wait(60)
         return Position(self.durable[-1] + 1 if self.durable else 0, self.newest_ms)
 
     def append(self, documents: Sequence[Placed]) -> int:
         self._use()
         self.is_in_use = True
         if self.gate is not None:
-            assert self.gate.wait(10)
+            assert self.gate.wait(60)
         taken = documents[: self.most]
         offsets = [document.offset for document in taken]
         assert offsets == sorted(offsets)
@@ -90,7 +90,7 @@ class Bench:
     async def until_settled(self, documents: Sequence[Placed]) -> int:
         """As the pipeline: what is named is written again; returns how many were duplicates."""
         duplicates, pending = 0, list(documents)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while pending:
                 verdict = await self.writes.write(pending)
                 duplicates += verdict.duplicates
@@ -102,8 +102,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
-    """One for a test."""
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    """One for a test. A write is patient beyond any slow moment where the test does not say otherwise."""
+    monkeypatch.setattr(ordering, "_PATIENCE_SECONDS", 60.0)
     made = Bench()
     yield made
     await made.writes.close()

@@ -30,7 +30,7 @@ READS_PIPE = "note('up'); os.read(int(sys.argv[3].partition('=')[2]), 1); note('
 class Bench:
     """A supervisor of small programs that write down what they meet."""
 
-    def __init__(self, folder: Path, program: str, count: int = 1, shutdown_seconds: float = 5.0) -> None:
+    def __init__(self, folder: Path, program: str, count: int = 1, shutdown_seconds: float = 60.0) -> None:
         self.log = folder / "log"
         self.log.touch()
         note = f"note = lambda what: open({str(self.log)!r}, 'a').write(sys.argv[1][-1] + ' ' + what + '\\n')"
@@ -103,7 +103,7 @@ async def test_one_that_keeps_dying_is_waited_for_longer(tmp_path: Path) -> None
 
 async def test_one_that_does_not_end_is_killed(tmp_path: Path) -> None:
     """When its time to drain is over; the code then says that something was not well."""
-    bench = Bench(tmp_path, IGNORES, shutdown_seconds=0.3)
+    bench = Bench(tmp_path, IGNORES, shutdown_seconds=2.0)
     async with bench.running() as task:
         await bench.until_noted("0 up")
         bench.supervisor.signalled(signal.SIGTERM)
@@ -164,7 +164,7 @@ async def test_a_worker_that_cannot_be_started_is_tried_again(tmp_path: Path) ->
 async def test_one_that_is_starting_is_told_no_hangup_and_ends_well(tmp_path: Path) -> None:
     """It would end by it, and reads the configuration anyway; stopped before it served anything it had nothing to
     lose, and the code is 0."""
-    bench = Bench(tmp_path, "note('up'); time.sleep(60)", 2, shutdown_seconds=5.0)
+    bench = Bench(tmp_path, "note('up'); time.sleep(60)", 2)
     async with bench.running() as task:
         await bench.until_noted("0 up", "1 up")
         for _ in range(50):

@@ -155,7 +155,7 @@ async def test_an_archive_in_a_bucket_is_one_in_a_folder(tmp_path: Path, s3_serv
 
 FAULTS: dict[str, tuple[Fault, type[CollectorError]]] = {
     "away": (Fault(503, "ServiceUnavailable"), Retryable),
-    "slow": (Fault(seconds=1.0), Retryable),
+    "slow": (Fault(seconds=3.0), Retryable),
     "forbidden": (Fault(403, "AccessDenied"), Halt),
     "throttled": (Fault(503, "SlowDown"), Retryable),
     "answer lost": (Fault(500, "InternalError", is_done=True), Retryable),
@@ -171,7 +171,8 @@ async def test_a_bucket_that_fails_loses_and_repeats_nothing(
     door = Door(s3_server)
     await door.open()
     fault, raised = FAULTS[name]
-    bench = Bench(tmp_path, s3=bucket_settings(s3_server, unique_name, endpoint_url=door.url, timeout=0.5))
+    seconds = 1.5 if name == "slow" else 60.0
+    bench = Bench(tmp_path, s3=bucket_settings(s3_server, unique_name, endpoint_url=door.url, timeout=seconds))
     filled(bench.log, hours=1, each=4)
     passes: Any = None
     for before in (0, 2, 5):

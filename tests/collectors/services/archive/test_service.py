@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from schemas.events import KINDS
 from schemas.topics import Topics
 from sluice.clock import now_micros
 from sluice.eventlog.interface import EventLogError, Record
+from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import FileLock, JournalBusyError
 from sluice.eventlog.journal.publisher import JournalPublisher
 from sluice.eventlog.places import LOCKS_FOLDER, collector_journal
@@ -35,6 +37,8 @@ from tests.collectors.services.archive.benches import HOUR, Bench, Published, fi
 
 TOPICS = Topics()
 EACH = 30
+MOMENT = now_micros() // (HOUR_MS * 1_000) * HOUR_MS * 1_000 + HOUR_MS * 500
+"""The middle of an hour: what is appended now may lie in two."""
 _KILL = """
 import asyncio, os, signal, sys
 from pathlib import Path
@@ -51,6 +55,12 @@ setattr(os, step, dies)
 from tests.collectors.services.archive.test_service import swept
 asyncio.run(swept(folder))
 """
+
+
+@pytest.fixture(autouse=True)
+def in_one_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a test appends."""
+    monkeypatch.setattr("sluice.eventlog.journal.publisher.Journal", partial(Journal, clock=lambda: MOMENT))
 
 
 async def journals(folder: Path, *services: str) -> HostSettings:
@@ -74,7 +84,7 @@ async def swept(host: Path, **settings: Any) -> int:
     wanted = ArchiveSettings.model_validate(
         {"folder": str(host / "archive"), "max_file_bytes": 3_000, "topics": ["all"], **settings}
     )
-    archive = Archive(wanted, HostSettings(data_dir=host), host, clock=lambda: now_micros() + 26 * HOUR_MS * 1_000)
+    archive = Archive(wanted, HostSettings(data_dir=host), host, clock=lambda: MOMENT + 26 * HOUR_MS * 1_000)
     return await archive.sweep(Alerts(Published(), TOPICS.alert.name, "archive"))
 
 
@@ -197,7 +207,7 @@ async def test_it_goes_on_through_failures_of_log_and_place(tmp_path: Path) -> N
 
     bench.log.fails = fails
     bench.meter.enough = lambda waits: len(waits) > 2 and waits[-1] == 0.0
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.service.run())
         await bench.meter.reached.wait()
         running.cancel()
@@ -215,7 +225,7 @@ async def test_who_is_ended_while_it_waits_waits_no_more(tmp_path: Path) -> None
 
     bench.log.fails = fails
     bench.meter.enough = lambda waits: len(waits) > 0
-    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(bench.service.run())
         await bench.meter.reached.wait()
         running.cancel()

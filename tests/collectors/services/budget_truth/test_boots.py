@@ -126,7 +126,7 @@ def test_a_flood_of_scattered_numbers_is_bounded_by_the_batch() -> None:
     book = BootBook()
     book.boots[BOOT.key] = Boot(BOOT)
     tracemalloc.start()
-    started = time.perf_counter()
+    started = time.process_time()
     for number in range(10_000):
         assert book.claim(BOOT.key, number * PAGE * 7 + 5, 1) is Claim.APPLIED
     assert tracemalloc.get_traced_memory()[1] < 80 << 20
@@ -134,4 +134,4 @@ def test_a_flood_of_scattered_numbers_is_bounded_by_the_batch() -> None:
     book.settled()
     assert tracemalloc.get_traced_memory()[0] < 40 << 20
     tracemalloc.stop()
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10

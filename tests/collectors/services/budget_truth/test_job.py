@@ -11,6 +11,7 @@ import orjson
 import pytest
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from sqlalchemy import func, select
 
 from collectors.errors import Retryable
 from collectors.services.budget_truth import job as job_module
@@ -19,8 +20,11 @@ from collectors.services.budget_truth.job import BudgetTruth
 from collectors.services.budget_truth.ledger import BudgetKey, Spent
 from collectors.services.budget_truth.metrics import TruthMetrics
 from collectors.services.budget_truth.settings import BudgetTruthSettings
+from collectors.services.budget_truth.store import TruthStore
+from collectors.services.budget_truth.tables import TOTALS
 from collectors.settings import ControlSettings, HostSettings
 from sluice.clock import now_micros
+from sluice.eventlog.connect import topics_of
 from sluice.eventlog.interface import Partition, Record
 from sluice.eventlog.kafka.config import connection_arguments
 from sluice.telemetry import Registry
@@ -52,6 +56,7 @@ async def test_what_was_spent_is_counted_and_published_with_what_it_covers(bench
         await bench.commit([spending(1, worker="w1")], worker="w1")
         await until(lambda: is_spent(serve, {"7": 13, "8": 2**53}))
         states = await until(lambda: is_published(serve, "app:7:2025-11-01", 13))
+        await until(lambda: has_noted(serve))
     state = states["app:7:2025-11-01"]
     assert total(states, "app:8:2025-11-01") == [("USD", 2**53)]
     assert (state["totals"][0]["requests"], state["covers"]["applied"], state["covers"]["gaps"]) == (3, 4, 0)
@@ -71,6 +76,13 @@ async def is_published(serve: Served, key: str, nanos: int) -> Any:
     """All states, when that of a key is so much."""
     states = await serve.states()
     return states if key in states and total(states, key) == [("USD", nanos)] else None
+
+
+async def has_noted(serve: Served) -> bool:
+    """Whether it is noted of every total that it is published: who is stopped before that publishes it again."""
+    database = serve.settings.database_in(serve.host.data_dir)
+    async with TruthStore(database, topics_of(serve.host).namespace) as store, store.read() as connection:
+        return not await connection.scalar(select(func.count()).where(TOTALS.c.revision > TOTALS.c.published))
 
 
 async def owned_by_epoch(serve: Served, epoch: int) -> Any:

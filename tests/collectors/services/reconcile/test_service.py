@@ -147,7 +147,7 @@ async def test_nothing_ends_it(error: Exception, tmp_path: Path) -> None:
     reconciler = Reconciler(
         settings, HostSettings(data_dir=tmp_path), CollectorMetrics(), lambda *_: None, compare=compare
     )
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(reconciler.run())
         await turns.wait()
         task.cancel()
@@ -185,7 +185,7 @@ async def test_alerts_are_published_and_figures_end_with_it(tmp_path: Path, monk
     monkeypatch.setattr(Reconciling, "run", compare)
     metrics, host = CollectorMetrics(), HostSettings(data_dir=tmp_path)
     settings = Settings(reconcile=ReconcileSettings(every=0.01, window=100.0, grace=0.01))
-    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(keep_reconciling(settings, host, metrics))
         while not (alerts := await published_alerts(host)):  # noqa: ASYNC110 - another task's
             await asyncio.sleep(0.02)

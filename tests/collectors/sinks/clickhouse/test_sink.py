@@ -40,7 +40,7 @@ def log() -> LogPart:
 
 def sink_of(server: ClickHouseFront, kinds: tuple[Kind, ...] = KINDS, **settings: Any) -> ClickHouseSink:
     """A sink on the place, not started."""
-    given = ClickHouseSettings.model_validate({"url": server.url, "timeout": 2, **settings})
+    given = ClickHouseSettings.model_validate({"url": server.url, "timeout": 60, **settings})
     return ClickHouseSink(given, kinds, clock=lambda: NOW_MICROS)
 
 

@@ -165,7 +165,7 @@ async def test_file_that_is_no_database_halts(tmp_path: Path) -> None:
 
 async def connection_threads_ended() -> None:
     """A connection that could not be opened ends its thread behind the caller's back; the loop must outlive it."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while any("_connection_worker_thread" in thread.name for thread in threading.enumerate()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -224,7 +224,7 @@ async def test_a_file_that_is_taken_away_loses_nothing(sink: DatabaseSink, tmp_p
     verdict = await write(sink, lost)
     assert sorted(verdict.retry) == [0, 1, 2]
     assert isinstance(verdict.cause, Retryable)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while (await write(sink, lost)).retry:
             pass
     copy = tmp_path / "copy.db"

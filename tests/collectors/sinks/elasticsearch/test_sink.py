@@ -231,7 +231,7 @@ async def test_connection_reset_in_the_body(server: ScriptedElasticsearch, sink:
 
 async def test_timeout_after_the_bulk_was_applied(server: ScriptedElasticsearch) -> None:
     """An answer that comes too late costs a second write and no second document."""
-    sink = make_sink(server, timeout="200ms")
+    impatient, sink = make_sink(server, timeout="1s"), make_sink(server)
     documents, gate = frame(3), asyncio.Event()
 
     async def apply_and_hang(bulk: Bulk) -> Reply:
@@ -240,9 +240,10 @@ async def test_timeout_after_the_bulk_was_applied(server: ScriptedElasticsearch)
         return answer
 
     server.script.append(apply_and_hang)
-    verdict = await write(sink, documents)
+    verdict = await write(impatient, documents)
     gate.set()
     assert verdict.retry == [0, 1, 2]
+    await impatient.close()
     assert await write(sink, documents) == Verdict(duplicates=3)
     assert len(server.documents) == 3
     await sink.close()

@@ -41,7 +41,7 @@ async def test_a_proxy_that_refuses_everything_drains_no_batch(server: ScriptedE
 
 async def test_a_server_that_hangs_is_waited_for_once(server: ScriptedElasticsearch) -> None:
     """Of a batch in many requests the first that gets no answer is the last: the others would wait as long."""
-    sink = make_sink(server, max_bulk_bytes="4KB", timeout=0.3)
+    sink = make_sink(server, max_bulk_bytes="4KB", timeout=1)
 
     async def hang(_bulk: Bulk) -> Reply:
         await asyncio.Event().wait()

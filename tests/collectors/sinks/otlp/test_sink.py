@@ -39,7 +39,7 @@ def log() -> LogPart:
 
 def sink_of(server: OtlpReceiver, **settings: Any) -> OtlpSink:
     """A sink on the place, not started."""
-    given = OtlpSettings.model_validate({"endpoint": f"{server.url}/", "timeout": 2, **settings})
+    given = OtlpSettings.model_validate({"endpoint": f"{server.url}/", "timeout": 60, **settings})
     return OtlpSink(given, clock=lambda: NOW_MICROS)
 
 

@@ -29,7 +29,7 @@ class BucketBench:
 
     def settings(self, **changes: Any) -> S3Settings:
         """Those of a sink on the bucket."""
-        config = {"bucket": self.name, "endpoint_url": self.door.url, "addressing_style": "path", "timeout": 5}
+        config = {"bucket": self.name, "endpoint_url": self.door.url, "addressing_style": "path", "timeout": 60}
         return S3Settings.model_validate({**config, **CREDENTIALS, **changes})
 
     def sink(self, **changes: Any) -> S3Sink:

@@ -18,7 +18,7 @@ from tests.s3_server import CREDENTIALS, S3Server
 
 def settings(server: S3Server, name: str, **changes: Any) -> S3Settings:
     """Straight to the server."""
-    config = {"bucket": name, "endpoint_url": server.url, "addressing_style": "path", "timeout": 5, **CREDENTIALS}
+    config = {"bucket": name, "endpoint_url": server.url, "addressing_style": "path", "timeout": 60, **CREDENTIALS}
     return S3Settings.model_validate({**config, **changes})
 
 

@@ -175,9 +175,9 @@ async def test_an_answer_that_was_lost(bench: BucketBench, sink: S3Sink, log: Lo
 
 async def test_an_answer_that_comes_too_late(bench: BucketBench, log: LogPart) -> None:
     """The server is at it while we give up and look: the same object is put again, and found there."""
-    sink = bench.sink(timeout=0.5)
+    sink = bench.sink(timeout=2)
     frame, more = log.frame(count=4), log.frame(count=2)
-    bench.door.faults.append(Fault(500, "InternalError", is_done=False, seconds=1.0))
+    bench.door.faults.append(Fault(500, "InternalError", is_done=False, seconds=4.0))
     documents = sink.prepare(frame).documents
     verdict = await sink.write(documents)
     assert verdict.retry == [0, 1, 2, 3]
@@ -192,13 +192,15 @@ async def test_an_answer_that_comes_too_late(bench: BucketBench, log: LogPart) -
 async def test_a_slow_partition_holds_up_no_other(bench: BucketBench, sink: S3Sink) -> None:
     """Each has its own order."""
     slow, fast = LogPart(0), LogPart(1)
-    bench.door.faults.append(Fault(503, "SlowDown", seconds=2.0))
+    held = asyncio.Event()
+    bench.door.faults.append(Fault(503, "SlowDown", held=held))
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(sink.write(sink.prepare(slow.frame()).documents))
         while bench.door.faults:  # noqa: ASYNC110 - a server's
             await asyncio.sleep(0.01)
         assert await sink.write(sink.prepare(fast.frame()).documents) == Verdict()
         assert not first.done()
+        held.set()
 
 
 async def test_two_owners_of_one_range(bench: BucketBench, log: LogPart) -> None:

@@ -39,7 +39,7 @@ def log() -> LogPart:
 
 def sink_of(server: Receiver, **settings: Any) -> WebhookSink:
     """A sink on the place, not started."""
-    given = {"url": f"{server.url}/T0/hidden-path?code=hidden", "timeout": 2, **settings}
+    given = {"url": f"{server.url}/T0/hidden-path?code=hidden", "timeout": 60, **settings}
     return WebhookSink(WebhookSettings.model_validate(given), clock=lambda: NOW_MICROS)
 
 
@@ -194,7 +194,7 @@ async def test_answers_for_each_event(server: Receiver, log: LogPart) -> None:
 
 async def test_absent_at_the_start_and_slow_later(server: Receiver, log: LogPart) -> None:
     """``start`` waits for a listener; an answer past the timeout is a retry that shows no part of the URL."""
-    sink = sink_of(server, timeout=0.3)
+    sink, impatient = sink_of(server), sink_of(server, timeout=0.3)
     await server.close()
     with pytest.raises(Retryable) as caught:
         await sink.start()
@@ -209,8 +209,9 @@ async def test_absent_at_the_start_and_slow_later(server: Receiver, log: LogPart
 
     server.script.append(hang)
     with structlog.testing.capture_logs() as logs:
-        verdict = await written(sink, log.frame(count=1))
+        verdict = await written(impatient, log.frame(count=1))
     assert verdict.retry == [0]
     assert "hidden" not in f"{caught.value} {verdict.cause} {logs}"
     never.set()
+    await impatient.close()
     await sink.close()
