@@ -283,7 +283,7 @@ async def test_a_hanging_plugin_costs_its_caller_its_deadline_alone(tmp_path: Pa
 
         async def hang() -> None:
             with pytest.raises(DeadlineExpired):
-                await run_within(handler(CONTEXT, hanging), 0.7)
+                await run_within(handler(CONTEXT, hanging), 4)
 
         async with asyncio.TaskGroup() as group:
             waits = [group.create_task(hang()) for _ in range(100)]
