@@ -31,7 +31,7 @@ from tests.integration.stack import Stack, write_yaml
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch, Kafka
 
-SECONDS = 40.0
+SECONDS = 80.0
 SECTIONS: Mapping[str, Any] = {
     "budget_truth": {"poll": 0.1, "publish": 0.1, "check": 0.2, "lease": 3.0, "gap_grace": 3.0},
     "reconcile": {"every": 0.5, "grace": 3.0, "window": 3600},

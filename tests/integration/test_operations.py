@@ -22,7 +22,7 @@ from tests.integration.service import Service
 from tests.integration.waiting import until
 from tests.sluice.eventlog.journal.making import begun, exchange
 
-SECONDS = 30.0
+SECONDS = 60.0
 COLLECTORS = """
 data_collection_plugins:
   - {{name: rows, path: "sink://database", config: {{url: "sqlite:///{folder}/rows.db"}}}}
