@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 pytest_plugins = [
     "tests.browser",
@@ -16,6 +17,9 @@ pytest_plugins = [
     "tests.sluice.eventlog.kafka.securing",
     "tests.s3_server",
 ]
+
+# 200 ms for an example are a bound on the machine, not on our code; in CI hypothesis has none by itself.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Its own default shows every local of every frame: long to render where a snapshot is among them, and in the very
 # loop in which the test waits.

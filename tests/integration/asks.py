@@ -77,7 +77,7 @@ CASES: tuple[Case, ...] = (
     Case("blocked", prompt=f"tell me {FORBIDDEN}", weight=3, outcomes=("blocked_post_auth",)),
     Case("broken_json", raw_body=b'{"model": "mock-small", "messages": [', weight=2, outcomes=("request_invalid",),
          ways=("http",)),
-    Case("leaves_early", "delay_ms=400", leaves="early", **_LEFT),
+    Case("leaves_early", "delay_ms=2000", leaves="early", **_LEFT),
     Case("leaves_midway", "chunks=10;pace_ms=30", is_stream=True, leaves="midway", **_LEFT),
 )  # fmt: skip
 

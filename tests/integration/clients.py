@@ -15,8 +15,8 @@ from tests.integration.accounts import Ending, Exchanged, tokens_of_bytes
 from tests.integration.asks import Ask
 
 TIMEOUT_SECONDS = 20.0
-EARLY_SECONDS = 0.08
-"""After which a client that leaves early has had enough."""
+EARLY_SECONDS = 0.3
+"""After which a client that leaves early has had enough; by then the vendor has been asked."""
 
 _NOT_CONNECTED = frozenset(("ConnectError", "ConnectTimeout"))
 _NO_APP_YET = frozenset(("overloaded", "eventlog_unavailable"))

@@ -27,7 +27,7 @@ EXAMPLES = ROOT / "tests" / "sluice" / "sdk" / "examples"
 """The examples that plugin authors know."""
 SEED_PLUGINS = Path(__file__).parent / "seed_plugins"
 PROMPT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hi"}]}
-SECONDS = 20.0
+SECONDS = 40.0
 _ROWS = {"name": "rows", "batch": {"max_age_seconds": 0.05}}
 _FAST = {"restart_base_seconds": 0.05, "restart_max_seconds": 0.5}
 

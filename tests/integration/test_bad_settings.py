@@ -15,7 +15,7 @@ import pytest
 from sluice.dev.servers.ports import LOOPBACK, free_port
 from tests.integration.stack import merged, write_yaml
 
-END_SECONDS = 15.0
+END_SECONDS = 60.0
 
 GATEWAY: dict[str, Any] = {"gateway": {"port": 0}, "kafka": {"namespace": "bad"}}
 COLLECTORS: dict[str, Any] = {

@@ -31,10 +31,10 @@ from tests.integration.stack import Stack, write_yaml
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch, Kafka
 
-SECONDS = 40.0
+SECONDS = 80.0
 SECTIONS: Mapping[str, Any] = {
-    "budget_truth": {"poll": 0.1, "publish": 0.1, "check": 0.2, "lease": 1.0, "gap_grace": 0.5},
-    "reconcile": {"every": 0.5, "grace": 0.5, "window": 3600},
+    "budget_truth": {"poll": 0.1, "publish": 0.1, "check": 0.2, "lease": 3.0, "gap_grace": 3.0},
+    "reconcile": {"every": 0.5, "grace": 3.0, "window": 3600},
     "archive": {"folder": "kept", "every": 0.5},
 }
 _MISSING = "sluice_collector_reconcile_missing"

@@ -16,7 +16,7 @@ from tests.integration.stores import read_database, read_elasticsearch, read_kaf
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch, Kafka
 
-SECONDS = 40.0
+SECONDS = 80.0
 POLICIES = ("full", "redacted", "metadata", "none")
 MAIL = "ada.{policy}@secret.example"
 MARKER = "qzx-{policy}-qzx"

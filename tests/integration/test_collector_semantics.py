@@ -22,7 +22,7 @@ from tests.integration.stores import read_database, read_elasticsearch
 from tests.integration.waiting import until, until_found
 from tests.servers import Elasticsearch, Kafka
 
-SECONDS = 40.0
+SECONDS = 80.0
 EXCHANGES = 24
 EVENTS = 3 * EXCHANGES
 AUDIT = SEED_PLUGINS / "audit.py"

@@ -15,7 +15,7 @@ from tests.integration.traffic import Traffic
 from tests.servers import Elasticsearch, Kafka
 
 EXCHANGES = 2_000
-SETTLE_SECONDS = 90.0
+SETTLE_SECONDS = 120.0
 CHAOS_KILLS = 15
 
 
@@ -29,7 +29,7 @@ def servers_are_up_again(request: pytest.FixtureRequest) -> Iterator[None]:
             server.restart()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_nothing_is_lost_or_counted_twice(
     kafka_server: Kafka, elasticsearch_server: Elasticsearch, unique_name: str, tmp_path: Path
 ) -> None:
@@ -38,46 +38,46 @@ async def test_nothing_is_lost_or_counted_twice(
     async with stack.running():
         traffic = Traffic(stack.url, seed=1, pause_seconds=0.01)
         async with traffic.flowing():
-            await traffic.more(150, 60)
+            await traffic.more(150, 120)
             await stack.gateway.kill_worker("w0")
-            await traffic.more(150, 60)
+            await traffic.more(150, 120)
             await stack.collector.kill()
             await asyncio.to_thread(kafka_server.kill)
-            await traffic.more(150, 60)
+            await traffic.more(150, 120)
             await asyncio.to_thread(kafka_server.restart)
             await stack.collector.start()
             await stack.gateway.kill_worker("w1")
-            await traffic.more(150, 60)
+            await traffic.more(150, 120)
             await asyncio.to_thread(elasticsearch_server.kill)
-            await traffic.more(100, 60)
+            await traffic.more(100, 120)
             await asyncio.to_thread(elasticsearch_server.restart)
             await stack.gateway.kill()
             await stack.gateway.start()
-            await traffic.reach(EXCHANGES, 120)
+            await traffic.reach(EXCHANGES, 240)
         await stack.until_the_ledger_holds(traffic.accounts, SETTLE_SECONDS)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_the_same_without_kafka(unique_name: str, tmp_path: Path) -> None:
     """The journal is the event log, the events database the sink: worker, gateway and collector are killed."""
     stack = Stack(tmp_path, unique_name, workers=2)
     async with stack.running():
         traffic = Traffic(stack.url, seed=2, clients=(1, 2, 3), pause_seconds=0.01)
         async with traffic.flowing():
-            await traffic.more(60, 60)
+            await traffic.more(60, 120)
             await stack.gateway.kill_worker("w0")
-            await traffic.more(60, 60)
+            await traffic.more(60, 120)
             await stack.collector.kill()
             await stack.gateway.kill_worker("w1")
-            await traffic.more(60, 60)
+            await traffic.more(60, 120)
             await stack.collector.start()
             await stack.gateway.kill()
             await stack.gateway.start()
-            await traffic.reach(300, 60)
+            await traffic.reach(300, 120)
         await stack.until_the_ledger_holds(traffic.accounts, SETTLE_SECONDS)
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(400)
 async def test_fewer_workers_inherit_a_backlog(kafka_server: Kafka, unique_name: str, tmp_path: Path) -> None:
     """Four workers fill their journals while Kafka is away; two that start later carry all of it."""
     stack = Stack(tmp_path, unique_name, kafka=kafka_server, workers=4)
@@ -85,7 +85,7 @@ async def test_fewer_workers_inherit_a_backlog(kafka_server: Kafka, unique_name:
         await asyncio.to_thread(kafka_server.kill)
         traffic = Traffic(stack.url, seed=3, clients=(1, 2, 3), pause_seconds=0.01)
         async with traffic.flowing():
-            await traffic.more(150, 60)
+            await traffic.more(150, 120)
         await stack.gateway.kill()
         stack.gateway = stack.make_gateway(2)
         await asyncio.to_thread(kafka_server.restart)

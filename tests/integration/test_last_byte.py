@@ -33,7 +33,7 @@ STRICT = {"eventlog": {"durability": "strict"}, "strict": {"timeout_seconds": 60
 STREAM = Case("held_stream", "chunks=12;pace_ms=200", is_stream=True, asks_usage=True)
 PLAIN = Case("held_plain", "chunks=40;drip=90;pace_ms=200")
 CUT = Case("cut_stream", "chunks=12;pace_ms=50;hang=body;cut_after=5", is_stream=True, asks_usage=True)
-HELD_SECONDS = 20.0
+HELD_SECONDS = 60.0
 SETTLE_SECONDS = 60.0
 
 

@@ -67,12 +67,12 @@ async def test_what_was_spent_is_what_analytics_say(tmp_path: Path, mock_vendor:
             found = (await manager.get(f"/budgets/{app['id']}/usage")).json()["data"]
             return found if found["requests_count"] == USED else None
 
-        assert (await until_found(status, 15, "the budget's report"))["current_usage_nanos"] == nanos
+        assert (await until_found(status, 60, "the budget's report"))["current_usage_nanos"] == nanos
 
         async def summary() -> Any:
             found = (await manager.get("/analytics/summary", params={"app_id": app["id"]})).json()["data"]
             return found if found["total_requests"] == USED else None
 
-        found = await until_found(summary, 30, "the documents")
+        found = await until_found(summary, 60, "the documents")
         assert [cost["nanos"] for cost in found["total_costs"]] == [nanos]
         assert found["prompt_tokens"] == sum(usage["prompt_tokens"] for usage in usages)

@@ -30,7 +30,7 @@ from tests.servers import Kafka
 
 RECORDED = Path(__file__).parent / "fixtures" / "recorded_events.json"
 EXCHANGES = 40
-ARRIVE_SECONDS = 20.0
+ARRIVE_SECONDS = 60.0
 
 TEXT = {"name": "added_text", "type": "string", "default": "unknown"}
 COUNT = {"name": "added_count", "type": ["null", "long"], "default": None}

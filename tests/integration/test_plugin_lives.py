@@ -165,15 +165,15 @@ async def test_a_plugin_that_somebody_else_runs(edge: Edge) -> None:
 async def test_a_breaker_opens_and_closes(how: str, edge: Edge) -> None:
     """After its failures in a row nobody waits for the plugin; when it is well again it is asked again."""
     command = edge.serve(MISBEHAVES, "Misbehaves") if how == "process" else str(MISBEHAVES)
-    found = await edge.plugin(command, timeout_ms=300, breaker_failures=3, breaker_pause_seconds=0.5)
+    found = await edge.plugin(command, timeout_ms=1000, breaker_failures=3, breaker_pause_seconds=5)
     await edge.instance(found)
     target = await edge.target(found)
     for _ in range(3):
         assert (await target.ask(x_misbehave="hang")).status_code == 502
     assert (await edge.instance(found))["breaker"] == "open"
     started = time.monotonic()
-    assert (await target.ask()).status_code == 502
-    assert time.monotonic() - started < 0.3
+    assert (await target.ask(x_misbehave="hang")).status_code == 502
+    assert time.monotonic() - started < 1.0, "whoever asks it waits for so long"
 
     async def is_well() -> bool:
         return (await target.ask()).status_code == 200
@@ -218,7 +218,7 @@ async def test_a_gateway_ends_though_a_plugin_does_not(tmp_path: Path, unique_na
             left = processes(stack, path.name)
             started = time.monotonic()
             await stack.gateway.stop()
-            assert time.monotonic() - started < 12
+            assert time.monotonic() - started < 40
         assert asking.result() in {0, 502, 503}
         assert len(left) == 1
         assert not any(map(is_alive, left))

@@ -27,8 +27,8 @@ EXCHANGES = 20
 EARLY_SECONDS = 3.0
 """In which a consumer that does not wait has fetched what lies there several times over."""
 
-ARRIVE_SECONDS = 15.0
-AWAY_SECONDS = 6.0
+ARRIVE_SECONDS = 40.0
+AWAY_SECONDS = 8.0
 """Several rounds of the watchdog and of the requests' timeout."""
 
 
@@ -51,7 +51,7 @@ async def make_source(kafka: Kafka, name: str, **more: Any) -> tuple[KafkaSource
     """A consumer of a namespace whose topics are there."""
     given = {"bootstrap_servers": kafka.address, "namespace": name, "partitions": PARTITIONS, "single_broker": True}
     settings, topics = LogSettings.model_validate({"kafka": given | more}), Topics(name, PARTITIONS)
-    await ensure_topics(settings, topics)
+    await ensure_topics(LogSettings.model_validate({"kafka": given}), topics)
     names = tuple(topics.event(kind).name for kind in KINDS)
     return KafkaSource(settings, topics, Subscription(f"{name}.rows", names, "test")), topics
 
@@ -130,7 +130,7 @@ async def test_a_consumer_outlives_a_broker_that_is_away(
 
     monkeypatch.setattr(Fetcher, "close", close_with_a_fetch_asleep)
     monkeypatch.setattr("sluice.eventlog.kafka.source._WATCHDOG_SECONDS", 0.5)  # for the sake of the test's length
-    source, topics = await make_source(kafka_server, unique_name, request_timeout_seconds=1)
+    source, topics = await make_source(kafka_server, unique_name, request_timeout_seconds=2)
     await source.start(Owner())
     try:
         seen: set[tuple[Partition, int]] = set()

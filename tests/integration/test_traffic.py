@@ -65,7 +65,7 @@ async def test_silence_after_the_answer_s_middle_is_a_broken_connection(mock_ven
     ask = Asker(1, (Case("hung", "chunks=4;hang=body", is_stream=True),)).ask(way)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(exchange(mock_vendor.url.removesuffix("/v1"), ask, way))
-        await until(lambda: mock_vendor.served, 10, "the vendor was asked")
+        await until(lambda: mock_vendor.served, 60, "the vendor was asked")
         mock_vendor.disconnect()
     assert running.result().ending == "broken"
 
@@ -84,6 +84,6 @@ async def test_traffic_flows_until_it_is_stopped(mock_vendor: MockVendor) -> Non
     case = Case("plain", "delay_ms=20")
     traffic = Traffic(mock_vendor.url.removesuffix("/v1"), seed=3, clients=(1, 1, 1), pause_seconds=0, cases=(case,))
     async with traffic.flowing():
-        await traffic.reach(30, seconds=10)
+        await traffic.reach(30, seconds=60)
     assert len(traffic.accounts) == mock_vendor.served_count
     assert {account.ending for account in traffic.accounts} == {"complete"}

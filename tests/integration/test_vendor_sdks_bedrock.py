@@ -250,7 +250,7 @@ async def test_the_sdk_tries_again(bench: Bench) -> None:
 async def test_timeouts(bench: Bench) -> None:
     """The SDK's own is a client that left; the gateway's is 504, an error of the model's. Both are estimated."""
     with pytest.raises(ReadTimeoutError):
-        await ask(client_of(bench, "hang=head", read_timeout=0.1).converse, **ASK)
+        await ask(client_of(bench, "hang=head", read_timeout=1).converse, **ASK)
     with pytest.raises(ClientError) as caught:
         await ask(client_of(bench, "hang=head", slug="impatient-bedrock").converse, **ASK)
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 504

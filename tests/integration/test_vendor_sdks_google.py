@@ -238,7 +238,7 @@ async def test_the_sdk_tries_again(bench: Bench, clients: Clients) -> None:
 
 async def test_timeouts(bench: Bench, clients: Clients) -> None:
     """The SDK's own is a client that left; the gateway's is 504, ``ServerError``. Both are estimated."""
-    client = clients.one(timeout=100)
+    client = clients.one(timeout=1000)
     with pytest.raises(httpx.TimeoutException):
         await client.aio.models.generate_content(model=MODEL, contents="hello", config=config("hang=body"))
     impatient = clients.one(slug="impatient-google-ai")

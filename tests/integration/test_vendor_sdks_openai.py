@@ -297,7 +297,7 @@ async def test_timeouts(bench: Bench, client: AsyncOpenAI) -> None:
     """The SDK's own raises ``APITimeoutError`` and is a client that left; the gateway's is 504. Of both the vendor may
     charge: estimated."""
     with pytest.raises(openai.APITimeoutError):
-        await client.with_options(timeout=0.1).chat.completions.create(**CHAT, extra_headers=script("hang=body"))
+        await client.with_options(timeout=1).chat.completions.create(**CHAT, extra_headers=script("hang=body"))
     async with AsyncOpenAI(**options(bench, slug="impatient-openai")) as impatient:
         with pytest.raises(openai.InternalServerError) as caught:
             await impatient.chat.completions.create(**CHAT, extra_headers=script("hang=head"))

@@ -19,7 +19,7 @@ from tests.integration.stack import PARTITIONS
 from tests.integration.waiting import until, until_found
 from tests.servers import Elasticsearch, Kafka
 
-SESSION: dict[str, Any] = {"session_timeout_seconds": 4, "heartbeat_interval_seconds": 0.5}
+SESSION: dict[str, Any] = {"session_timeout_seconds": 6, "heartbeat_interval_seconds": 0.5}
 """Short, and more than a busy machine makes a process wait."""
 
 
@@ -175,7 +175,7 @@ async def test_a_rebalance_while_the_sink_hangs(bench: Collecting) -> None:
             await bench.publish(50)
             door.shut()
             await bench.publish(50)
-            await asyncio.sleep(4.5)  # longer than the session: heartbeats go on, so it stays a member
+            await asyncio.sleep(6.5)  # longer than the session: heartbeats go on, so it stays a member
             assert await partitions_of(first) == 3 * PARTITIONS
             second.launch()
 

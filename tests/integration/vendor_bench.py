@@ -33,7 +33,7 @@ KEYS = {
 }
 MAX_RESPONSE_BYTES = 300_000
 """Of the LLMs ``bounded-…``."""
-PATIENCE_SECONDS = 0.5
+PATIENCE_SECONDS = 1.0
 """Until the first byte, of the LLMs ``impatient-…``."""
 KEPT = 65_536
 """Bytes of a body that the proxy log keeps by default."""

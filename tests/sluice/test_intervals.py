@@ -127,7 +127,7 @@ def test_numbers_beyond_a_machine_word_are_exact() -> None:
 
 def test_a_long_run_costs_its_ranges_and_not_its_integers() -> None:
     """A million integers in a row are one range, added to in no time; 20,000 scattered ones are still quick."""
-    started = time.perf_counter()
+    started = time.process_time()
     run = Intervals()
     for begin in range(0, 10_000_000, 1000):
         run = run.add_range(begin, begin + 999)
@@ -135,4 +135,4 @@ def test_a_long_run_costs_its_ranges_and_not_its_integers() -> None:
     scattered = Intervals.of(range(0, 40_000, 2))
     assert (run - scattered).count == 10_000_000 - 20_000
     assert ((scattered | run) & scattered) == scattered
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2

@@ -167,18 +167,19 @@ def remembered(folder: Path) -> int:
 
 
 def test_the_demo_shows_every_outcome_then_serves_and_does_it_again(tmp_path: Path) -> None:
-    """The real thing: documents of all 24 exchanges, a ``curl`` line that works, an end within 10 s; the second run
+    """The real thing: documents of all 24 exchanges, a ``curl`` line that works, an end by itself (whose
+    parts have 10 s of their own); the second run
     has the same token, and ends by itself. The history that the first told of is there, once."""
     on_free_ports(tmp_path)
     with_six_hours_to_remember(tmp_path)
     with sluice(tmp_path, "up", "--demo", "--json") as first:
         assert first.stdout is not None
         shown = json.loads(first.stdout.readline())
-        answer = subprocess.run(shlex.split(shown["curl"]), capture_output=True, text=True, check=True, timeout=20)
+        answer = subprocess.run(shlex.split(shown["curl"]), capture_output=True, text=True, check=True, timeout=60)
         first.send_signal(signal.SIGINT)
         started = time.monotonic()
-        assert first.wait(20) == 0
-        assert time.monotonic() - started < 10
+        assert first.wait(60) == 0
+        assert time.monotonic() - started < 30
         assert first.stderr is not None
         told = first.stderr.read()
         assert "serving" in told

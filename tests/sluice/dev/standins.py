@@ -11,7 +11,7 @@ from pathlib import Path
 from sluice.dev.children import ChildSpec
 from sluice.dev.servers.ports import free_port
 
-WAIT_SECONDS = 20.0
+WAIT_SECONDS = 60.0
 
 _SERVICE = """
 import os, signal, socket, sys, threading, time
@@ -39,7 +39,7 @@ while True:
 
 
 def standin(
-    folder: Path, name: str = "service", *, drain_seconds: float = 0.0, stop_seconds: float = 5.0, port: int = 0
+    folder: Path, name: str = "service", *, drain_seconds: float = 0.0, stop_seconds: float = 30.0, port: int = 0
 ) -> ChildSpec:
     """A service that drains for so long when it is asked to end, and then says so in ``folder/ended``."""
     port = port or free_port()

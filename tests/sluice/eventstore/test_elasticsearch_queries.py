@@ -145,7 +145,7 @@ async def test_a_page_never_hangs(question: str) -> None:
     started = time.monotonic()
     with pytest.raises(EventStoreError, match=r"within 0\.05 s"):
         await ask(store, question)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("question", QUESTIONS)

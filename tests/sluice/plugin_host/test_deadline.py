@@ -323,11 +323,12 @@ async def test_it_is_known_how_long_the_loop_was_kept() -> None:
             raise error
         await asyncio.sleep(0)
 
-    quick = begin_within(computing(0), BOUND)
-    await quick
+    quick = [begin_within(computing(0), BOUND) for _ in range(5)]  # a busy machine may keep one of them from its end
+    for each in quick:
+        await each
     slow = begin_within(computing(0.03), BOUND)
     await slow
     raising = begin_within(computing(0.03, ValueError("late")), BOUND)
     with pytest.raises(ValueError, match="late"):
         await raising
-    assert quick.held_ns < 30_000_000 <= min(slow.held_ns, raising.held_ns)
+    assert min(each.held_ns for each in quick) < 30_000_000 <= min(slow.held_ns, raising.held_ns)

@@ -105,11 +105,11 @@ async def test_a_shutdown_that_fails_stops_no_other(kind: type[Limit], monkeypat
 
 async def test_many_that_hang_at_their_end_hang_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that stops waits for one deadline, not for a hundred."""
-    monkeypatch.setattr(host_module, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(host_module, "SHUTDOWN_SECONDS", 0.3)
     host = await started(*(registration(HangsAtEnd, f"p{number}") for number in range(100)))
     began = time.monotonic()
     await host.close()
-    assert time.monotonic() - began < 2.5, "one after the other it would take five seconds and more"
+    assert time.monotonic() - began < 15, "one after the other it would take thirty seconds and more"
 
 
 async def test_a_plugin_that_acts_nowhere_is_refused() -> None:
@@ -343,12 +343,12 @@ async def test_a_plugin_that_is_tried_again_and_again_holds_nothing(monkeypatch:
 
 async def test_some_that_hang_hold_up_the_others_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """While a gateway serves, plugins are loaded beside each other; each that hangs would else cost all its time."""
-    monkeypatch.setattr(loading, "INITIALIZE_SECONDS", 0.2)
+    monkeypatch.setattr(loading, "INITIALIZE_SECONDS", 1.0)
     host = PluginHost(Path())
     hanging = [registration(HangsAtStart, f"h{at}", id=at) for at in range(2, 8)]
     began = time.monotonic()
     await host.reconcile(instances(*hanging, limit("good", 9)))
-    assert time.monotonic() - began < 0.9
+    assert time.monotonic() - began < 4.5, "one after the other it would take six seconds and more"
     assert [loaded.name for loaded in host.plugins] == ["good"]
 
 

@@ -126,7 +126,7 @@ def test_a_locked_database_is_unavailable_soon(database: KvDatabase, path: Path)
     began = time.monotonic()
     with pytest.raises(ServiceUnavailable, match="locked; another process"):
         write(database, b"b")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4, "SQLite itself would wait for 5 s"
     assert database.read(1, b"a", 10) == b"v"
     other.execute("ROLLBACK")
     other.close()

@@ -231,12 +231,15 @@ async def test_opening_makes_and_configures() -> None:
 
 async def test_an_import_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Meanwhile the loop goes on."""
-    (tmp_path / "slow.py").write_text("import time\ntime.sleep(0.3)\n")
+    release = tmp_path / "release"
+    waiting = f"import pathlib, time\nwhile not pathlib.Path({str(release)!r}).exists():\n    time.sleep(0.01)\n"
+    (tmp_path / "slow.py").write_text(waiting)
     monkeypatch.setattr(local, "IMPORT_SECONDS", 0.02)
     with pytest.raises(PluginLoadError, match=r"plugin 'mine': its import took more than 0\.02 s"):
         await open_local(registration("slow.py"), tmp_path)
     with pytest.raises(PluginLoadError, match=r"an import of 'slow\.py' that was begun before has not ended"):
         await open_local(registration("slow.py"), tmp_path)
+    release.touch()
 
 
 SHADOWS = {

@@ -17,7 +17,7 @@ from sluice.sdk.services import Message
 from tests.sluice.plugin_host.waiting import until
 
 SETTINGS = PluginHostSettings(max_message_bytes=100, max_queued_messages=5)
-DEADLINE_SECONDS = 10
+DEADLINE_SECONDS = 40
 
 
 class FakeCarrier:

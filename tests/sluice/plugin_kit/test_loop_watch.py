@@ -18,5 +18,5 @@ async def test_a_held_loop_is_seen() -> None:
 async def test_who_waits_does_not_hold_it() -> None:
     """However long it takes."""
     with LoopWatch() as watch:
-        await asyncio.sleep(0.1)
-    assert watch.longest_seconds < 0.09
+        await asyncio.sleep(1.0)
+    assert watch.longest_seconds < 0.8

@@ -71,10 +71,10 @@ async def test_of_many_one_asks_and_the_others_get_its_answer() -> None:
     async def find() -> str | None:
         return answers.get("key")
 
-    flight = await flights.answer("key", find, 5)
+    flight = await flights.answer("key", find, 60)
     assert isinstance(flight, Flight)
     async with asyncio.TaskGroup() as group:
-        waiting = [group.create_task(flights.answer("key", find, 5)) for _ in range(20)]
+        waiting = [group.create_task(flights.answer("key", find, 60)) for _ in range(20)]
         await asyncio.sleep(0)
         answers["key"] = "found"
         flight.land()
@@ -89,7 +89,7 @@ async def test_who_waits_too_long_asks_itself() -> None:
     async def find() -> str | None:
         return None
 
-    first = await flights.answer("key", find, 5)
+    first = await flights.answer("key", find, 60)
     second = await flights.answer("key", find, 0)
     assert isinstance(first, Flight)
     assert isinstance(second, Flight)
@@ -109,14 +109,14 @@ async def test_a_flight_that_is_dropped_lets_the_next_one_ask() -> None:
         return "found" if asked else None
 
     async def one() -> str:
-        found = await flights.answer("key", find, 5)
+        found = await flights.answer("key", find, 60)
         if isinstance(found, Flight):
             asked.append(found.key)
             found.land()
             return "asked"
         return found
 
-    flight = await flights.answer("key", find, 5)
+    flight = await flights.answer("key", find, 60)
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(one()) for _ in range(5)]
         await asyncio.sleep(0)
@@ -178,9 +178,9 @@ async def test_a_flight_can_be_dropped_in_any_thread() -> None:
     async def find() -> str | None:
         return None
 
-    dropped = [await flights.answer("key", find, 5)]
+    dropped = [await flights.answer("key", find, 60)]
     async with asyncio.TaskGroup() as group:
-        waiting = group.create_task(flights.answer("key", find, 5))
+        waiting = group.create_task(flights.answer("key", find, 60))
         await asyncio.sleep(0)
         await asyncio.to_thread(dropped.clear)
     assert isinstance(waiting.result(), Flight)
@@ -192,7 +192,7 @@ def test_a_flight_that_outlives_its_loop_harms_nobody() -> None:
     async def find() -> str | None:
         return None
 
-    flight = asyncio.run(SingleFlight().answer("key", find, 5))
+    flight = asyncio.run(SingleFlight().answer("key", find, 60))
     assert isinstance(flight, Flight)
     flight.land()
     del flight

@@ -54,10 +54,10 @@ def test_no_body_hides_a_text_that_a_vendor_might_read(body: bytes) -> None:
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000, b'"' * 500_001, b'["\\n' + b'",' * 300_000])
 def test_no_body_takes_for_ever(body: bytes) -> None:
     """What has no end is looked at once: a megabyte takes well under a second, not an hour."""
-    started = time.perf_counter()
+    started = time.process_time()
     assert rewrite_texts(body, lambda text: text) is body
     assert sum(1 for _ in texts_of(body))
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_no_depth_is_too_deep() -> None:

@@ -47,7 +47,7 @@ async def test_it_goes_on_until_it_is_ended(
     monkeypatch.setattr(trickle_module, "_MAX_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(trickle_module, "_PIECES", 1)
     state = prepare(tmp_path, real=False)
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(90), asyncio.TaskGroup() as tasks:
         task = tasks.create_task(trickle(mock_vendor.url.removesuffix("/v1"), state, lambda: 0.0))
         while len(mock_vendor.requests) < 5:  # noqa: ASYNC110 - no event to wait for
             await asyncio.sleep(0.01)
@@ -67,6 +67,6 @@ async def test_a_gateway_that_is_away_does_not_end_it(tmp_path: Path) -> None:
             raise EnoughError
         return 0.0
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         with pytest.raises(EnoughError):
             await trickle(f"http://127.0.0.1:{free_port()}", prepare(tmp_path, real=False), pause)

@@ -12,7 +12,7 @@ from sluice.dev.vendor import MockVendor
 
 CHAT: dict[str, Any] = {"model": "mock-small", "messages": [{"role": "user", "content": "hello"}]}
 MESSAGES: list[Any] = [{"role": "user", "content": "hello"}]
-TIMEOUT_SECONDS = 10.0
+TIMEOUT_SECONDS = 60.0
 
 
 def script(text: str) -> dict[str, str]:

@@ -166,17 +166,17 @@ async def test_a_disk_that_does_not_answer_is_a_timeout_and_admits_nobody(tmp_pa
 
     class SlowDisk(FailingDisk):
         def sync(self, descriptor: int) -> None:
-            hang.wait(10)
+            hang.wait(60)
             super().sync(descriptor)
 
     hang.set()
-    journal = begun(tmp_path, disk=SlowDisk(), sync="full", commit_timeout_seconds=0.05)
+    journal = begun(tmp_path, disk=SlowDisk(), sync="full", commit_timeout_seconds=1)
     hang.clear()
     with pytest.raises(CommitTimeoutError):
         await journal.append(exchange())
     assert not journal.room.reserve()
     hang.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(40):
         while journal.room.is_stuck:  # noqa: ASYNC110 - the thread's end reaches the loop when it does
             await asyncio.sleep(0.005)
     assert journal.room.reserve()

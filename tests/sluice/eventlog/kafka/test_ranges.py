@@ -29,7 +29,7 @@ def settings_of(bootstrap_servers: str, namespace: str = "sluice") -> LogSetting
 
 async def read(reader: KafkaRanges, ranges: Mapping[Partition, OffsetRange], topic: str) -> list[bytes | None]:
     """The values, within a bound."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [record.value async for records in reader.read(ranges, [topic]) for record in records]
 
 
@@ -114,7 +114,7 @@ async def test_what_is_not_in_the_log_yet_is_waited_for(
         return await anext(following)
 
     try:
-        async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as tasks:
             first = tasks.create_task(come())
             while len(looked) < 2:  # noqa: ASYNC110 - it looks now and then
                 await asyncio.sleep(0.01)

@@ -132,7 +132,7 @@ async def test_a_relay_and_strict_clients_recover_when_the_right_comes_back(
     """Write is taken away in mid-run: strict refuses, the journal holds; given back, both go on and nothing is lost."""
     monkeypatch.setattr("sluice.eventlog.relay._MAX_BACKOFF_SECONDS", 0.5)
     settings = secured.settings(unique_name, eventlog={"durability": "strict"})
-    settings = settings.model_copy(update={"strict": settings.strict.model_copy(update={"timeout_seconds": 2.0})})
+    settings = settings.model_copy(update={"strict": settings.strict.model_copy(update={"timeout_seconds": 6.0})})
     topics = topics_of(settings)
     await make_topics(secured, topics)
     await secured.allow("topic", unique_name, "read", "write")
@@ -195,7 +195,7 @@ async def test_a_relay_says_which_transactional_id_it_may_not_use(
 async def test_a_consumer_recovers_when_its_rights_come_back(secured: Secured, unique_name: str) -> None:
     """Group and topic, taken away one after the other in mid-run: each poll names it, until one goes on."""
     # denied the group it cannot leave it either: who comes back waits for the session of who it was
-    settings = secured.settings(unique_name, session_timeout_seconds=2, heartbeat_interval_seconds=0.3)
+    settings = secured.settings(unique_name, session_timeout_seconds=4, heartbeat_interval_seconds=0.3)
     topics = topics_of(settings)
     await make_topics(secured, topics)
     await secured.allow_everything(unique_name)

@@ -110,7 +110,7 @@ async def test_a_broker_that_goes_away_is_an_error_of_the_logs(
         await asyncio.Event().wait()
         return 0
 
-    kafka = log_settings.kafka.model_copy(update={"request_timeout_seconds": 0.5})
+    kafka = log_settings.kafka.model_copy(update={"request_timeout_seconds": 2.0})
     tail = KafkaTail(log_settings.model_copy(update={"kafka": kafka}), topics, topics.plugin_message.name)
     async with asyncio.timeout(SECONDS):
         await tail.poll(0.01, 1)

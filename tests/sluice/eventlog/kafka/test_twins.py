@@ -60,6 +60,9 @@ async def test_a_restart_within_the_session_keeps_the_partitions(kafka_server: K
     await leaves.close()
     again, theirs = member(1), Listener()
     await again.start(theirs)
+    async with asyncio.timeout(SECONDS):
+        while not theirs.ours:
+            await again.poll(0.1, 10)
     for _ in range(5):
         await stays.poll(0.1, 10)
         await again.poll(0.1, 10)

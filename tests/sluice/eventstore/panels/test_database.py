@@ -151,7 +151,7 @@ async def test_a_cancelled_question_ends_its_work(tmp_path: Path) -> None:
             await store.figures(HEAVY)
     began = time.monotonic()
     while threading.active_count() > before:
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
         await asyncio.sleep(0.01)
     await store.close()
 

@@ -121,7 +121,7 @@ def write_stand_in(folder: Path, *modes: str, name: str = "stand_in") -> Path:
     return write_script(folder / name, f'exec "{sys.executable}" "{STAND_IN}" {" ".join(modes)}')
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def until(condition: Callable[[], Any], seconds: float = 40.0) -> None:
     """Wait until something is so."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - what it waits for happens in other processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
@@ -26,7 +27,7 @@ async def living(peer: Peer, **process: Any) -> AsyncIterator[Life]:
     """Attached to a peer, without a way back."""
     async with calling(peer) as calls:
         await calls.reach(5)
-        quick = {"ping_seconds": 0.02, "ping_timeout_seconds": 0.1}
+        quick = {"ping_seconds": 0.02, "ping_timeout_seconds": 10}
         life = Life(
             plugin_id=7,
             calls=calls,
@@ -79,7 +80,7 @@ async def test_a_plugin_that_is_not_well_says_so() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async with living(willing(Ping=hang)) as life:
+    async with living(willing(Ping=hang), ping_timeout_seconds=0.1) as life:
         with pytest.raises(CallFailed, match="Ping: no answer in time"):
             await life.ping()
 
@@ -94,7 +95,7 @@ async def test_three_pings_missed_end_a_life() -> None:
         return pb.PingResponse(healthy=pings in {1, 4}).SerializeToString()
 
     async with living(willing(Ping=ping)) as life:
-        why = await asyncio.wait_for(life.run(), 5)
+        why = await asyncio.wait_for(life.run(), 30)
     assert why == "it does not answer (CallFailed: Ping: it says that it is not healthy)"
     assert pings == 7
 
@@ -113,7 +114,7 @@ async def test_a_lost_connection_ends_a_life_at_once() -> None:
             running = group.create_task(life.run())
             await until(lambda: "OpenSession" in peer.calls)
             await stack.aclose()
-            assert await asyncio.wait_for(running, 5) == "the connection was lost"
+            assert await asyncio.wait_for(running, 30) == "the connection was lost"
         await calls.close("done")
 
 
@@ -132,18 +133,19 @@ async def test_sessions_follow_one_another(monkeypatch: pytest.MonkeyPatch) -> N
     """A long poll each; one that ends at once does not make a loop without a pause."""
     monkeypatch.setattr(life_module, "_SESSION_PAUSE_SECONDS", 0.05)
     requests: list[pb.OpenSessionRequest] = []
+    at: list[float] = []
 
     async def session(data: bytes, _context: Any) -> bytes:
         requests.append(pb.OpenSessionRequest.FromString(data))
+        at.append(time.monotonic())
         await asyncio.sleep(0.06 if len(requests) < 3 else 0)
         return pb.OpenSessionResponse(success=True, close_reason=pb.OpenSessionResponse.TIMEOUT).SerializeToString()
 
     async with living(willing(OpenSession=session), ping_seconds=60) as life, asyncio.TaskGroup() as group:
         group.create_task(life.run())
-        await until(lambda: len(requests) >= 3)
-        await asyncio.sleep(0.1)
+        await until(lambda: len(requests) >= 6)
         life.end("enough")
-    assert 3 <= len(requests) <= 6
+    assert at[5] - at[1] >= 0.06 + 3 * 0.05 - 0.01, "a pause lies between those that end at once"
     assert (requests[0].plugin_id, requests[0].timeout_ms) == (7, 30_000)
 
 

@@ -131,10 +131,8 @@ async def test_while_it_is_down_calls_fail_at_once_and_say_why(tmp_path: Path) -
     async with kept(willing(**MODIFYING), tmp_path) as found:
         found.lives.failures = 1_000_000
         found.lives.started[-1].end("its process exited with status 2")
-        began = time.monotonic()
         with pytest.raises(NotRunning, match="'peer' does not run now and is started again: its process exited"):
-            await found.post_auth()
-        assert time.monotonic() - began < 0.1
+            found.post_auth().send(None)  # in its first step, so that there is nothing that it could wait for
         assert found.plugin.condition().status == "failed"
         await until(lambda: "plugin not restarted" in logged(found.services))
         with pytest.raises(NotRunning, match="it does not start; repair it"):
@@ -285,7 +283,7 @@ async def test_a_hanging_plugin_costs_its_caller_its_deadline_alone(tmp_path: Pa
 
         async def hang() -> None:
             with pytest.raises(DeadlineExpired):
-                await run_within(handler(CONTEXT, hanging), 0.7)
+                await run_within(handler(CONTEXT, hanging), 4)
 
         async with asyncio.TaskGroup() as group:
             waits = [group.create_task(hang()) for _ in range(100)]

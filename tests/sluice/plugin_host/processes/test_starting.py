@@ -84,9 +84,10 @@ def sockets(folder: Path) -> list[Path]:
 
 
 async def test_a_plugin_s_process_answers_and_ends_in_order(
-    opened: Opening, services: RecordingServices, tmp_path: Path
+    opened: Opening, services: RecordingServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It hears of its end, then it is gone, and so are its sockets."""
+    """It hears of its end, then it is gone by itself, and so are its sockets."""
+    monkeypatch.setattr(life, "EXIT_SECONDS", 40)
     before = set(sockets(tmp_path))
     plugin = await opened()
     answer = await ask(plugin)
@@ -94,7 +95,7 @@ async def test_a_plugin_s_process_answers_and_ends_in_order(
     assert set(sockets(tmp_path)) > before
     began = time.monotonic()
     await plugin.shutdown(CONTEXT)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 35, "nobody had to kill it"
     assert "shutdown was heard" in printed(services)
     assert not is_running(pid_of(plugin))
     assert set(sockets(tmp_path)) <= before
@@ -113,7 +114,7 @@ async def test_one_that_does_not_want_to_end_is_killed(
     assert is_running(started)
     began = time.monotonic()
     await plugin.shutdown(CONTEXT)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20
     assert not is_running(pid_of(plugin))
     await until(lambda: not is_running(started))
 
@@ -158,7 +159,7 @@ async def test_nonsense_fails_its_call_alone(opened: Opening) -> None:
 
 async def test_a_stopped_process_is_noticed_and_replaced(opened: Opening) -> None:
     """It is there and does not answer: pings tell."""
-    plugin = await opened(ping_timeout_seconds=0.1)
+    plugin = await opened(ping_timeout_seconds=1)
     first = pid_of(plugin)
     os.kill(first, signal.SIGSTOP)
     await until(lambda: plugin.condition().restarts == 1)
@@ -231,14 +232,14 @@ async def test_what_a_plugin_started_outlives_its_gateway_only_until_the_next_st
     [
         ("echo 'no such flag' >&2; exit 1", "exited with status 1 before .*; it printed: no such flag"),
         ("echo '1|9|unix|/s|grpc|'; sleep 60", "protocol version '9'"),
-        ("sleep 60", "did not say where it listens within 0.5 s"),
-        ("echo '1|1|unix|/nowhere/s|grpc|'; sleep 60", "cannot be reached: no connection within 0.5 s"),
+        ("sleep 60", "did not say where it listens within 1.5 s"),
+        ("echo '1|1|unix|/nowhere/s|grpc|'; sleep 60", "cannot be reached: no connection within 1.5 s"),
     ],
 )
 async def test_what_does_not_start_is_refused_and_gone(tmp_path: Path, text: str, problem: str) -> None:
     """In time, with a reason and a remedy; no process, folder or socket is left."""
     script = write_script(tmp_path / "plugin", f"echo $$ > {tmp_path}/pid; {text}")
-    opening = make_opening(tmp_path, start_timeout_seconds=0.5)
+    opening = make_opening(tmp_path, start_timeout_seconds=1.5)
     with pytest.raises(PluginLoadError, match=f"plugin 'peer': .*{problem}") as caught:
         await start_process(make_registration(script), opening)
     assert caught.value.remedy
@@ -248,9 +249,13 @@ async def test_what_does_not_start_is_refused_and_gone(tmp_path: Path, text: str
 
 async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     """Whoever waited for it has left."""
-    script = write_script(tmp_path / "plugin", f"echo $$ > {tmp_path}/pid; sleep 60")
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(start_process(make_registration(script), make_opening(tmp_path)), 0.5)
+    script = write_script(tmp_path / "plugin", f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; sleep 60")
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(start_process(make_registration(script), make_opening(tmp_path)))
+        await until((tmp_path / "pid").exists)
+        assert not starting.done()
+        starting.cancel()
+    assert starting.cancelled()
     assert not is_running(int((tmp_path / "pid").read_text()))
 
 
@@ -297,7 +302,7 @@ async def test_who_answers_at_an_address_next_is_configured_too(tmp_path: Path) 
             await until(lambda: plugin.condition().status == "ready")
             assert "Initialize" in peers[1].calls
             await plugin.shutdown(CONTEXT)
-        await asyncio.wait_for(keeping, 5)
+        await asyncio.wait_for(keeping, 30)
 
 
 async def test_what_runs_already_is_attached_to_and_left_running(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from sluice.sdk.serving.served import Served
 from sluice.sdk.serving.server import start_server
 from sluice.sdk.serving.services import ProcessServices
 
-DEADLINE_SECONDS = 15.0
+DEADLINE_SECONDS = 60.0
 PLUGIN_ID = 7
 EVERYTHING = Path(__file__).with_name("everything.py")
 

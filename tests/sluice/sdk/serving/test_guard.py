@@ -16,7 +16,7 @@ from sluice.sdk.serving.guard import WrongAnswer, answer_of, problem_of
 from tests.sluice.sdk.serving.everything import Everything
 from tests.sluice.sdk.serving.harness import serving
 
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 class Raises(BasePlugin, PreAuthHandler):

@@ -154,7 +154,7 @@ async def test_it_is_attached_to_by_address(tmp_path: Path) -> None:
                 async with stub_of(f"127.0.0.1:{port}") as stub:
                     assert (await stub.Initialize(pb.InitRequest())).success
                 process.send_signal(signal.SIGINT)
-                assert process.wait(10) == 0
+                assert process.wait(60) == 0
             finally:
                 process.kill()
     assert '"initialize hello gateway"' in (tmp_path / "stderr").read_text()

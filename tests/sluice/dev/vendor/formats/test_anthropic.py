@@ -18,7 +18,7 @@ ASK: dict[str, Any] = {"model": "mock-claude", "max_tokens": 10, "messages": MES
 @pytest.fixture
 async def client(mock_vendor: MockVendor) -> AsyncIterator[AsyncAnthropic]:
     """A client that does not try twice."""
-    async with AsyncAnthropic(base_url=mock_vendor.origin, api_key="none", max_retries=0, timeout=10) as client:
+    async with AsyncAnthropic(base_url=mock_vendor.origin, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 

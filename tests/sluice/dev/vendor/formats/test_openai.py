@@ -17,7 +17,7 @@ from tests.sluice.dev.vendor.talking import MESSAGES, script
 @pytest.fixture
 async def client(mock_vendor: MockVendor) -> AsyncIterator[AsyncOpenAI]:
     """A client that does not try twice."""
-    async with AsyncOpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=10) as client:
+    async with AsyncOpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 
@@ -134,7 +134,7 @@ async def test_the_synchronous_sdk_is_served_too(mock_vendor: MockVendor) -> Non
     """Plain and streamed, from a thread."""
 
     def ask() -> tuple[str | None, str]:
-        with OpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=10) as client:
+        with OpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=60) as client:
             plain = client.chat.completions.create(model="m", messages=MESSAGES).choices[0].message.content
             stream = client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
             return plain, "".join(chunk.choices[0].delta.content or "" for chunk in stream)

@@ -14,7 +14,7 @@ from tests.sluice.dev.vendor.talking import script
 @pytest.fixture
 async def client(mock_vendor: MockVendor) -> AsyncIterator[AsyncOpenAI]:
     """A client that does not try twice."""
-    async with AsyncOpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=10) as client:
+    async with AsyncOpenAI(base_url=mock_vendor.url, api_key="none", max_retries=0, timeout=60) as client:
         yield client
 
 
