@@ -58,6 +58,7 @@ def settings_of(base_url: str, **sections: Any) -> Settings:
             {"app": 1, "sha256": hashlib.sha256(TOKEN.encode()).hexdigest()},
             {"app": 2, "sha256": hashlib.sha256(STRANGER.encode()).hexdigest()},
         ],
+        "budget": {"ask_timeout_seconds": 20},
         "prices": [{"id": "gpt", "model": "gpt-*", "prompt": "0.15", "response": "0.60", "cache_read": "0.075"}],
     }
     for key, value in sections.items():

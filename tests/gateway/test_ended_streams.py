@@ -42,6 +42,7 @@ TOLD: list[tuple[StreamCompleteRequest, dict[str, Any]]] = []
 @pytest.fixture(autouse=True)
 def _untold() -> None:
     TOLD.clear()
+    Hang.let_go, Hang.ended = asyncio.Event(), 0
 
 
 class Listen(BasePlugin, PostAuthHandler, StreamCompleteHandler):
@@ -57,11 +58,15 @@ class Listen(BasePlugin, PostAuthHandler, StreamCompleteHandler):
 
 
 class Hang(BasePlugin, StreamCompleteHandler):
-    """Never ends."""
+    """Never ends, unless a test lets it."""
+
+    let_go: asyncio.Event
+    ended = 0
 
     async def on_stream_complete(self, ctx: Context, request: StreamCompleteRequest) -> StreamCompleteResponse:
         TOLD.append((request, {}))
-        await asyncio.Event().wait()
+        await self.let_go.wait()
+        Hang.ended += 1
         return StreamCompleteResponse()
 
 
@@ -79,10 +84,10 @@ class NoHead(BasePlugin, ResponseHandler):
         return ResponseWriteResponse.block(451, "no")
 
 
-async def until_told(flow: Flow, count: int = 1) -> None:
-    """So many were told, and all of them are done."""
+async def until_told(flow: Flow, count: int = 1, still_there: int = 0) -> None:
+    """So many were told, and all of them are done but these."""
     async with asyncio.timeout(SECONDS):
-        while len(TOLD) < count or len(flow.parts.sweep.exchanges):  # noqa: ASYNC110 - another task's
+        while len(TOLD) < count or len(flow.parts.sweep.exchanges) > still_there:  # noqa: ASYNC110 - another task's
             await asyncio.sleep(0.002)
 
 
@@ -220,16 +225,27 @@ async def test_a_stream_beyond_the_bound_is_told_cut(tmp_path: Path) -> None:
 
 
 async def test_a_plugin_that_hangs_costs_nobody_anything(tmp_path: Path) -> None:
-    """Its client has its last byte, and the next answer on the very same connection, long before its deadline; it is
-    not in flight any more, but its plugin is not shut down under it."""
-    async with plugged(tmp_path, {Hang: {"timeout_ms": 1_500}}, gateway={"max_in_flight": 1}) as (flow, vendor):
+    """Its client has its last byte, and the next answer on the very same connection, while it hangs; it is not in
+    flight any more, but its plugin is not shut down under it."""
+    own = {"max_in_flight": 1, "shutdown_seconds": 60}
+    async with plugged(tmp_path, {Hang: {"timeout_ms": 600_000}}, gateway=own) as (flow, vendor):
         cuts_of(vendor, FRAMES + DONE, 0)
-        started = time.monotonic()
         for _ in range(3):
             assert (await streamed(flow)).body == FRAMES + DONE
-        assert time.monotonic() - started < 1.5
-        assert (len(TOLD), flow.parts.sweep.in_flight, len(flow.parts.sweep.exchanges)) == (3, 0, 3)
-    assert time.monotonic() - started >= 1.5, "the worker waited for what was told"
+        await until_told(flow, 3, still_there=3)
+        assert (len(TOLD), flow.parts.sweep.in_flight, Hang.ended) == (3, 0, 0)
+        asyncio.get_running_loop().call_later(0.1, Hang.let_go.set)
+    assert Hang.ended == 3, "the worker waited for what was told"
+
+
+async def test_a_plugin_that_hangs_has_its_deadline(tmp_path: Path) -> None:
+    """Then the worker is free of it, long before it would be cut."""
+    own = {"shutdown_seconds": 600}
+    async with plugged(tmp_path, {Hang: {"timeout_ms": 100}}, gateway=own) as (flow, vendor):
+        cuts_of(vendor, FRAMES + DONE, 0)
+        assert (await streamed(flow)).body == FRAMES + DONE
+        await until_told(flow)
+    assert Hang.ended == 0
 
 
 async def test_a_worker_that_stops_does_not_wait_for_ever(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ UNKNOWN: tuple[Kind, ...] = ("proxy_log",)
 BAD_TOKEN = {"authorization": "Bearer wrong"}
 OTHER_APP = {"authorization": f"Bearer {STRANGER}"}
 
+SILENCE = {"script": "hang=head"}
+
 CASES: list[Any] = [
     pytest.param({}, 200, "ok", ALL, id="ok"),
     pytest.param({"body": b"{broken"}, 400, "request_invalid", KNOWN, id="broken-json"),
@@ -53,14 +55,14 @@ CASES: list[Any] = [
     pytest.param({"script": "status=429;retry_after=3"}, 429, "upstream_error", KNOWN, id="vendor-429"),
     pytest.param({"script": "status=500"}, 500, "upstream_error", KNOWN, id="vendor-500"),
     pytest.param({"script": "garbage=1"}, 502, "upstream_error", ALL, id="garbage"),
-    pytest.param({"script": "hang=head"}, 504, "upstream_timeout", ALL, id="silence"),
+    pytest.param(SILENCE, 504, "upstream_timeout", ALL, id="silence"),
     pytest.param({"slug": "changebody", "body": {"model": "gpt-4o", "stream": True}}, 200, "ok", ALL,
                  id="body-hook-reads-streams-whole"),
     pytest.param({"path": "/llm/rest/demo/chat/completions", "body": {"model": "gpt-4o", "stream": True}}, 400,
                  "request_invalid", KNOWN, id="rest-does-not-stream"),
 ]  # fmt: skip
 
-SMALL = {"max_request_bytes": 65_536, "upstream": {"first_byte_timeout_seconds": 0.3}}
+SMALL = {"max_request_bytes": 65_536}
 
 
 @pytest.mark.parametrize(("request_of", "status", "outcome", "kinds"), CASES)
@@ -68,7 +70,8 @@ async def test_every_outcome(
     mock_vendor: MockVendor, tmp_path: Path, request_of: dict[str, Any], status: int, outcome: str, kinds: tuple[Kind]
 ) -> None:
     """Status, OpenAI's error shape, our ids in the answer, and exactly the events that this outcome has."""
-    async with running(tmp_path, mock_vendor.url, gateway=SMALL) as flow:
+    impatient = {"upstream": {"first_byte_timeout_seconds": 0.3}} if request_of is SILENCE else {}
+    async with running(tmp_path, mock_vendor.url, gateway=SMALL | impatient) as flow:
         answer = await flow.post(**request_of)
         assert answer.status_code == status, answer.text
         events = await flow.recorded()
@@ -344,11 +347,16 @@ async def test_too_many_at_once_are_refused(mock_vendor: MockVendor, tmp_path: P
     """Beyond gateway.max_in_flight: 503, while those under way go on."""
     async with running(tmp_path, mock_vendor.url, gateway={"max_in_flight": 2}) as flow:
         async with asyncio.TaskGroup() as tasks:
-            slow = [tasks.create_task(flow.post(script="delay_ms=400")) for _ in range(2)]
+            flow.log.released.clear()  # who waits for a record is under way
+            slow = [tasks.create_task(flow.post()) for _ in range(2)]
             async with asyncio.timeout(SECONDS):
-                while len(mock_vendor.requests) < 2:  # noqa: ASYNC110 - the vendor is a server of its own
+                while flow.log.waiting < 2:  # noqa: ASYNC110 - other tasks' records
                     await asyncio.sleep(0.005)
-            refused = await flow.post()
+                late = tasks.create_task(flow.post())
+                while flow.log.waiting < 3 and not late.done():  # noqa: ASYNC110 - its own record
+                    await asyncio.sleep(0.005)
+            flow.log.released.set()
+        refused = late.result()
         assert (refused.status_code, refused.json()["code"]) == (503, "overloaded")
         assert {task.result().status_code for task in slow} == {200}
 

@@ -44,7 +44,7 @@ class Command:
         self.folder = folder
         self.port = free_port()
         self.log = folder / "gateway.log"
-        own = {"id": "g", "port": self.port, "shutdown_seconds": 2.0, "drain_timeout_seconds": 1}
+        own = {"id": "g", "port": self.port, "shutdown_seconds": 20.0, "drain_timeout_seconds": 1}
         self.config = write_yaml(
             folder / "sluice.yaml",
             {
@@ -150,7 +150,7 @@ async def command(folder: Path, vendor: MockVendor, **gateway: Any) -> AsyncIter
     """A command that outlives no test; a failure carries what it said."""
     made = Command(folder, vendor, **gateway)
     try:
-        async with asyncio.timeout(2 * SECONDS):
+        async with asyncio.timeout(5 * SECONDS):
             yield made
     except BaseException as error:
         error.add_note(made.said() if made.log.exists() else "it said nothing")
@@ -206,7 +206,7 @@ async def test_budget_alerts_are_beside_the_events(mock_vendor: MockVendor, tmp_
         content = yaml.safe_load(gateway.config.read_text("utf-8"))
         content["apps"][0]["monthly_budget"] = "0.01"
         content["prices"] = [{"id": "dear", "model": "gpt-4o", "prompt": "1", "response": "1000"}]
-        content["budget"] = {"default_output_tokens": 8, "report_seconds": 0.05, "ask_timeout_seconds": 5}
+        content["budget"] = {"default_output_tokens": 8, "report_seconds": 0.05, "ask_timeout_seconds": 20}
         write_yaml(gateway.config, content)
         await gateway.start()
         assert (await gateway.post("response_tokens=7")).status_code == 200
@@ -255,7 +255,6 @@ async def test_a_worker_waits_for_its_journal_and_not_for_ever_for_answers(
             cut = tasks.create_task(gateway.fate())
             await asked(mock_vendor)
             process.send_signal(signal.SIGINT)
-            async with asyncio.timeout(8):
-                assert await ended(process) == 0
+            assert await ended(process) == 0
         assert cut.result() != 200
         assert gateway.in_flight() + len(gateway.outcomes()) == 1

@@ -215,7 +215,7 @@ class Bench:
         self.snapshot, self.llm = a_snapshot(apps=[{"id": 1, "name": "tests", "llms": ["demo"], **app},
                                                    {"id": 2, "name": "x"}])  # fmt: skip
         self.ledger = ledger or MemoryLedger()
-        self.share = a_share(folder, self.ledger, ask_timeout_seconds=5)
+        self.share = a_share(folder, self.ledger, ask_timeout_seconds=20)
         self.admission = LimitedAdmission(self.share.limits, self.share.budgets, 100)
 
     async def admit(self, **values: Any) -> Exchange:

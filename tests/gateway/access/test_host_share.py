@@ -13,7 +13,7 @@ from tests.gateway.access.sharing import a_share, answering, held_in
 async def test_workers_of_a_host_share_what_one_of_them_was_granted(tmp_path: Path) -> None:
     """One table; a ledger that is asked once."""
     ledger = MemoryLedger()
-    one, other = (a_share(tmp_path, ledger, worker, ask_timeout_seconds=5) for worker in ("w0", "w1"))
+    one, other = (a_share(tmp_path, ledger, worker, ask_timeout_seconds=20) for worker in ("w0", "w1"))
     budget = Budget((APP, 1, 0, 0), 1 << 60, 1000)
     slices = one.keeper.slices
     async with answering(one):

@@ -480,7 +480,7 @@ async def test_tokens_that_were_not_used_are_there_for_the_next(mock_vendor: Moc
 
 async def test_no_more_are_under_way_than_may_be(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """While three wait for a silent vendor no other passes; when they are gone, however they went, others do."""
-    gateway = {"upstream": {"first_byte_timeout_seconds": 1.0}}
+    gateway = {"upstream": {"first_byte_timeout_seconds": 3.0}}
     async with flow_of(tmp_path, mock_vendor, gateway, max_concurrent=3) as flow, asyncio.timeout(SECONDS):
         under_way = flow.share.table.row((APP_OPEN, 1, 0, 0))
         async with asyncio.TaskGroup() as tasks:

@@ -23,7 +23,7 @@ NOW = now_micros()
 BUDGET = Budget((APP, 7, 0, NOW - 1_000), NOW + 3_600_000_000, 1000)
 ENDED = Budget((APP, 7, 0, NOW - 2_000), NOW - 1_000, 1000)
 ID = "01900000-0000-7000-8000-000000000001"
-SECONDS = 5.0
+SECONDS = 20.0
 
 
 class Worker:

@@ -31,7 +31,7 @@ class Bench:
         self.table = SharedTable(folder, "w0", max_rows=64)
         self.rows = BudgetRows(self.table)
         self.ledger = MemoryLedger()
-        self.slices = Slices(self.rows, self.ledger, 5.0)
+        self.slices = Slices(self.rows, self.ledger, 20.0)
 
     @asynccontextmanager
     async def answering(self) -> AsyncIterator[None]:

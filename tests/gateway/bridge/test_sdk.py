@@ -193,19 +193,20 @@ async def test_a_vendors_error_inside_a_stream_raises(mock_vendor: MockVendor, t
 
 async def test_time_that_runs_out_raises(mock_vendor: MockVendor, tmp_path: Path) -> None:
     """The client's own, and the gateway's (504); both are recorded."""
-    settings = {"upstream": {"first_byte_timeout_seconds": 0.3}, "drain_timeout_seconds": 0.1}
-    async with bridge(tmp_path, mock_vendor, gateway=settings) as flow:
-        hang = {"x-mock": "hang=head"}
-        async with sdk(flow) as client:
-            with pytest.raises(openai.InternalServerError) as caught:
-                await client.chat.completions.create(model=CLAUDE, messages=QUESTION, extra_headers=hang)
-        async with sdk(flow, timeout=0.1) as client:
-            with pytest.raises(openai.APITimeoutError):
-                await client.chat.completions.create(model=CLAUDE, messages=QUESTION, extra_headers=hang)
-        await flow.recorded(2)
-    assert caught.value.status_code == 504
-    outcomes = [events["proxy_log"]["outcome"] for events in flow.log.exchanges]
-    assert outcomes == ["upstream_timeout", "client_closed"]
+    outcomes, hang = [], {"x-mock": "hang=head"}
+    for name, gateway_has, client_has, error in (
+        ("gateway", 0.3, 15, openai.InternalServerError),
+        ("client", 60, 0.3, openai.APITimeoutError),
+    ):
+        (tmp_path / name).mkdir()
+        settings = {"upstream": {"first_byte_timeout_seconds": gateway_has}, "drain_timeout_seconds": 0.1}
+        async with bridge(tmp_path / name, mock_vendor, gateway=settings) as flow:
+            async with sdk(flow, timeout=client_has) as client:
+                with pytest.raises(error) as caught:
+                    await client.chat.completions.create(model=CLAUDE, messages=QUESTION, extra_headers=hang)
+            log = (await flow.recorded())["proxy_log"]
+            outcomes.append((getattr(caught.value, "status_code", 0), log["outcome"]))
+    assert outcomes == [(504, "upstream_timeout"), (0, "client_closed")]
 
 
 async def test_a_stream_that_breaks_off_raises(mock_vendor: MockVendor, tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ async def test_a_cancelled_write_leaves_nothing_and_blocks_nobody(database: Cont
         task = tasks.create_task(write())
         await inside.wait()
         task.cancel()
-    async with asyncio.timeout(3), database.write() as connection:
+    async with asyncio.timeout(20), database.write() as connection:
         await connection.execute(insert(CHANGES).values(CHANGE))
     assert await _count(database) == 1
 
@@ -104,8 +104,8 @@ async def test_who_gives_up_waiting_leaves_no_lock(database: ControlDatabase, mi
             await connection.execute(insert(CHANGES).values(CHANGE))
             with pytest.raises(TimeoutError):
                 await _write_within(database, 0.02)
-        await _write_within(database, 4)
-        await _write_within(other, 4)
+        await _write_within(database, 20)
+        await _write_within(other, 20)
     assert await _count(database) == 15
     await other.close()
 

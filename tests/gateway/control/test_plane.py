@@ -22,7 +22,7 @@ from tests.gateway.control.made import ADMIN, llm
 from tests.integration.waiting import until
 
 LIVES: list[str] = []
-SECONDS = 10.0
+SECONDS = 20.0
 
 
 class Living(BasePlugin, PreAuthHandler):

@@ -18,7 +18,7 @@ from gateway.control.store import ControlStore
 from tests.gateway.control.made import ADMIN, llm
 from tests.integration.waiting import until_found
 
-SECONDS = 10.0
+SECONDS = 20.0
 LLM = {"id": 1, "slug": "demo", "base_url": "http://127.0.0.1:9/v1", "api_key": "vendor-key"}
 
 

@@ -21,7 +21,9 @@ from sluice.sdk.capabilities import EdgePayloadReceiver, PostAuthHandler
 from sluice.sdk.messages import EdgePayload, EnrichedRequest, PluginResponse
 
 TOPICS = Topics()
-SOON = Patience(accept=0.2, grace=0.15, first_pause=0.005, max_pause=0.02, look=0.01)
+SOON = Patience(accept=20.0, grace=0.15, first_pause=0.005, max_pause=0.02, look=0.01)
+IMPATIENT = SOON._replace(accept=0.2)
+"""For receivers that hang: any other may find its machine busy for as long as this."""
 
 
 class Receiver(BasePlugin, EdgePayloadReceiver):

@@ -48,7 +48,7 @@ def test_looking_takes_its_share_alone(tmp_path: Path, monkeypatch: pytest.Monke
 
     count = Count(tmp_path)
     monkeypatch.setattr(count, "_look", slow)
-    end = time.monotonic() + 0.3
-    while time.monotonic() < end:
+    began = time.monotonic()
+    while time.monotonic() < began + 0.3:
         assert count.value() == 7
-    assert looks == 1
+    assert looks <= 1 + (time.monotonic() - began) / (20 * 0.02)  # one, unless the machine stood still

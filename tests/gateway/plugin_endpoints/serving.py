@@ -37,7 +37,7 @@ from tests.gateway.access.sharing import a_share
 from tests.gateway.flow import snapshot_of
 from tests.gateway.memory_log import MemoryLog
 
-SECONDS = 10.0
+SECONDS = 20.0
 PLUGINS = "python://tests.gateway.plugin_endpoints.endpoint_plugins"
 TOKENS = ("api", "admin", "both", "expired", "inactive", "elsewhere", "bodiless")
 

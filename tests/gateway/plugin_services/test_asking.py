@@ -84,7 +84,7 @@ async def test_many_who_ask_the_same_ask_once() -> None:
 
 async def test_many_who_ask_a_database_that_hangs_wait_once() -> None:
     """They share the failure: the hundredth does not wait a hundred times as long as the first."""
-    asking, remembered, version, questions = Asking(0.05), Remembered[str, int](), object(), 0
+    asking, remembered, version, questions = Asking(0.3), Remembered[str, int](), object(), 0
 
     async def hang() -> int:
         nonlocal questions
@@ -97,7 +97,7 @@ async def test_many_who_ask_a_database_that_hangs_wait_once() -> None:
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert {type(answer) for answer in answers} == {ServiceUnavailable}
     assert questions == 1
-    assert asyncio.get_running_loop().time() - began < 1
+    assert asyncio.get_running_loop().time() - began < 15, "half of what they would wait one after the other"
 
 
 async def test_nobody_waits_for_what_another_asks() -> None:

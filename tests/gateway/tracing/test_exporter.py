@@ -49,7 +49,7 @@ class Bench:
         self.receiver = Scripted(*answers)
         self.metrics = GatewayMetrics()
         self.pauses: list[float] = []
-        tree = {"endpoint": "http://r:1/", "interval_seconds": 0.01, "shutdown_seconds": 0.2, **settings}
+        tree = {"endpoint": "http://r:1/", "interval_seconds": 0.01, "shutdown_seconds": 20, **settings}
         self.exporter = Exporter(
             TracingSettings.model_validate(tree), self.receiver, self.metrics, {"service.name": "s"}, self._sleep
         )
@@ -64,7 +64,7 @@ class Bench:
 
     async def run_until(self, condition: Callable[[], bool]) -> None:
         """Run the task until it is so, then end it."""
-        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.exporter.run())
             while not condition():  # noqa: ASYNC110 - another task's end
                 await asyncio.sleep(0.001)
@@ -162,7 +162,7 @@ async def test_the_end_has_a_bound() -> None:
     bench = Bench(hang, shutdown_seconds=0.05)
     for _ in range(3):
         bench.exporter.offer(a_finished())
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(15):
         await bench.exporter.close()
     assert (bench.outcomes(), bench.receiver.closed) == ({"unsent": 3}, True)
 

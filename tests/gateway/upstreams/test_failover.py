@@ -362,7 +362,8 @@ async def test_what_the_first_may_have_charged_is_estimated(
 ) -> None:
     """It is not asked again, whatever its retries; the sum is its request and the other's own count, and no more exact
     than that."""
-    async with two(tmp_path, client, script, timeout_seconds=0.2, retry_count=5) as (flow, demo, other):
+    patience = 0.2 if "hang" in script else 20
+    async with two(tmp_path, client, script, timeout_seconds=patience, retry_count=5) as (flow, demo, other):
         answer, log, analytics = await Two(flow, demo, other).ask()
         assert (answer.status_code, answer.headers["x-sluice-llm"]) == (200, "other")
         assert ends(analytics) == [("demo", None, kind, True), ("other", 200, "", True)]
@@ -475,7 +476,7 @@ async def test_a_refusal_is_repeated_and_then_answered_for(tmp_path: Path, clien
 @pytest.mark.parametrize("client", CLIENTS)
 async def test_a_client_that_leaves_in_a_pause_ends_it_all(tmp_path: Path, client: str) -> None:
     """No vendor is called for nobody, and what refused is not charged."""
-    async with two(tmp_path, client, {"status": 503, "retry_after": "0.4"}, retry_count=5) as (flow, demo, other):
+    async with two(tmp_path, client, {"status": 503, "retry_after": "1"}, retry_count=5) as (flow, demo, other):
         host, port = flow.url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(chat_request())
