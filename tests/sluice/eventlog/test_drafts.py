@@ -45,11 +45,22 @@ def test_a_draft_is_the_events_of_its_exchange_encoded_once() -> None:
 def test_those_of_one_builder_are_encoded_together() -> None:
     """In one call for each builder, without what is encoded already."""
     first, second = Encoder(), Encoder()
-    drafts = [Draft(encoder, exchange()) for encoder in (first, second, first, first)]
+    exchanges = [exchange() for _ in range(4)]
+    drafts = [Draft(*each) for each in zip((first, second, first, first), exchanges, strict=True)]
     assert drafts[3].events()
     encode_drafts(drafts)
     assert (first.asked, second.asked) == ([1, 2], [1])
-    assert [draft.encoded for draft in drafts] == [draft.subject for draft in drafts]
+    assert [draft.encoded for draft in drafts] == exchanges
+
+
+def test_a_draft_that_is_encoded_keeps_nothing_else() -> None:
+    """Not the exchange with its bodies: mode ``fast`` keeps drafts, and bounds memory by their events' bytes."""
+    encoder = Encoder()
+    looked_at, together = Draft(encoder, exchange()), Draft(encoder, exchange())
+    assert len(looked_at) == 3
+    encode_drafts([together])
+    assert (looked_at.subject, together.subject) == (None, None)
+    assert (len(looked_at), len(together)) == (3, 3)
 
 
 def test_one_that_cannot_be_encoded_fails_alone() -> None:
