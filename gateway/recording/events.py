@@ -56,7 +56,7 @@ class EventBuilder:
 
     def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
         """Those of each. In steps, each step for all: its code is warm from the second exchange on."""
-        totals = [exchange.elapsed_micros() for exchange in exchanges]
+        totals = [*map(_total_micros, exchanges)]
         commons = [*map(self._common, exchanges, totals)]
         fields = [*map(_fields, exchanges, commons, map(self._proxy_log, exchanges, totals))]
         encoded = encode_exchanges(fields)
@@ -153,6 +153,11 @@ class EventBuilder:
         if exchange.response_bytes <= self._max_body_bytes:
             return kept, False
         return whole_characters(cut_text(kept, self._max_body_bytes)[0]), True  # the copy ends anywhere
+
+
+def _total_micros(exchange: Exchange) -> int:
+    """Until its outcome was known, whenever that is encoded."""
+    return exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
 
 
 def _fields(exchange: Exchange, common: Common, proxy_log: ProxyLogFields) -> ExchangeFields:

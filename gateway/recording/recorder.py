@@ -125,6 +125,7 @@ class Recorder:
         recording fails, by the log or (raised) by a fault of ours, an exchange whose vendor was called keeps its slot,
         which is the backlog's from then on: it writes the exchange when the log recovers, else the next boot does.
         """
+        exchange.total_micros = exchange.elapsed_micros()
         draft = Draft(self._builder, exchange)
         try:
             self._metrics.count(exchange)

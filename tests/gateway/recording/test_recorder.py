@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,28 @@ async def test_a_log_that_recovers_finds_a_gateway_that_serves(bench: Bench) -> 
     await bench.backlog.settle()
     assert bench.recorder.begin_upstream(an_exchange(app=APP), LLM)
     assert [each["proxy_log"]["outcome"] for each in bench.log.exchanges] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_record_waits_for_its_disk_is_no_time_of_its_exchange(bench: Bench, *, fails: bool) -> None:
+    """That ends with its outcome, however late events are encoded: by the log, or for the backlog where that failed."""
+    exchange = bench.begun()
+    bench.log.released.clear()
+    async with asyncio.TaskGroup() as tasks:
+        recording = tasks.create_task(bench.recorder.record(exchange))
+        while not bench.log.waiting:  # noqa: ASYNC110 - the commit gets there in a few turns of the loop
+            await asyncio.sleep(0)
+        exchange.started_ns -= 60_000_000_000  # as if it waited for a minute
+        bench.log.error = CommitFailedError("the disk does not answer") if fails else None
+        bench.log.released.set()
+    assert recording.result() is not fails
+    bench.log.error = None
+    await bench.backlog.settle()
+    (events,) = bench.log.exchanges
+    log, usage = events["proxy_log"], events["analytics"]
+    assert log["outcome"] == "ok"
+    assert log["total_micros"] == usage["total_micros"] < 60_000_000
+    assert log["completed_at"] - log["occurred_at"] == timedelta(microseconds=log["total_micros"])
 
 
 async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
