@@ -71,11 +71,12 @@ def encode_drafts(drafts: Iterable[Draft]) -> None:
     for builder, group in due.items():
         try:
             built = builder.build_all([draft.subject for draft in group])
+            pairs = [*zip(group, built, strict=True)]
         except Exception:  # noqa: BLE001 - whose it is shows when each is encoded alone
             for draft in group:
                 _encode_alone(draft)
         else:
-            for draft, events in zip(group, built, strict=True):
+            for draft, events in pairs:
                 draft.encoded, draft.subject = events, None
 
 
