@@ -8,6 +8,8 @@ from functools import lru_cache, partial
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.access.budgets import worth_of
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from gateway.telemetry import GatewayMetrics
     from schemas.codec import EncodedEvent
     from sluice.eventlog.interface import EventLog
+
+logger = structlog.get_logger(__name__)
 
 
 class TokenBucket:
@@ -140,7 +144,7 @@ class Recorder:
             self._metrics.commit_failures.add(1, type(error).__name__)
             return False
         except EventLogError as error:
-            self._owe(exchange, _events_of(draft), error)
+            self._owe(exchange, _owed(exchange, draft), error)
             return False
         except Exception as error:
             self._owe(exchange, (), error)
@@ -180,11 +184,14 @@ class Recorder:
         return False
 
 
-def _events_of(draft: Draft) -> Sequence[EncodedEvent]:
-    """For the backlog, which writes what cannot be encoded as an interrupted exchange."""
+def _owed(exchange: Exchange, draft: Draft) -> Sequence[EncodedEvent]:
+    """What the backlog keeps; of what cannot be encoded it writes an interrupted exchange."""
+    if exchange.slot < 0:
+        return ()
     try:
         return draft.events()
-    except Exception:  # noqa: BLE001 - the log failed before it came to this
+    except Exception:  # the log failed before it came to this
+        logger.exception("exchange not encoded", exchange_id=exchange.exchange_id)
         return ()
 
 

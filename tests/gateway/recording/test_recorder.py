@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.access.budget_rows import Budget, BudgetRows
 from gateway.access.ledger import APP as APP_SCOPE
@@ -177,7 +178,7 @@ async def test_what_a_record_waits_for_its_disk_is_no_time_of_its_exchange(bench
 
 
 async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the log failed before it looked: the slot goes to the backlog, and the error said is the log's."""
+    """Also where the log failed before it looked: the slot goes to the backlog, and both errors are said."""
 
     async def commit(*_: object) -> None:
         message = "the journal is closed"
@@ -188,9 +189,12 @@ async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monke
 
     monkeypatch.setattr(bench.log, "commit", commit)
     monkeypatch.setattr(EventBuilder, "build_all", build_all)
-    exchange = bench.begun()
-    assert not await bench.recorder.record(exchange)
-    assert bench.metrics.commit_failures.value("CommitFailedError") == 1
+    exchange, refused = bench.begun(), bench.refused(app=APP)
+    with capture_logs() as logged:
+        assert not await bench.recorder.record(refused), "nothing is owed of it, so nothing is encoded"
+        assert not await bench.recorder.record(exchange)
+    assert [(line["event"], line["exchange_id"]) for line in logged] == [("exchange not encoded", exchange.exchange_id)]
+    assert bench.metrics.commit_failures.value("CommitFailedError") == 2
     monkeypatch.undo()
     await bench.backlog.settle()
     assert bench.log.exchanges[-1]["proxy_log"]["outcome"] == "interrupted"
