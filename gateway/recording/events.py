@@ -47,8 +47,10 @@ class EventBuilder:
         self._keeping = keeping or Keeping("full", BodyRedactor(RulesSettings()), max_body_bytes)
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
+        self.redacts = self._keeping.redacts
+        """Whether ``build`` takes long enough that it should not be done for many at once."""
         self.is_slow = self._keeping.is_slow
-        """Whether ``build`` takes so long that another thread should do it."""
+        """Whether it takes so long that another thread should do it."""
 
     def build(self, exchange: Exchange) -> list[EncodedEvent]:
         """The events of an exchange whose outcome is known; none is larger than its topic takes."""

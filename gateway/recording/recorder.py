@@ -135,8 +135,8 @@ class Recorder:
             self._metrics.count(exchange)
             if not self._is_recorded(exchange):
                 return True
-            if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
-                await asyncio.to_thread(draft.events)
+            if self._builder.redacts(exchange):
+                await self._redact(draft, exchange)
             if exchange.holds:
                 self._inflight.price(exchange.slot, worth_of(exchange))
             await self._log.commit(draft)
@@ -151,6 +151,13 @@ class Recorder:
             raise
         self._clear_slot(exchange)
         return True
+
+    async def _redact(self, draft: Draft, exchange: Exchange) -> None:
+        """At once: a whole group's, behind a disk that did not answer for a while, would hold the loop for a second."""
+        if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
+            await asyncio.to_thread(draft.events)
+        else:
+            draft.events()
 
     def _clear_slot(self, exchange: Exchange) -> None:
         if exchange.slot < 0:

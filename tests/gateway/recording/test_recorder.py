@@ -19,8 +19,10 @@ from gateway.exchange import Exchange
 from gateway.recording.backlog import Backlog
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlightFile
+from gateway.recording.keeping import SLOW_BYTES
 from gateway.recording.recorder import Recorder, TokenBucket, network_of
 from gateway.recording.recovery import ChargeRule
+from gateway.snapshot import App
 from gateway.telemetry import GatewayMetrics
 from sluice.clock import now_micros
 from sluice.eventlog.interface import Boot, CommitFailedError, CommitTimeoutError, EventLogError
@@ -175,6 +177,23 @@ async def test_what_a_record_waits_for_its_disk_is_no_time_of_its_exchange(bench
     assert log["outcome"] == "ok"
     assert log["total_micros"] == usage["total_micros"] < 60_000_000
     assert log["completed_at"] - log["occurred_at"] == timedelta(microseconds=log["total_micros"])
+
+
+@pytest.mark.parametrize(("bodies", "slow_bytes"), [("full", 0), ("redacted", SLOW_BYTES), ("redacted", 0)])
+async def test_what_is_redacted_waits_for_no_group(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, bodies: str, slow_bytes: int
+) -> None:
+    """It takes milliseconds, and a group is encoded in one turn of the loop; what is not waits for its group."""
+    committed: list[Any] = []
+
+    async def commit(events: Any) -> None:
+        committed.append(events.encoded is not None)
+
+    monkeypatch.setattr(bench.log, "commit", commit)
+    monkeypatch.setattr("gateway.recording.keeping.SLOW_BYTES", slow_bytes)
+    app = App(1, "tests", 7, frozenset({1}), bodies)
+    assert await bench.recorder.record(bench.begun(app=app, body=b"{}"))
+    assert committed == [bodies == "redacted"]
 
 
 async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
