@@ -165,6 +165,8 @@ class Exchange(msgspec.Struct, eq=False):
     known_values: dict[bytes, bytes] = msgspec.field(default_factory=dict)
 
     # life in the worker
+    total_micros: int | None = None
+    """From the accept until its outcome was known: set when its record begins, whose disk may take its time."""
     holds: tuple[int, ...] = ()
     """Rows of the budgets in each of which ``reserved_nanos`` are held for it."""
     limit_hold: LimitHold | None = None

@@ -47,8 +47,10 @@ class EventBuilder:
         self._keeping = keeping or Keeping("full", BodyRedactor(RulesSettings()), max_body_bytes)
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
+        self.redacts = self._keeping.redacts
+        """Whether ``build`` takes long enough that it should not be done for many at once."""
         self.is_slow = self._keeping.is_slow
-        """Whether ``build`` takes so long that another thread should do it."""
+        """Whether it takes so long that another thread should do it."""
 
     def build(self, exchange: Exchange) -> list[EncodedEvent]:
         """The events of an exchange whose outcome is known; none is larger than its topic takes."""
@@ -56,7 +58,7 @@ class EventBuilder:
 
     def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
         """Those of each. In steps, each step for all: its code is warm from the second exchange on."""
-        totals = [exchange.elapsed_micros() for exchange in exchanges]
+        totals = [*map(_total_micros, exchanges)]
         commons = [*map(self._common, exchanges, totals)]
         fields = [*map(_fields, exchanges, commons, map(self._proxy_log, exchanges, totals))]
         encoded = encode_exchanges(fields)
@@ -153,6 +155,11 @@ class EventBuilder:
         if exchange.response_bytes <= self._max_body_bytes:
             return kept, False
         return whole_characters(cut_text(kept, self._max_body_bytes)[0]), True  # the copy ends anywhere
+
+
+def _total_micros(exchange: Exchange) -> int:
+    """Until its outcome was known, whenever that is encoded."""
+    return exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
 
 
 def _fields(exchange: Exchange, common: Common, proxy_log: ProxyLogFields) -> ExchangeFields:

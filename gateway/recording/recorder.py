@@ -8,6 +8,8 @@ from functools import lru_cache, partial
 from ipaddress import IPv6Address, IPv6Network
 from typing import TYPE_CHECKING
 
+import structlog
+
 from gateway.access.budgets import worth_of
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from gateway.telemetry import GatewayMetrics
     from schemas.codec import EncodedEvent
     from sluice.eventlog.interface import EventLog
+
+logger = structlog.get_logger(__name__)
 
 
 class TokenBucket:
@@ -125,13 +129,14 @@ class Recorder:
         recording fails, by the log or (raised) by a fault of ours, an exchange whose vendor was called keeps its slot,
         which is the backlog's from then on: it writes the exchange when the log recovers, else the next boot does.
         """
+        exchange.total_micros = exchange.elapsed_micros()
         draft = Draft(self._builder, exchange)
         try:
             self._metrics.count(exchange)
             if not self._is_recorded(exchange):
                 return True
-            if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
-                await asyncio.to_thread(draft.events)
+            if self._builder.redacts(exchange):
+                await self._redact(draft, exchange)
             if exchange.holds:
                 self._inflight.price(exchange.slot, worth_of(exchange))
             await self._log.commit(draft)
@@ -139,13 +144,20 @@ class Recorder:
             self._metrics.commit_failures.add(1, type(error).__name__)
             return False
         except EventLogError as error:
-            self._owe(exchange, _events_of(draft), error)
+            self._owe(exchange, _owed(exchange, draft), error)
             return False
         except Exception as error:
             self._owe(exchange, (), error)
             raise
         self._clear_slot(exchange)
         return True
+
+    async def _redact(self, draft: Draft, exchange: Exchange) -> None:
+        """At once: a whole group's, behind a disk that did not answer for a while, would hold the loop for a second."""
+        if self._builder.is_slow(exchange):  # bodies whose redaction takes long: meanwhile other exchanges go on
+            await asyncio.to_thread(draft.events)
+        else:
+            draft.events()
 
     def _clear_slot(self, exchange: Exchange) -> None:
         if exchange.slot < 0:
@@ -179,11 +191,14 @@ class Recorder:
         return False
 
 
-def _events_of(draft: Draft) -> Sequence[EncodedEvent]:
-    """For the backlog, which writes what cannot be encoded as an interrupted exchange."""
+def _owed(exchange: Exchange, draft: Draft) -> Sequence[EncodedEvent]:
+    """What the backlog keeps; of what cannot be encoded it writes an interrupted exchange."""
+    if exchange.slot < 0:
+        return ()
     try:
         return draft.events()
-    except Exception:  # noqa: BLE001 - the log failed before it came to this
+    except Exception:  # the log failed before it came to this
+        logger.exception("exchange not encoded", exchange_id=exchange.exchange_id)
         return ()
 
 

@@ -24,7 +24,11 @@ class Builder(Hashable, Protocol):
 
 
 class Draft(Sequence["EncodedEvent"]):
-    """The events of one exchange: encoded by ``encode_drafts``, or when somebody looks at them, who gets the error."""
+    """The events of one exchange: encoded by ``encode_drafts``, or when somebody looks at them, who gets the error.
+
+    Once encoded it has no ``subject`` any more: logs may keep drafts for longer than an exchange lasts, and count bytes
+    of events alone.
+    """
 
     __slots__ = ("builder", "encoded", "error", "subject")
 
@@ -38,7 +42,9 @@ class Draft(Sequence["EncodedEvent"]):
     def events(self) -> Sequence[EncodedEvent]:
         """Encoded. Raises what the builder does."""
         if self.encoded is None:
-            (self.encoded,) = self.builder.build_all([self.subject])
+            (events,) = self.builder.build_all([self.subject])
+            self.encoded, self.subject = events, None
+            return events
         return self.encoded
 
     @overload
@@ -65,12 +71,13 @@ def encode_drafts(drafts: Iterable[Draft]) -> None:
     for builder, group in due.items():
         try:
             built = builder.build_all([draft.subject for draft in group])
+            pairs = [*zip(group, built, strict=True)]
         except Exception:  # noqa: BLE001 - whose it is shows when each is encoded alone
             for draft in group:
                 _encode_alone(draft)
         else:
-            for draft, events in zip(group, built, strict=True):
-                draft.encoded = events
+            for draft, events in pairs:
+                draft.encoded, draft.subject = events, None
 
 
 def _encode_alone(draft: Draft) -> None:

@@ -140,7 +140,7 @@ class EventLog(Protocol):
     async def commit(self, events: Sequence[EncodedEvent]) -> None:
         """Make one exchange's events durable as the durability mode says: all of them or none.
 
-        Raises ``CommitFailedError`` or ``CommitTimeoutError``.
+        Raises ``CommitFailedError`` or ``CommitTimeoutError``; of a ``Draft`` what its builder does, and then none is.
         """
         ...
 

@@ -160,7 +160,8 @@ class Journal:
     async def append(self, events: Sequence[EncodedEvent]) -> int:
         """Make one exchange's events durable; returns the next offset behind them.
 
-        Raises CommitFailedError (they are not in the journal) or CommitTimeoutError (they may still get there).
+        Raises CommitFailedError (they are not in the journal) or CommitTimeoutError (they may still get there); of a
+        draft what its builder does (they are not).
         """
         return await self.submit(events)
 

@@ -142,6 +142,7 @@ def test_only_large_bodies_that_are_redacted_are_slow() -> None:
     assert not keeping.is_slow(telling("default", large))
     assert not keeping.is_slow(telling("redacted", b"x"))
     assert keeping.is_slow(telling("redacted", large))
+    assert [keeping.redacts(telling(bodies)) for bodies in ("full", "default", "redacted")] == [False, False, True]
 
 
 @pytest.mark.parametrize("bodies", ["full", "redacted", "metadata", "none"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from gateway.access.budget_rows import Budget, BudgetRows
 from gateway.access.ledger import APP as APP_SCOPE
@@ -17,8 +19,10 @@ from gateway.exchange import Exchange
 from gateway.recording.backlog import Backlog
 from gateway.recording.events import EventBuilder
 from gateway.recording.inflight import InFlightFile
+from gateway.recording.keeping import SLOW_BYTES
 from gateway.recording.recorder import Recorder, TokenBucket, network_of
 from gateway.recording.recovery import ChargeRule
+from gateway.snapshot import App
 from gateway.telemetry import GatewayMetrics
 from sluice.clock import now_micros
 from sluice.eventlog.interface import Boot, CommitFailedError, CommitTimeoutError, EventLogError
@@ -153,8 +157,47 @@ async def test_a_log_that_recovers_finds_a_gateway_that_serves(bench: Bench) -> 
     assert [each["proxy_log"]["outcome"] for each in bench.log.exchanges] == ["ok", "ok"]
 
 
+@pytest.mark.parametrize("fails", [False, True])
+async def test_what_a_record_waits_for_its_disk_is_no_time_of_its_exchange(bench: Bench, *, fails: bool) -> None:
+    """That ends with its outcome, however late events are encoded: by the log, or for the backlog where that failed."""
+    exchange = bench.begun()
+    bench.log.released.clear()
+    async with asyncio.TaskGroup() as tasks:
+        recording = tasks.create_task(bench.recorder.record(exchange))
+        while not bench.log.waiting:  # noqa: ASYNC110 - the commit gets there in a few turns of the loop
+            await asyncio.sleep(0)
+        exchange.started_ns -= 60_000_000_000  # as if it waited for a minute
+        bench.log.error = CommitFailedError("the disk does not answer") if fails else None
+        bench.log.released.set()
+    assert recording.result() is not fails
+    bench.log.error = None
+    await bench.backlog.settle()
+    (events,) = bench.log.exchanges
+    log, usage = events["proxy_log"], events["analytics"]
+    assert log["outcome"] == "ok"
+    assert log["total_micros"] == usage["total_micros"] < 60_000_000
+    assert log["completed_at"] - log["occurred_at"] == timedelta(microseconds=log["total_micros"])
+
+
+@pytest.mark.parametrize(("bodies", "slow_bytes"), [("full", 0), ("redacted", SLOW_BYTES), ("redacted", 0)])
+async def test_what_is_redacted_waits_for_no_group(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, bodies: str, slow_bytes: int
+) -> None:
+    """It takes milliseconds, and a group is encoded in one turn of the loop; what is not waits for its group."""
+    committed: list[Any] = []
+
+    async def commit(events: Any) -> None:
+        committed.append(events.encoded is not None)
+
+    monkeypatch.setattr(bench.log, "commit", commit)
+    monkeypatch.setattr("gateway.recording.keeping.SLOW_BYTES", slow_bytes)
+    app = App(1, "tests", 7, frozenset({1}), bodies)
+    assert await bench.recorder.record(bench.begun(app=app, body=b"{}"))
+    assert committed == [bodies == "redacted"]
+
+
 async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where the log failed before it looked: the slot goes to the backlog, and the error said is the log's."""
+    """Also where the log failed before it looked: the slot goes to the backlog, and both errors are said."""
 
     async def commit(*_: object) -> None:
         message = "the journal is closed"
@@ -165,9 +208,12 @@ async def test_what_cannot_be_encoded_is_owed_as_interrupted(bench: Bench, monke
 
     monkeypatch.setattr(bench.log, "commit", commit)
     monkeypatch.setattr(EventBuilder, "build_all", build_all)
-    exchange = bench.begun()
-    assert not await bench.recorder.record(exchange)
-    assert bench.metrics.commit_failures.value("CommitFailedError") == 1
+    exchange, refused = bench.begun(), bench.refused(app=APP)
+    with capture_logs() as logged:
+        assert not await bench.recorder.record(refused), "nothing is owed of it, so nothing is encoded"
+        assert not await bench.recorder.record(exchange)
+    assert [(line["event"], line["exchange_id"]) for line in logged] == [("exchange not encoded", exchange.exchange_id)]
+    assert bench.metrics.commit_failures.value("CommitFailedError") == 2
     monkeypatch.undo()
     await bench.backlog.settle()
     assert bench.log.exchanges[-1]["proxy_log"]["outcome"] == "interrupted"

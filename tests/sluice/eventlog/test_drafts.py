@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,8 @@ import pytest
 
 from schemas.codec import EncodedEvent
 from sluice.eventlog.drafts import Draft, encode_drafts
-from sluice.eventlog.interface import CommitFailedError
+from sluice.eventlog.interface import CommitFailedError, CommitTimeoutError
+from sluice.eventlog.journal.disk import Disk
 from sluice.eventlog.modes import DurableLog, FastLog
 from sluice.eventlog.settings import LogSettings
 from tests.sluice.eventlog.journal.making import begun, exchange, ids_in, ids_of, opened
@@ -45,11 +48,22 @@ def test_a_draft_is_the_events_of_its_exchange_encoded_once() -> None:
 def test_those_of_one_builder_are_encoded_together() -> None:
     """In one call for each builder, without what is encoded already."""
     first, second = Encoder(), Encoder()
-    drafts = [Draft(encoder, exchange()) for encoder in (first, second, first, first)]
+    exchanges = [exchange() for _ in range(4)]
+    drafts = [Draft(*each) for each in zip((first, second, first, first), exchanges, strict=True)]
     assert drafts[3].events()
     encode_drafts(drafts)
     assert (first.asked, second.asked) == ([1, 2], [1])
-    assert [draft.encoded for draft in drafts] == [draft.subject for draft in drafts]
+    assert [draft.encoded for draft in drafts] == exchanges
+
+
+def test_a_draft_that_is_encoded_keeps_nothing_else() -> None:
+    """Not the exchange with its bodies: mode ``fast`` keeps drafts, and bounds memory by their events' bytes."""
+    encoder = Encoder()
+    looked_at, together = Draft(encoder, exchange()), Draft(encoder, exchange())
+    assert len(looked_at) == 3
+    encode_drafts([together])
+    assert (looked_at.subject, together.subject) == (None, None)
+    assert (len(looked_at), len(together)) == (3, 3)
 
 
 def test_one_that_cannot_be_encoded_fails_alone() -> None:
@@ -86,6 +100,55 @@ async def test_a_journal_encodes_a_turn_s_drafts_together_and_in_order(tmp_path:
     assert await journal.append(Draft(encoder, exchanges[3])) == journal.next_offset
     await journal.close()
     assert ids_in(tmp_path) == ids_of(exchanges)
+
+
+async def test_a_builder_that_forgets_one_stops_no_journal(tmp_path: Path) -> None:
+    """Whoever waits is told, and what comes later is written."""
+
+    class Forgetful:
+        def build_all(self, subjects: Sequence[Any]) -> Sequence[Sequence[EncodedEvent]]:
+            return subjects[1:]
+
+    journal, events = begun(tmp_path), exchange()
+    forgotten = [journal.submit(Draft(Forgetful(), exchange())) for _ in range(2)]
+    written = journal.submit(events)
+    async with asyncio.timeout(20):
+        for each in forgotten:
+            with pytest.raises(ValueError, match="unpack"):
+                await each
+        assert await written == journal.next_offset
+    await journal.close()
+    assert ids_in(tmp_path) == ids_of([events])
+
+
+async def test_a_draft_that_waits_for_a_stuck_disk_is_told_and_written_at_most_once(tmp_path: Path) -> None:
+    """The one in the thread may be there yet; the one behind it is not, and is its waiter's to encode."""
+    hang = threading.Event()
+
+    class SlowDisk(Disk):
+        def sync(self, descriptor: int) -> None:
+            hang.wait(60)
+            super().sync(descriptor)
+
+    hang.set()
+    journal = begun(tmp_path, disk=SlowDisk(), sync="full", commit_timeout_seconds=1)
+    hang.clear()
+    encoder, exchanges = Encoder(), [exchange() for _ in range(4)]
+    late = journal.submit(Draft(encoder, exchanges[0]))
+    await asyncio.sleep(0)  # now it is in the thread
+    never = Draft(encoder, exchanges[1])
+    refused = journal.submit(never)
+    with pytest.raises(CommitTimeoutError):
+        await late
+    with pytest.raises(CommitFailedError):
+        await refused
+    assert never.encoded is None
+    last, left = journal.submit(Draft(encoder, exchanges[2])), journal.submit(Draft(encoder, exchanges[3]))
+    left.cancel()
+    hang.set()
+    await last
+    await journal.close()
+    assert ids_in(tmp_path) == ids_of([exchanges[0], *exchanges[2:]])
 
 
 async def test_a_closed_journal_encodes_nothing(tmp_path: Path) -> None:
