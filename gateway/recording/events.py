@@ -48,19 +48,17 @@ class EventBuilder:
         self._max_body_bytes = max_body_bytes
         self._max_event_bytes = max_event_bytes
         self.redacts = self._keeping.redacts
-        """Whether ``build`` takes long enough that it should not be done for many at once."""
+        """Whether building takes long enough that it should not be done for many at once."""
         self.is_slow = self._keeping.is_slow
         """Whether it takes so long that another thread should do it."""
 
-    def build(self, exchange: Exchange) -> list[EncodedEvent]:
-        """The events of an exchange whose outcome is known; none is larger than its topic takes."""
-        return self.build_all([exchange])[0]
-
     def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
-        """Those of each. In steps, each step for all: its code is warm from the second exchange on."""
+        """The events of each exchange, whose outcome is known; none is larger than its topic takes. In steps, each step
+        for all: its code is warm from the second exchange on."""
         totals = [*map(_total_micros, exchanges)]
         commons = [*map(self._common, exchanges, totals)]
-        fields = [*map(_fields, exchanges, commons, map(self._proxy_log, exchanges, totals))]
+        proxy_logs = [*map(self._proxy_log, exchanges, totals)]
+        fields = [*map(_fields, exchanges, commons, proxy_logs)]
         encoded = encode_exchanges(fields)
         for at, events in enumerate(encoded):
             excess = len(events[0].tail) - self._max_event_bytes

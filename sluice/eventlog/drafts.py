@@ -1,7 +1,7 @@
 """Events that are encoded when they are needed, and together with those of others.
 
 Between two exchanges that end in one turn of the loop lies everything else that a gateway does: it drives what encoding
-needs out of the processor's caches. Encoded when their group is written, one after the other, they cost half.
+needs out of the processor's caches. Encoded when their group is written, one after the other, they cost less.
 """
 
 from __future__ import annotations

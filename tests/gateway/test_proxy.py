@@ -384,10 +384,15 @@ async def test_whoever_came_together_is_admitted_before_the_first_calls(
         await flow.recorded(3)  # so each of the connections is accepted
         told(LimitedAdmission, "admit")
         told(Caller, "call")
-        for _, writer in connections:
-            writer.write(chat_request())
-        await flow.recorded(6)
-        assert steps == [*["admit"] * 3, *["call"] * 3]
+        for count in range(6, 33, 3):  # what the kernel brings in two turns is not together
+            steps.clear()
+            for _, writer in connections:
+                writer.write(chat_request())
+            await flow.recorded(count)
+            if steps == [*["admit"] * 3, *["call"] * 3]:
+                break
+        else:
+            pytest.fail(f"never together: {steps}")
         for _, writer in connections:
             writer.close()
 

@@ -189,7 +189,7 @@ class Journal:
         """Write what waits: here, or, where writes wait for the device, in the thread unless that is busy."""
         self._is_scheduled = False
         while self._waiting and not self._writing:
-            group, self._waiting = _encoded(self._waiting[:MAX_GROUP]), self._waiting[MAX_GROUP:]
+            group, self._waiting = _encode_drafts_of(self._waiting[:MAX_GROUP]), self._waiting[MAX_GROUP:]
             if not group:
                 continue
             if self._executor is not None:
@@ -330,8 +330,8 @@ class Journal:
             self._lock.release()
 
 
-def _encoded(group: list[Append]) -> list[Append]:
-    """A group with the events of its drafts; what cannot be encoded is not in it, and whoever waits is told."""
+def _encode_drafts_of(group: list[Append]) -> list[Append]:
+    """The group, its drafts replaced by their events; without what cannot be encoded, whose waiter is told."""
     drafts = [(append, append.events) for append in group if isinstance(append.events, Draft)]
     if not drafts:
         return group

@@ -42,13 +42,13 @@ async def ensure_topics(settings: LogSettings, topics: Topics, needed: Collectio
     async with admin_of(settings.kafka) as admin:
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics.all() if topic.name not in existing]
-        made = await _create(admin, settings.kafka, missing, needed) if missing else []
+        made = await _create(admin, settings.kafka, missing, needed) if missing else set()
         if _needs_two_in_sync(settings):
             found, _ = await configs_of(admin, [topic for topic in topics.all() if topic.name in existing])
             for name, config in found.items():
                 if problem := _too_few_in_sync(name, config, settings):
                     raise EventLogError(problem)
-    return made
+    return [topic.name for topic in missing if topic.name in made]
 
 
 async def find_problems(settings: LogSettings, topics: Topics) -> list[str]:
@@ -131,7 +131,7 @@ async def _described(admin: AIOKafkaAdminClient, names: Collection[str]) -> list
 
 async def _create(
     admin: AIOKafkaAdminClient, settings: KafkaSettings, missing: Sequence[Topic], needed: Collection[str] | None
-) -> list[str]:
+) -> set[str]:
     """The names of those that were made: not of one that another made in between."""
     factor, in_sync = settings.replication
     new = [
@@ -144,7 +144,8 @@ async def _create(
         for topic in missing
     ]
     answer = await admin.create_topics(new)
-    made, denied = [], []
+    made: set[str] = set()
+    denied = []
     for name, code, *details in answer.topic_errors:
         error = for_code(code)
         if error in _DENIED:
@@ -153,7 +154,7 @@ async def _create(
             message = f"topic {name} needs {factor} brokers: add brokers, or set kafka.single_broker: true"
             raise EventLogError(message)
         elif not code:
-            made.append(name)
+            made.add(name)
         elif error is not TopicAlreadyExistsError:
             raise EventLogError(f"topic {name} cannot be made: {error.__name__} {details[0] if details else ''}")
     denied = [name for name in denied if needed is None or name in needed]

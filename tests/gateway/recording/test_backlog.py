@@ -57,7 +57,7 @@ class Bench:
         slot = self.inflight.fill(in_flight(number, **values))
         kept = self.inflight.read(slot)
         exchange = an_exchange(exchange_id=kept.exchange_id, app=APP, llm=LLM, outcome="ok", body=b"x" * 100)
-        events: list[EncodedEvent] = EventBuilder(BOOT, 1000, 1 << 20).build(exchange) if has_events else []
+        events: list[EncodedEvent] = EventBuilder(BOOT, 1000, 1 << 20).build_all([exchange])[0] if has_events else []
         self.backlog.keep(slot, events)
         return exchange
 

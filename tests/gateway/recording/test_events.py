@@ -43,7 +43,7 @@ def ended(**values: Any) -> Exchange:
 
 def built(exchange: Exchange, max_body: int = 1000, max_event: int = MAX_EVENT_BYTES) -> dict[Kind, dict[str, Any]]:
     """The events of an exchange, as a collector reads them; their ids and keys are those of the exchange."""
-    events = EventBuilder(BOOT, max_body, max_event).build(exchange)
+    events = EventBuilder(BOOT, max_body, max_event).build_all([exchange])[0]
     assert {event.exchange_id for event in events} == {exchange.exchange_id}
     assert len(events[0].tail) <= max_event
     return dict(BOOK.decode(event.value(at)) for at, event in enumerate(events))
@@ -251,7 +251,7 @@ def test_times_are_those_that_were_measured() -> None:
 
 def test_the_trace_goes_beside_the_events() -> None:
     """For every one of them."""
-    events = EventBuilder(BOOT, 1000, MAX_EVENT_BYTES).build(ended(traceparent="00-1-2-01"))
+    events = EventBuilder(BOOT, 1000, MAX_EVENT_BYTES).build_all([ended(traceparent="00-1-2-01")])[0]
     assert {event.traceparent for event in events} == {"00-1-2-01"}
 
 

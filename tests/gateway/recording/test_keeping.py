@@ -28,7 +28,7 @@ def events_of(
 ) -> list[EncodedEvent]:
     """The events of an exchange, by a gateway of this policy and these rules."""
     keeping = Keeping(default, BodyRedactor(RulesSettings.model_validate(rules or {})), MAX_BODY)
-    return EventBuilder(BOOT, MAX_BODY, 1 << 20, keeping).build(exchange)
+    return EventBuilder(BOOT, MAX_BODY, 1 << 20, keeping).build_all([exchange])[0]
 
 
 def log_of(events: Sequence[EncodedEvent]) -> dict[str, Any]:
