@@ -203,4 +203,4 @@ def test_small_frames_that_come_together_take_milliseconds(way: Way) -> None:
     frames = b"".join(every[1:-1])
     stream = every[0] + frames * (2_000_000 // len(frames)) + every[-1]
     assert scan(way.scanner, [stream]).answer.usage is not None
-    assert best_of(lambda: scan(way.scanner, pieces_of(stream))) < 0.06
+    assert best_of(lambda: scan(way.scanner, pieces_of(stream))) < 0.15
