@@ -27,7 +27,7 @@ from sluice.sdk.collecting import BatchResponse, DataCollectionResponse
 from tests.collectors.events import make_event
 from tests.collectors.fakes import until
 
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 120.0
 TABLES = ("proxy_logs", "analytics", "budget_usage")
 
 _RETRY = {"base_seconds": 0.01, "max_seconds": 0.05, "halt_seconds": 0.05}
@@ -186,7 +186,9 @@ class Deciding:
             own = dict(given)
             self.scripts[name] = SCRIPTS[f"{folder}/{name}"] = Script(own.pop("answers", ("handled",)))
             if not own.get("path", "").startswith("sink://"):
-                own = {"config": {"script": f"{folder}/{name}"}, "timeout_ms": 50, **own}
+                # not less: many services share the loop and the disk, and a call that is late is given again
+                timeout_ms = more.get("timeout_ms", 1_000)
+                own = {"config": {"script": f"{folder}/{name}"}, "timeout_ms": timeout_ms, **own}
             entries.append({"name": name, "fallback": _FALLBACK, **shared, **own})
         [self.plan] = Settings.model_validate({"data_collection_plugins": entries}).services()
         self.host = HostSettings(data_dir=folder / "data")
