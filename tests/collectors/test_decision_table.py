@@ -119,7 +119,8 @@ async def find(folder: Path, row: Row, mode: Mode) -> Found:
     ids = await deciding.write()
     outcomes = await deciding.run_until_finished(EVENTS)
     calls = {name: dict(deciding.calls(name)) for name in row.collectors}
-    return Found(ids, outcomes, deciding.stored, deciding.letters, calls, await deciding.unacknowledged())
+    stored = await asyncio.to_thread(lambda: deciding.stored)  # whoever has the database locked may need the loop
+    return Found(ids, outcomes, stored, deciding.letters, calls, await deciding.unacknowledged())
 
 
 @pytest.fixture(scope="module", autouse=True)
