@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.recording.keeping import Keeping
-from schemas.codec import EncodedEvent, ExchangeFields, encode_exchanges
+from schemas.codec import EncodedEvent, ExchangeFields, encode_exchange, encode_exchanges
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
@@ -174,7 +174,7 @@ def _encoded_within(fields: ExchangeFields, excess: int) -> list[EncodedEvent]:
     """Encoded again, with bodies that are shorter by what was too much."""
     if fields.proxy_log is not None:
         _cut_further(fields.proxy_log, excess)
-    return encode_exchanges([fields])[0]
+    return encode_exchange(*fields)
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
