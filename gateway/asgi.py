@@ -1,5 +1,5 @@
 """The outermost ASGI callable: the data plane, the bridge and plugins' endpoints go straight to their flows, everything
-else to the FastAPI application."""
+else to the application beside them (``gateway/managing.py``)."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import contextlib
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from gateway.control.ledger import ControlLedger
 from gateway.control.plane import ControlPlane, open_plane
 from gateway.endpoints import make_application
 from gateway.listener import Listeners, WorkerServer
+from gateway.managing import Managing
 from gateway.plugin_environment import PluginEnvironment
 from gateway.recording.alerts import BudgetAlerts
 from gateway.recording.inflight import FILE_NAME, InFlightFile
@@ -42,7 +44,6 @@ from sluice.eventlog.modes import open_log
 from sluice.eventlog.places import gateway_journal
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
     from starlette.types import ASGIApp
 
     from gateway.asgi import Application
@@ -135,30 +136,22 @@ class Worker:
 
     async def _applications(
         self, stack: AsyncExitStack, control: ControlPlane, problems: Callable[[], list[str]], stop: asyncio.Event
-    ) -> tuple[FastAPI, FastAPI]:
+    ) -> tuple[Application, Application]:
         """What answers beside the data plane on the gateway's port, and on the control API's where it has its own."""
+        plain = self._application(problems)
         if not self._settings.control.enabled:
-            application = self._application(problems)
-            return application, application
-        from gateway.control.serving import open_services  # noqa: PLC0415 - half a second, for who manages
-
-        services = await stack.enter_async_context(open_services(self._settings, control))
-        console = None
-        if self._settings.console.enabled:
-            from gateway.console.opening import open_console  # noqa: PLC0415 - as above
-
-            console = await stack.enter_async_context(open_console(services, control, stop))
-        managed = self._application(problems, services, console)
-        if self._listeners.control is None:
-            return managed, managed
-        return self._application(problems), managed
+            return plain, plain
+        managing = Managing(self._settings, control, plain, partial(self._application, problems), stop)
+        await managing.check()
+        stack.push_async_callback(managing.close)
+        return managing if self._listeners.control is None else plain, managing
 
     def _application(
         self,
         problems: Callable[[], list[str]],
         control: ControlServices | None = None,
         console: ASGIApp | None = None,
-    ) -> FastAPI:
+    ) -> ASGIApp:
         return make_application(problems, self._render_metrics, control, console, self._render_open_metrics)
 
     async def _serve(self, app: Application, managed: Application, stop: asyncio.Event) -> None:

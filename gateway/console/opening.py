@@ -30,7 +30,8 @@ async def open_console(services: ControlServices, plane: ControlPlane, stop: asy
     """The application, over connections of its own; event streams end with ``stop``."""
     settings = services.settings
     own = settings.console
-    events = open_events(settings.control.events, settings.data_dir)
+    # In threads: a worker opens this while it serves exchanges.
+    events = await asyncio.to_thread(open_events, settings.control.events, settings.data_dir)
     collectors = Collectors(own.collectors, own.collectors_token.get_secret_value())
     parts = ConsoleParts(
         services=services,
@@ -43,7 +44,7 @@ async def open_console(services: ControlServices, plane: ControlPlane, stop: asy
         price_of=PresentPrices(plane.snapshots).by_id,
     )
     try:
-        yield build_console(parts)
+        yield await asyncio.to_thread(build_console, parts)
     finally:
         await collectors.close()
         await events.close()

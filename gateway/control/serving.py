@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -31,7 +32,8 @@ EVENTS_DATABASE = "events.db"
 @asynccontextmanager
 async def open_services(settings: Settings, plane: ControlPlane) -> AsyncIterator[ControlServices]:
     """What the API of one worker stands on; connections to where events are read end with it."""
-    events = open_events(settings.control.events, settings.data_dir)
+    # In a thread: a worker opens this while it serves exchanges.
+    events = await asyncio.to_thread(open_events, settings.control.events, settings.data_dir)
 
     async def refresh() -> None:
         await plane.refresher.refresh()
