@@ -1,6 +1,6 @@
 """The control API and the console of a worker, made when somebody first asks for them.
 
-Most workers are never asked, and what the two stand on would be a tenth of an idle worker's memory: 10 of 116 MiB.
+Most workers are never asked, and what the two stand on would be a seventh of an idle worker's memory: 16 of 116 MiB.
 """
 
 from __future__ import annotations

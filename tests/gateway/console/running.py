@@ -17,8 +17,8 @@ import httpx
 import orjson
 import uvicorn
 import yaml
-from fastapi import FastAPI
 from sqlalchemy import create_engine, insert
+from starlette.applications import Starlette
 
 from gateway.console.door import WRITE_HEADER
 from gateway.console.opening import open_console
@@ -170,7 +170,7 @@ def settings_document(folder: Path, **sections: Any) -> dict[str, Any]:
 class Console:
     """A console, and what stands behind it."""
 
-    application: FastAPI
+    application: Starlette
     parts: ConsoleParts
     plane: ControlPlane
     services: ControlServices
