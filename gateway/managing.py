@@ -11,6 +11,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
+from sluice.clock import now_micros
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -30,9 +32,8 @@ class Managing:
     """What serves managing beside ``plain``, the application without it, which answers probes and strangers.
 
     ``make`` makes the whole application of its services and its console; it is called in a thread, so that no exchange
-    waits. The console's event streams end with ``stop``. Call ``close`` when no request is under way any more.
-
-    Raises EventStoreError where the settings name a store of events that cannot be asked.
+    waits. The console's event streams end with ``stop``. Call ``check`` before it serves, and ``close`` when no request
+    is under way any more, or each is being cancelled.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Managing:
         self._plain = plain
         self._make = make
         self._stop = stop
+        self._began_at = now_micros()
         self._places = _PLACES if settings.control.dialect == "clean" else _PLACES | _TOLD
         self._made: ASGIApp | None = None
         self._making = asyncio.Lock()
@@ -57,12 +59,14 @@ class Managing:
             await open_events(events, self._settings.data_dir).close()
 
     async def close(self) -> None:
-        """Let go of what was opened for it."""
-        await self._opened.aclose()
+        """Let go of what was opened for it, also of what is only just being opened."""
+        async with self._making:
+            await self._opened.aclose()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; the first that manages waits until there is something to serve it."""
-        is_managing = scope["path"] in self._places or scope["path"].startswith(_BELOW)
+        path = scope.get("path", "")  # what is no request may have none
+        is_managing = path in self._places or path.startswith(_BELOW)
         served = (self._made or await self._make_once()) if is_managing else self._plain
         await served(scope, receive, send)
 
@@ -77,7 +81,7 @@ class Managing:
 
     async def _open(self, stack: AsyncExitStack) -> ASGIApp:
         open_services = await asyncio.to_thread(_import_services)
-        services = await stack.enter_async_context(open_services(self._settings, self._plane))
+        services = await stack.enter_async_context(open_services(self._settings, self._plane, self._began_at))
         console = None
         if self._settings.console.enabled:
             open_console = await asyncio.to_thread(_import_console)
@@ -88,7 +92,7 @@ class Managing:
 # Half a second of imports, for who manages; in threads, which take turns with the loop.
 
 
-def _import_services() -> Callable[[Settings, ControlPlane], AbstractAsyncContextManager[ControlServices]]:
+def _import_services() -> Callable[[Settings, ControlPlane, int], AbstractAsyncContextManager[ControlServices]]:
     from gateway.control.serving import open_services  # noqa: PLC0415 - see above
 
     return open_services

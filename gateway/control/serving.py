@@ -30,8 +30,9 @@ EVENTS_DATABASE = "events.db"
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, plane: ControlPlane) -> AsyncIterator[ControlServices]:
-    """What the API of one worker stands on; connections to where events are read end with it."""
+async def open_services(settings: Settings, plane: ControlPlane, started_at: int) -> AsyncIterator[ControlServices]:
+    """What the API of a worker stands on that began at ``started_at``; connections to where events are read end with
+    it."""
     # In a thread: a worker opens this while it serves exchanges.
     events = await asyncio.to_thread(open_events, settings.control.events, settings.data_dir)
 
@@ -50,7 +51,7 @@ async def open_services(settings: Settings, plane: ControlPlane) -> AsyncIterato
             budgets=BudgetBooks(plane.store.database),
             events=events,
             settings=settings,
-            info=SystemInfo(version=program_version(), gateway_id=settings.gateway.id, started_at=now_micros()),
+            info=SystemInfo(version=program_version(), gateway_id=settings.gateway.id, started_at=started_at),
             renderer=_renderer(settings, plane.store),
         )
     finally:

@@ -15,11 +15,13 @@ import httpx
 import pytest
 import yaml
 
+from gateway.control import serving
 from gateway.control.opening import prepare
-from gateway.control.plane import open_plane
+from gateway.control.plane import ControlPlane, open_plane
 from gateway.endpoints import make_application
 from gateway.managing import Managing
 from gateway.settings import Settings
+from sluice.clock import now_micros
 from sluice.eventstore.queries import EventStoreError
 from sluice.settings import load_settings
 
@@ -37,12 +39,18 @@ class Bench:
 
     def __init__(self) -> None:
         self.made: list[threading.Thread] = []
+        self.started_at: list[int] = []
         self.failures = 0
+        self.begun, self.may_go_on = threading.Event(), threading.Event()
+        self.may_go_on.set()
 
     def make(self, services: ControlServices | None = None, console: ASGIApp | None = None) -> ASGIApp:
         """As a worker does."""
         if services is not None:
             self.made.append(threading.current_thread())
+            self.started_at.append(services.info.started_at)
+            self.begun.set()
+            assert self.may_go_on.wait(10)
             if len(self.made) <= self.failures:
                 message = "no memory"
                 raise MemoryError(message)
@@ -60,9 +68,18 @@ async def managing(folder: Path, bench: Bench, **control: Any) -> AsyncIterator[
         managing = Managing(settings, plane, bench.make(), bench.make, asyncio.Event())
         await managing.check()
         transport = httpx.ASGITransport(managing)
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            yield client
-        await managing.close()
+        try:
+            async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+                yield client
+        finally:
+            await managing.close()
+
+
+def served_by(client: httpx.AsyncClient) -> Managing:
+    """What the client asks."""
+    assert isinstance(client._transport, httpx.ASGITransport)
+    assert isinstance(client._transport.app, Managing)
+    return client._transport.app
 
 
 @pytest.mark.parametrize("dialect", ["clean", "reference"])
@@ -98,6 +115,74 @@ async def test_what_could_not_be_made_is_made_for_the_next(tmp_path: Path) -> No
         with pytest.raises(MemoryError):
             await client.get("/")
         assert (await client.get("/")).status_code == 200
+
+
+async def test_a_worker_began_when_it_began(tmp_path: Path) -> None:
+    """Not when somebody first asked."""
+    bench = Bench()
+    async with managing(tmp_path, bench) as client:
+        serving_since = now_micros()
+        await client.get("/")
+    assert bench.started_at[0] <= serving_since
+
+
+async def test_whoever_is_cancelled_while_it_is_made_takes_it_from_nobody(tmp_path: Path) -> None:
+    """Who waited behind makes it anew."""
+    bench = Bench()
+    bench.may_go_on.clear()
+    async with managing(tmp_path, bench) as client, asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(client.get("/"))
+        assert await asyncio.to_thread(bench.begun.wait, 10)
+        second = tasks.create_task(client.get("/"))
+        await asyncio.sleep(0)
+        first.cancel()
+        bench.may_go_on.set()
+        assert (await second).status_code == 200
+    assert first.cancelled()
+    assert len(bench.made) == 2
+
+
+async def test_what_is_being_made_at_the_end_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end waits for it; a request that is cancelled then needs no time."""
+    opened: list[bool] = []
+
+    @contextlib.asynccontextmanager
+    async def open_services(settings: Settings, plane: ControlPlane, started_at: int) -> AsyncIterator[ControlServices]:
+        async with serving.open_services(settings, plane, started_at) as services:
+            opened.append(True)
+            try:
+                yield services
+            finally:
+                await asyncio.sleep(0)  # as connections are closed
+                opened.remove(True)
+
+    monkeypatch.setattr("gateway.managing._import_services", lambda: open_services)
+    bench = Bench()
+    bench.may_go_on.clear()
+    async with asyncio.TaskGroup() as tasks, managing(tmp_path, bench) as client:
+        asking = tasks.create_task(client.get("/"))
+        assert await asyncio.to_thread(bench.begun.wait, 10)
+        assert opened == [True]
+        asking.cancel()
+        await served_by(client).close()
+        assert opened == []
+        bench.may_go_on.set()
+
+
+async def test_what_is_no_request_is_not_managing(tmp_path: Path) -> None:
+    """It may have no path."""
+    bench, sent = Bench(), list[Any]()
+
+    async def tell() -> dict[str, Any]:
+        return {"type": "lifespan.startup"}
+
+    async def keep(message: Any) -> None:
+        sent.append(message)
+
+    async with managing(tmp_path, bench) as client:
+        await served_by(client)({"type": "lifespan"}, tell, keep)
+    assert sent[0] == {"type": "lifespan.startup.complete"}
+    assert bench.made == []
 
 
 async def test_a_store_of_events_that_cannot_be_asked_is_found_at_the_start(tmp_path: Path) -> None:

@@ -230,7 +230,7 @@ async def running(folder: Path, events: Sequence[Event] = (), **sections: Any) -
     stop = asyncio.Event()
     async with (
         open_plane(settings, config, list) as plane,
-        open_services(settings, plane) as services,
+        open_services(settings, plane, now_micros()) as services,
         open_console(services, plane, stop) as console,
     ):
         await plane.start_plugins()

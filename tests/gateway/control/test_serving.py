@@ -28,7 +28,7 @@ async def served(folder: Path, **sections: Any) -> AsyncIterator[tuple[ControlPl
     config.write_text(yaml.safe_dump({"data_dir": str(folder / "data"), **sections}))
     settings = load_settings(config, Settings)
     await prepare(settings)
-    async with open_plane(settings, config, list) as plane, open_services(settings, plane) as services:
+    async with open_plane(settings, config, list) as plane, open_services(settings, plane, 7) as services:
         yield plane, services
 
 
