@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 import yaml
+from starlette.routing import Route
 
 from gateway.control import serving
 from gateway.control.opening import prepare
 from gateway.control.plane import ControlPlane, open_plane
 from gateway.endpoints import make_application
-from gateway.managing import Managing
+from gateway.managing import _BELOW, _PLACES, Managing
 from gateway.settings import Settings
 from sluice.clock import now_micros
 from sluice.eventstore.queries import EventStoreError
@@ -54,7 +55,10 @@ class Bench:
             if len(self.made) <= self.failures:
                 message = "no memory"
                 raise MemoryError(message)
-        return make_application(list, str, services, console)
+        application = make_application(list, str, services, console)
+        self.routes = {route.path for route in application.routes if isinstance(route, Route)}
+        self.below = {f"{each.kwargs['prefix']}/" for each in application.user_middleware}
+        return application
 
 
 @contextlib.asynccontextmanager
@@ -95,6 +99,16 @@ async def test_whoever_asks_gets_what_the_whole_application_says(tmp_path: Path,
     assert len(bench.made) == 1
     for one, other in zip(before, after, strict=True):
         assert (one.status_code, one.content, one.headers) == (other.status_code, other.content, other.headers)
+
+
+async def test_it_is_made_for_whatever_it_serves(tmp_path: Path) -> None:
+    """A path that only the whole application knows is never answered by the plain one."""
+    bench = Bench()
+    async with managing(tmp_path, bench) as client:
+        plain = bench.routes
+        await client.get("/")
+    assert bench.routes - plain == _PLACES
+    assert bench.below == set(_BELOW)
 
 
 async def test_it_is_made_once_and_beside_the_loop(tmp_path: Path) -> None:
