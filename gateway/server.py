@@ -243,7 +243,8 @@ class ConnectionProtocol(asyncio.Protocol):
                 "query_string": query,
                 CONNECTION: self,
             },
-            keep_alive=version != "1.0" and (parser.should_keep_alive() or parser.should_upgrade()),
+            keep_alive=version != "1.0"
+            and (parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))),
             expects_continue=b"expect" in names and _expects_continue(headers),
         )
         if self._active is None:
@@ -370,6 +371,12 @@ def _new_parser(protocol: ConnectionProtocol) -> Any:
 
 def _expects_continue(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
+
+
+def _asks_to_close(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Of a request with an ``Upgrade``, of which the parser does not say it."""
+    options = b",".join([value for name, value in headers if name == b"connection"])
+    return any(option.strip().lower() == b"close" for option in options.split(b","))
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:

@@ -408,6 +408,18 @@ async def test_a_body_of_a_request_that_asks_for_an_upgrade_is_its_body(protocol
             assert desk.seen[1:] in ([], [Seen("GET", b"/?", b"")])
 
 
+@pytest.mark.parametrize(
+    ("asked", "closes"),
+    [(b"upgrade, Close", True), (b"upgrade\r\nconnection: close", True), (b"upgrade, closed", False)],
+)
+async def test_who_asks_for_an_upgrade_and_to_close_is_closed(asked: bytes, closes: bool) -> None:
+    """As without the ``Upgrade``, which we never take up."""
+    async with serving(answering(b"a")) as house:
+        client = await house.connect(b"GET / HTTP/1.1\r\nupgrade: h2c\r\nconnection: " + asked + b"\r\n\r\n")
+        assert (b"connection: close" in await client.head()) == closes
+        assert not closes or await client.read() == b"a"
+
+
 @pytest.mark.parametrize("kinds", ["start body body", "body", "start start"])
 async def test_messages_out_of_turn_are_refused(kinds: str) -> None:
     """With RuntimeError; the client sees no more than one answer."""
