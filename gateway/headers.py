@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from gateway.exchange import Exchange
     from gateway.upstreams.client import Headers
@@ -64,7 +64,12 @@ def all_values(headers: Headers, name: bytes) -> list[bytes]:
 def connection_names(headers: Headers) -> frozenset[bytes]:
     """Headers that ``Connection`` names: they too belong to one connection only (RFC 9110, 7.6.1)."""
     named = [value for key, value in headers if key == b"connection" and value not in _NAMES_NONE]
-    return frozenset([name.strip().lower() for value in named for name in value.split(b",")]) if named else _NOTHING
+    return connection_options(named) if named else _NOTHING
+
+
+def connection_options(values: Iterable[bytes]) -> frozenset[bytes]:
+    """What lines of ``Connection`` list, in lower case: names of headers, ``close``, ``upgrade``."""
+    return frozenset([option.strip().lower() for value in values for option in value.split(b",")])
 
 
 def upstream_headers(exchange: Exchange, authorization: Headers) -> Headers:

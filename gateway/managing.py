@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
+from gateway.control.event_store import open_events
 from sluice.clock import now_micros
 
 if TYPE_CHECKING:
@@ -54,8 +55,6 @@ class Managing:
         """Find out before a port is served whether a named store of events can be asked. Raises EventStoreError."""
         events = self._settings.control.events
         if events.elasticsearch_url or events.database_url:
-            from gateway.control.serving import open_events  # noqa: PLC0415 - for who has one
-
             await open_events(events, self._settings.data_dir).close()
 
     async def close(self) -> None:

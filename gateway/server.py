@@ -20,6 +20,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION
 from gateway.cycle import Cycle, refusal
+from gateway.headers import all_values, connection_options
 from gateway.outbox import Outbox, Turn
 
 if TYPE_CHECKING:
@@ -375,8 +376,7 @@ def _expects_continue(headers: list[tuple[bytes, bytes]]) -> bool:
 
 def _asks_to_close(headers: list[tuple[bytes, bytes]]) -> bool:
     """Of a request with an ``Upgrade``, of which the parser does not say it."""
-    options = b",".join([value for name, value in headers if name == b"connection"])
-    return any(option.strip().lower() == b"close" for option in options.split(b","))
+    return b"close" in connection_options(all_values(headers, b"connection"))
 
 
 def _split_target(target: bytes) -> tuple[bytes, bytes]:

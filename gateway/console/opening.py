@@ -14,8 +14,8 @@ from gateway.console.live import LiveFeed
 from gateway.console.names import Names
 from gateway.console.parts import ConsoleParts
 from gateway.console.sessions import Sessions
+from gateway.control.event_store import open_events
 from gateway.control.keys import open_secret_box
-from gateway.control.serving import open_events
 from gateway.snapshot import PresentPrices
 
 if TYPE_CHECKING:

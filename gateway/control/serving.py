@@ -11,22 +11,16 @@ from gateway.control.api.reference.renderer import ReferenceRenderer
 from gateway.control.api.renderer import CleanRenderer
 from gateway.control.api.services import ControlServices, Identity, SystemInfo
 from gateway.control.budget_status import BudgetBooks
+from gateway.control.event_store import open_events
 from gateway.outcomes import AuthFailed
 from gateway.version import program_version
 from sluice.clock import now_micros
-from sluice.eventstore.opening import open_store
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.control.api.renderer import Renderer
     from gateway.control.plane import ControlPlane
     from gateway.control.store import ControlStore
-    from gateway.settings import ControlEventsSettings, Settings
-    from sluice.eventstore.panels.interface import Panels
-
-EVENTS_DATABASE = "events.db"
-"""In ``data_dir``: where collectors of the same folder keep their events database."""
+    from gateway.settings import Settings
 
 
 @asynccontextmanager
@@ -81,14 +75,3 @@ def identity_of(credential: str, plane: ControlPlane) -> Identity | None:
 
 def _renderer(settings: Settings, store: ControlStore) -> Renderer:
     return ReferenceRenderer(store, settings) if settings.control.dialect == "reference" else CleanRenderer()
-
-
-def open_events(events: ControlEventsSettings, data_dir: Path) -> Panels:
-    """Where the settings say that events are read; it has connections of its own."""
-    if events.elasticsearch_url:
-        return open_store(
-            elasticsearch_url=events.elasticsearch_url,
-            username=events.username,
-            password=events.password.get_secret_value(),
-        )
-    return open_store(database_url=events.database_url or f"sqlite:///{(data_dir / EVENTS_DATABASE).absolute()}")

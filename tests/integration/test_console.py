@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from gateway.console.door import WRITE_HEADER
-from gateway.control.serving import EVENTS_DATABASE
+from gateway.control.event_store import EVENTS_DATABASE
 from sluice.clock import now_micros
 from sluice.eventstore.dashboards.definitions import load_dashboards
 from tests.browser import Watched

@@ -25,9 +25,10 @@ from gateway.console.opening import open_console
 from gateway.console.parts import ConsoleParts
 from gateway.control.api.services import ControlServices
 from gateway.control.database import DATABASE_FILE
+from gateway.control.event_store import EVENTS_DATABASE
 from gateway.control.opening import prepare
 from gateway.control.plane import ControlPlane, open_plane
-from gateway.control.serving import EVENTS_DATABASE, open_services
+from gateway.control.serving import open_services
 from gateway.endpoints import make_application
 from gateway.settings import Settings
 from schemas.events import Kind, event_id
