@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,6 @@ async def ids_in(kafka: Kafka, topic: str) -> Counter[str]:
     return Counter(dict(record.headers)["ce_id"].decode() for record in await records_in(kafka, topic, PARTITIONS))
 
 
-async def until_true(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what must be asked."""
-    async with asyncio.timeout(LONG):
-        while not await condition():  # noqa: ASYNC110 - nothing tells when it comes true
-            await asyncio.sleep(0.05)
-
-
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
@@ -64,17 +57,13 @@ async def test_a_crash_is_at_least_once_and_a_stop_is_exact(
     last = await services.write(50)
     async with services.running(crashes=True):
         await until(lambda: services.ended("copy", "copy") > 0, SECONDS)
+    left = await services.unacknowledged()
     async with services.running():
-        await until_true(lambda: _has(kafka_server, unique_name, services.ids))
-    found = await ids_in(kafka_server, unique_name)
-    assert {name for name, count in found.items() if count > 1} <= set(last)
-    async with services.running():
-        pass
+        await services.until_finished(left)
     assert await services.unacknowledged() == 0
-
-
-async def _has(kafka: Kafka, topic: str, ids: list[str]) -> bool:
-    return set(ids) <= set(await ids_in(kafka, topic))
+    found = await ids_in(kafka_server, unique_name)
+    assert set(found) == set(services.ids)
+    assert {name for name, count in found.items() if count > 1} <= set(last)
 
 
 async def test_a_broker_that_is_killed_in_mid_write(tmp_path: Path, kafka_server: Kafka, unique_name: str) -> None:
