@@ -4,7 +4,7 @@ else to the application beside them (``gateway/managing.py``)."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.routes import BRIDGE_PREFIX, parse_bridge_route, parse_route
 
@@ -17,6 +17,15 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Write(Protocol):
+    """Writes a piece of an answer's body; returns whether the client takes more for now."""
+
+    def __call__(self, piece: bytes, chunk: bytes = b"", /) -> bool:
+        """``chunk``, where there is one, is the piece in the chunked coding: it need not be made."""
+        ...
+
 
 CONNECTION = "sluice.connection"
 """Scope key under which the server's protocol puts itself."""

@@ -11,11 +11,9 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from gateway.headers import BODILESS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from uvicorn.protocols.http.flow_control import FlowControl
 
-    from gateway.asgi import Application, Message, Scope
+    from gateway.asgi import Application, Message, Scope, Write
     from gateway.outbox import Outbox
 
 HIGH_WATER_BYTES = 64 << 10
@@ -182,22 +180,22 @@ class Cycle:
         else:
             self._send_body(message.get("body", b""), is_last=not message.get("more_body", False))
 
-    def body_writer(self) -> Callable[[bytes], bool]:
+    def body_writer(self) -> Write:
         """Writes pieces of the body in this turn of the loop, behind a head that was sent; returns whether the client
         takes more for now."""
         if self._framing != "chunked":
             return self._write_piece
         put, flow = self._connection.outbox.put, self._connection.flow
 
-        def write_chunk(piece: bytes) -> bool:
+        def write_chunk(piece: bytes, chunk: bytes = b"") -> bool:
             """As ``_write_piece``, with what does not change of a stream looked up once."""
             if piece and not self.disconnected:
-                put(_CHUNK % (len(piece), piece))
+                put(chunk or _CHUNK % (len(piece), piece))
             return not flow.write_paused
 
         return write_chunk
 
-    def _write_piece(self, piece: bytes) -> bool:
+    def _write_piece(self, piece: bytes, _chunk: bytes = b"") -> bool:
         if piece and not self.disconnected:
             self._write(piece)
         return not self._connection.flow.write_paused

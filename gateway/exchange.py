@@ -16,9 +16,10 @@ from schemas.events import Attempt, PluginTiming
 from sluice.money.usage import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from gateway.access.limits import LimitHold
+    from gateway.asgi import Write
     from gateway.bridge.bridging import Bridging
     from gateway.outcomes import Outcome
     from gateway.routes import Route
@@ -42,7 +43,7 @@ class ClientConnection(Protocol):
         """Close the connection at once, without the last byte."""
         ...
 
-    def body_writer(self) -> Callable[[bytes], bool]:
+    def body_writer(self) -> Write:
         """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...
 

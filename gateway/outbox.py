@@ -28,17 +28,22 @@ logger = structlog.get_logger(__name__)
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn."""
 
-    __slots__ = ("_began", "_clock", "due")
+    __slots__ = ("_began", "_call_soon", "_clock", "due")
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.due: list[Outbox] = []
         """For outboxes alone."""
         self._clock = clock
         self._began = 0.0
+        self._call_soon: Callable[[Callable[[], None]], object] | None = None
+        """Of the event loop, which is known when the first begins."""
 
     def begin(self) -> list[Outbox]:
         """The first in this turn has something to write, at its end; returns where to put it."""
-        asyncio.get_running_loop().call_soon(self.end)
+        call_soon = self._call_soon
+        if call_soon is None:
+            call_soon = self._call_soon = asyncio.get_running_loop().call_soon
+        call_soon(self.end)
         self._began = self._clock()
         return self.due
 

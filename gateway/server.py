@@ -24,11 +24,10 @@ from gateway.headers import all_values, connection_options
 from gateway.outbox import Outbox, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from uvicorn import Config
     from uvicorn.server import ServerState
 
+    from gateway.asgi import Write
     from gateway.exchange import Exchange
     from gateway.telemetry import GatewayMetrics
 
@@ -111,7 +110,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """Close the connection at once; what its transport still holds is not sent."""
         self.outbox.abort()
 
-    def body_writer(self) -> Callable[[bytes], bool]:
+    def body_writer(self) -> Write:
         """Writes pieces of the body whose head was sent; returns whether the client takes more now, else ``drain``."""
         if self._active is None:
             message = "no answer is under way"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from gateway.asgi import Message
+    from gateway.asgi import Message, Write
 
 
 class StreamCopy:
@@ -35,12 +35,12 @@ class StreamCopy:
             self.size += size
         self._is_full = self._is_full or size < len(piece)
 
-    def beside(self, write: Callable[[bytes], bool]) -> Callable[[bytes], bool]:
+    def beside(self, write: Write) -> Write:
         """A writer that keeps what it writes."""
 
-        def keep_and_write(piece: bytes) -> bool:
+        def keep_and_write(piece: bytes, chunk: bytes = b"") -> bool:
             self.keep(piece)
-            return write(piece)
+            return write(piece, chunk)
 
         return keep_and_write
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.asgi import Message, Send
     from gateway.exchange import Exchange
     from gateway.settings import GatewaySettings
-    from gateway.upstreams.client import Headers, UpstreamResponse
+    from gateway.upstreams.client import Headers, Take, UpstreamResponse
     from gateway.upstreams.vendors.dialect import StreamScanner
 
 _DEFAULT_DIALECT = OpenAi()
@@ -38,7 +38,7 @@ class Transfer:
         self._started = False
         self._missed = False
         self._drained_bytes = 0
-        self._is_drained = False
+        self._is_drained = self._is_too_large = False
 
     async def next(self, response: UpstreamResponse) -> bytes:
         """The next chunk, or ``b""`` at the end. Raises ``Refusal`` (nothing is out yet), ``BrokenAnswer`` or
@@ -73,19 +73,25 @@ class Transfer:
         feed, write = scanner.feed, connection.body_writer()
         if exchange.stream_copy is not None:
             write = exchange.stream_copy.beside(write)
-        copy_bytes, max_bytes = self._copy_bytes, self._max_bytes
+        keep, copy_bytes, max_bytes = exchange.response_copy.append, self._copy_bytes, self._max_bytes
+        count, size = exchange.chunk_count, exchange.response_bytes  # told to the exchange when it is over
 
-        def take(chunk: bytes) -> bool:
-            exchange.chunk_count += 1
-            size = exchange.keep_copy(chunk, copy_bytes)
+        def take(piece: bytes, chunk: bytes) -> bool:
+            nonlocal count, size
+            count += 1
+            room = copy_bytes - size
+            size += len(piece)
+            if room > 0:
+                keep(piece if size <= copy_bytes else piece[:room])
             if size > max_bytes:
+                self._is_too_large = True
                 return True
-            out = feed(chunk)
+            out = feed(piece)
             note(size, scanner.sse_frames)
             if exchange.client_left:
                 self._missed = self._missed or bool(out)
-                return self._drain(chunk) or scanner.ended
-            if out and not write(out):
+                return self._drain(piece) or scanner.ended
+            if out and not write(out, chunk if out is piece else b""):
                 return True
             return scanner.ended
 
@@ -99,9 +105,9 @@ class Transfer:
                 exchange.deadline = 0.0
             self.terminated()
         finally:
-            exchange.sse_frames = scanner.sse_frames
+            exchange.chunk_count, exchange.response_bytes, exchange.sse_frames = count, size, scanner.sse_frames
 
-    async def _pumped(self, response: UpstreamResponse, take: Callable[[bytes], bool]) -> bool:
+    async def _pumped(self, response: UpstreamResponse, take: Take) -> bool:
         """Whether the answer has ended; if not, ``take`` has enough for now."""
         try:
             ended = await response.pump(take)
@@ -110,7 +116,7 @@ class Transfer:
         if self._is_drained:
             response.abort()
             raise self._gone()
-        if self._exchange.response_bytes > self._max_bytes:
+        if self._is_too_large:
             raise self._too_large(response)
         return ended
 

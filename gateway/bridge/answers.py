@@ -8,9 +8,7 @@ from gateway.bridge.frames import error_frame
 from gateway.bridge.interface import OpenAiError, StreamTranslator, Unreadable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from gateway.upstreams.client import Headers, UpstreamResponse
+    from gateway.upstreams.client import Headers, Take, UpstreamResponse
     from gateway.upstreams.vendors.dialect import StreamScanner
 
 _STREAM_TYPE: Final = (b"content-type", b"text/event-stream; charset=utf-8")
@@ -30,9 +28,9 @@ class WholeAnswer:
         body, self._left = self._left, b""
         return body
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """As ``read``; it is the end."""
-        take(await self.read())
+        take(await self.read(), b"")
         return True
 
     def release(self) -> None:
@@ -71,21 +69,21 @@ class TranslatedStream:
         self._close()
         return b""
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """Each piece to ``take`` as it comes. Raises as ``read`` does."""
         if self._is_over:
             self._close()
             return True
 
-        def take_translated(chunk: bytes) -> bool:
-            out = self._translated(chunk)
-            is_enough = bool(out) and take(out)
+        def take_translated(piece: bytes, _chunk: bytes) -> bool:
+            out = self._translated(piece)
+            is_enough = bool(out) and take(out, b"")
             return is_enough or self._is_over
 
         if not await self._response.pump(take_translated):
             return False
         if out := self._read_end():
-            take(out)
+            take(out, b"")
         return True
 
     def release(self) -> None:

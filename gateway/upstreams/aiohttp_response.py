@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from aiohttp import ClientResponse
 
     from gateway.upstreams.aiohttp_wire import WireCall
-    from gateway.upstreams.client import Headers
+    from gateway.upstreams.client import Headers, Take
     from gateway.upstreams.limits import ClientLimits
 
 _LENGTHS = frozenset((b"content-length", b"transfer-encoding"))
@@ -57,11 +57,11 @@ class AiohttpResponse:
         finally:
             self._is_reading = False
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """Give each piece to ``take``."""
         try:
             while chunk := await self.read():
-                if take(chunk):
+                if take(chunk, b""):
                     return False
         except UpstreamFault:
             raise

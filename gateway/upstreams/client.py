@@ -51,6 +51,11 @@ MAX_RELEASED_BYTES = 256 << 10
 """And how much it may still send."""
 
 
+Take = Callable[[bytes, bytes], bool]
+"""Takes a piece of an answer, and where it came as one chunk of the chunked coding that chunk, its size line and all,
+which may go on as it is; else ``b""``. Returns whether that is enough for now."""
+
+
 class UpstreamResponse(Protocol):
     """An answer whose head has arrived; its body is pulled, so a slow reader slows the vendor down."""
 
@@ -65,7 +70,7 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """Give each piece to ``take`` as it comes, without waking anybody, until it returns true or the end is reached.
 
         Returns whether it was the end. Raises as ``read`` does, and what ``take`` raises, which ends the answer.

@@ -45,6 +45,7 @@ class AnswerParser:
         "clean",
         "complete",
         "heard",
+        "is_between_chunks",
         "keep_alive",
     )
 
@@ -74,6 +75,8 @@ class AnswerParser:
         self.keep_alive = False
         self.clean = True
         """Nothing came behind the end of the answer."""
+        self.is_between_chunks = False
+        """What comes next begins with a chunk's size line, or with the last one."""
 
     def feed(self, data: bytes) -> None:
         """Parse what was read. Raises ``UpstreamProtocolError``; what was parsed before it is in the response."""
@@ -86,6 +89,8 @@ class AnswerParser:
                 message = f"upstream answer refused: {self._reason or error}"
                 raise UpstreamProtocolError(message) from None
             self.clean = False
+        if self.is_between_chunks and data[-2:] != b"\r\n":  # a size line may have begun, which nobody tells
+            self.is_between_chunks = False
         if self._unproductive_bytes > self._max_unproductive_bytes and not self.complete:
             message = f"upstream answer refused: {self._too_large()}"
             raise UpstreamProtocolError(message)
@@ -117,7 +122,7 @@ class AnswerParser:
         if self._interim or self._unproductive_bytes + count > self._limits.max_header_bytes:
             self._check_size(self._interim_bytes + _size(lines))
         if b"transfer-encoding" in names:
-            self._check_codings(lines)
+            self._check_coding(names, lines)
         self._unproductive_bytes = 0
         status = self._parser.get_status_code()
         if status < 200:
@@ -143,6 +148,14 @@ class AnswerParser:
         response.chunks.append(data)
         response.buffered_bytes += len(data)
 
+    def on_chunk_header(self) -> None:
+        """A size line is complete."""
+        self.is_between_chunks = False
+
+    def on_chunk_complete(self) -> None:
+        """A chunk is complete, its line end too."""
+        self.is_between_chunks = True
+
     def on_message_complete(self) -> None:
         """The answer is complete, or a 1xx before it."""
         if self._lines:
@@ -157,6 +170,7 @@ class AnswerParser:
 
     def _finish(self) -> None:
         self.complete = self._response.complete = True
+        self.is_between_chunks = False
         self.keep_alive = self._parser.should_keep_alive()
 
     def _skip(self, status: int) -> None:
@@ -174,12 +188,11 @@ class AnswerParser:
         if self._transfer_coded:
             self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
 
-    def _check_codings(self, lines: list[bytes]) -> None:
-        for name, value in zip(lines[::2], lines[1::2], strict=True):
-            if name.lower() == b"transfer-encoding":
-                if self._transfer_coded or value.strip().lower() != b"chunked":
-                    self._refuse("a transfer coding other than chunked, once")
-                self._transfer_coded = True
+    def _check_coding(self, names: list[bytes], lines: list[bytes]) -> None:
+        value = lines[2 * names.index(b"transfer-encoding") + 1]
+        if self._transfer_coded or names.count(b"transfer-encoding") > 1 or value.strip().lower() != b"chunked":
+            self._refuse("a transfer coding other than chunked, once")
+        self._transfer_coded = True
 
     def _check_size(self, size: int) -> None:
         if size > self._limits.max_header_bytes:

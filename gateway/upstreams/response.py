@@ -13,10 +13,8 @@ from gateway.errors import UpstreamProtocolError
 from gateway.upstreams.client import MAX_RELEASED_BYTES, RELEASE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.errors import UpstreamFault
-    from gateway.upstreams.client import Headers, Timeouts
+    from gateway.upstreams.client import Headers, Take, Timeouts
     from gateway.upstreams.connection import Connection
 
 
@@ -59,7 +57,7 @@ class LeanResponse:
         hundreds of pieces between two looks none asks the clock."""
         self.total_at = 0.0
         self.waiter: asyncio.Future[None] | None = None
-        self.take: Callable[[bytes], bool] | None = None
+        self.take: Take | None = None
         """Whoever gets the pieces as they come; set while its caller waits."""
         self.is_released = False
 
@@ -82,10 +80,10 @@ class LeanResponse:
             await self._wait()
         return self._take()
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """Give each piece to ``take``; see ``UpstreamResponse``."""
         while True:
-            if self.chunks and take(self._take()):
+            if self.chunks and take(self._take(), b""):
                 return False
             if self.fault is not None:
                 raise self.fault
@@ -101,15 +99,11 @@ class LeanResponse:
             if enough:
                 return False
 
-    def give(self, take: Callable[[bytes], bool]) -> None:
-        """Pieces came for ``take``; wakes its caller when it has enough, and with what it raises."""
-        chunks = self.chunks
-        data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-        chunks.clear()
-        self.buffered_bytes = 0
+    def give(self, take: Take, piece: bytes, chunk: bytes) -> None:
+        """A piece came for ``take``; wakes its caller when it has enough, and with what it raises."""
         self.has_moved = True
         try:
-            enough = take(data)
+            enough = take(piece, chunk)
         except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
             waiter, self.waiter = self.waiter, None
             if waiter is not None and not waiter.done():
@@ -167,11 +161,16 @@ class LeanResponse:
             self.abort()
             raise
 
-    def _take(self) -> bytes:
+    def joined(self) -> bytes:
+        """The pieces that nobody has taken yet, as one."""
         chunks = self.chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
         self.buffered_bytes = 0
+        return data
+
+    def _take(self) -> bytes:
+        data = self.joined()
         if self.connection is not None:
             self.connection.resume()
         return data

@@ -39,7 +39,7 @@ async def test_every_piece_is_given_in_the_order_in_which_it_comes(bench: Bench)
     response = await bench.client().send(ask(server.origin))
     got = bytearray()
 
-    def take(piece: bytes) -> bool:
+    def take(piece: bytes, _: bytes) -> bool:
         got.extend(piece)
         return False
 
@@ -58,7 +58,7 @@ async def test_a_pump_stops_where_it_is_told_to_and_goes_on_there(bench: Bench) 
     response = await bench.client().send(ask(server.origin))
     got: list[bytes] = []
 
-    def take(piece: bytes) -> bool:
+    def take(piece: bytes, _: bytes) -> bool:
         got.append(piece)
         return True
 
@@ -79,7 +79,7 @@ async def test_what_take_raises_ends_the_answer(bench: Bench) -> None:
     server = await bench.upstream(script)
     response = await bench.client().send(ask(server.origin))
 
-    def take(_: bytes) -> bool:
+    def take(*_: bytes) -> bool:
         raise LookupError("ours")
 
     with pytest.raises(LookupError, match="ours"):
@@ -98,7 +98,7 @@ async def test_a_vendor_that_breaks_off_is_said_behind_its_last_piece(bench: Ben
     response = await bench.client().send(ask(server.origin))
     got = bytearray()
 
-    def take(piece: bytes) -> bool:
+    def take(piece: bytes, _: bytes) -> bool:
         got.extend(piece)
         return False
 
@@ -120,7 +120,7 @@ async def test_a_pump_that_is_cancelled_closes_the_connection(bench: Bench) -> N
     server = await bench.upstream(script)
     response = await bench.client().send(ask(server.origin))
     async with asyncio.TaskGroup() as tasks:
-        pumping = tasks.create_task(response.pump(lambda _: False))
+        pumping = tasks.create_task(response.pump(lambda *_: False))
         await arrived.wait()
         await asyncio.sleep(0.01)
         pumping.cancel()
@@ -205,7 +205,7 @@ async def test_an_answer_released_behind_what_was_pumped_is_closed_as_soon(bench
     server, client = await bench.upstream(script), bench.client()
     response = await client.send(ask(server.origin))
     async with asyncio.TaskGroup() as tasks:
-        pumping = tasks.create_task(response.pump(lambda _: True))
+        pumping = tasks.create_task(response.pump(lambda *_: True))
         await asyncio.sleep(0.01)
         asked.set()
         assert not await pumping

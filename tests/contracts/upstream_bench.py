@@ -176,7 +176,7 @@ async def read_all(response: UpstreamResponse) -> bytes:
     """The whole body."""
     parts: list[bytes] = []
     if _PUMPS.get():
-        assert await response.pump(lambda piece: bool(parts.append(piece)))  # type: ignore[func-returns-value]
+        assert await response.pump(lambda piece, _: bool(parts.append(piece)))  # type: ignore[func-returns-value]
     else:
         while chunk := await response.read():
             parts.append(chunk)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.asgi import Write
 from gateway.exchange import Exchange
 from gateway.routes import Route
 from gateway.snapshot import Llm, Snapshot
+from gateway.upstreams.client import Take
 from schemas.events import Attempt
 from tests.gateway.flow import settings_of, snapshot_of
 
@@ -32,13 +33,13 @@ class Connection:
         """Remember."""
         self.aborted += 1
 
-    def body_writer(self) -> Callable[[bytes], bool]:
+    def body_writer(self) -> Write:
         """Writes to what is remembered."""
         return self.write_body
 
-    def write_body(self, piece: bytes) -> bool:
+    def write_body(self, piece: bytes, chunk: bytes = b"") -> bool:
         """Keep it."""
-        self.written.append(piece)
+        self.written.append(chunk or piece)
         return True
 
     async def drain(self) -> None:
@@ -58,7 +59,7 @@ class Upstream:
         """At its end."""
         return b""
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """At its end."""
         return True
 

@@ -55,7 +55,7 @@ def test_a_writer_beside_it_says_what_the_writer_says(*, takes_more: bool) -> No
     """Every piece is written, and kept."""
     written: list[bytes] = []
 
-    def write(piece: bytes) -> bool:
+    def write(piece: bytes, _: bytes = b"") -> bool:
         written.append(piece)
         return takes_more
 

@@ -19,6 +19,7 @@ from gateway.exchange import Exchange
 from gateway.outcomes import AuthFailed, Blocked, ClientGone, Overloaded, Refusal, RequestTooLarge, UpstreamFailed
 from gateway.settings import GatewaySettings
 from gateway.transfer import BrokenAnswer, Transfer, refuse
+from gateway.upstreams.client import Take
 from gateway.upstreams.vendors.openai import OpenAi
 from sluice.dev.vendor import MockVendor
 from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
@@ -33,10 +34,13 @@ FRAME = b'data: {"choices":[]}\n\n'
 class Answer(Upstream):
     """A vendor's answer in pieces; a fault among them is raised."""
 
-    def __init__(self, *pieces: bytes | UpstreamFault, then: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, *pieces: bytes | UpstreamFault, then: Callable[[], None] = lambda: None, chunks: bool = False
+    ) -> None:
         super().__init__()
         self.left = list(pieces)
         self._then = then
+        self._chunks = chunks
 
     async def read(self) -> bytes:
         """The next piece."""
@@ -47,12 +51,17 @@ class Answer(Upstream):
             raise piece
         return piece
 
-    async def pump(self, take: Callable[[bytes], bool]) -> bool:
+    async def pump(self, take: Take) -> bool:
         """Pieces until ``take`` has enough."""
         while chunk := await self.read():
-            if take(chunk):
+            if take(chunk, chunk_of(chunk) if self._chunks else b""):
                 return False
         return True
+
+
+def chunk_of(piece: bytes) -> bytes:
+    """A piece in the chunked coding."""
+    return b"%x\r\n%b\r\n" % (len(piece), piece)
 
 
 class Slow(Connection):
@@ -63,9 +72,9 @@ class Slow(Connection):
         self.deadlines: list[float] = []
         self._exchange = exchange
 
-    def write_body(self, piece: bytes) -> bool:
+    def write_body(self, piece: bytes, chunk: bytes = b"") -> bool:
         """Enough for now."""
-        super().write_body(piece)
+        super().write_body(piece, chunk)
         return False
 
     async def drain(self) -> None:
@@ -89,9 +98,9 @@ class Client:
         """Keep it."""
         self.sent.append(message)
 
-    async def pump(self, answer: Answer) -> bytes:
+    async def pump(self, answer: Answer, *, hide_usage: bool = False) -> bytes:
         """A stream, pumped; what was held."""
-        scanner = OpenAi().scanner("/chat/completions", b"text/event-stream", hide_usage=False)
+        scanner = OpenAi().scanner("/chat/completions", b"text/event-stream", hide_usage=hide_usage)
         assert scanner is not None
         await self.transfer.pump(answer, scanner, lambda size, _frames: self.passed.append(size))
         return scanner.finish()
@@ -287,6 +296,17 @@ async def test_a_stream_is_pumped_as_it_comes_and_its_end_is_held(cuts: list[int
     assert exchange.chunk_count == len(places) - 1
     assert client.passed[-1] == len(body)
     assert b"" not in client.connection.written
+
+
+async def test_a_piece_that_came_as_a_chunk_goes_on_as_that_chunk() -> None:
+    """Where it goes out as one; what is left of one of which something is held or hidden is written anew."""
+    client, hides = Client(), b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1}}\n\n'
+    pieces = [FRAME, FRAME + hides, hides, FRAME, FRAME + DONE]
+    answer = Answer(*pieces, chunks=True)
+    held = await client.pump(answer, hide_usage=True)
+    assert client.connection.written == [chunk_of(FRAME), FRAME, chunk_of(FRAME), FRAME]
+    assert held == DONE
+    assert client.exchange.chunk_count == len(pieces)
 
 
 async def test_a_stream_whose_end_never_comes_ends_with_its_body() -> None:

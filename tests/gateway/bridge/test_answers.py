@@ -81,7 +81,7 @@ class Pieces:
     async def pump(self, take: Any) -> bool:
         """Until it is enough, or all."""
         while self._pieces:
-            if take(self._pieces.pop(0)):
+            if take(self._pieces.pop(0), b""):
                 return False
         self.has_ended = True
         return True
@@ -141,7 +141,7 @@ async def test_reading_and_pumping_give_the_same(name: str, size: int) -> None:
     for has_enough in (False, True):
         parts: list[bytes] = []
 
-        def take(piece: bytes, parts: list[bytes] = parts, has_enough: bool = has_enough) -> bool:
+        def take(piece: bytes, _: bytes, parts: list[bytes] = parts, has_enough: bool = has_enough) -> bool:
             parts.append(piece)
             return has_enough
 
@@ -223,7 +223,7 @@ async def test_nothing_is_read_behind_the_end() -> None:
     )
     assert (await stream.read()).endswith(b"[DONE]\n\n")
     assert await stream.read() == b""
-    assert await stream.pump(lambda _: False)
+    assert await stream.pump(lambda *_: False)
     assert set(vendor.ends) == {"release"}
     stream.abort()
     stream.release()
@@ -258,7 +258,7 @@ async def test_a_whole_answer_is_read_once() -> None:
         assert body == (b"body" if answer.status == 404 else b"")
         assert await answer.read() == b""
 
-    def take(piece: bytes) -> bool:
+    def take(piece: bytes, _: bytes) -> bool:
         taken.append(piece)
         return True
 

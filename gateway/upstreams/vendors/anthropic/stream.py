@@ -26,6 +26,7 @@ _MAX_SERVER_CALLS = 64
 class AnthropicStream(SseScanner):
     """Scans one streamed response; see ``StreamScanner``."""
 
+    text_start = b'"text":"'
     terminal_head = re.compile(rb'(?:^|[\r\n])event: *(?:message_stop|error) *[\r\n]|"type": *"message_stop"')
     bare_end = re.compile(
         rb'(?:event: ?message_stop *(?:\r\n|\n|\r))?data: ?\{ *"type": *"message_stop" *\} *(?:\r\n|\n|\r)*'

@@ -24,6 +24,7 @@ _TERMINAL_NAMES = b"|".join(re.escape(name) for name in sorted(_TERMINAL_EVENTS)
 class OpenAiStream(SseScanner):
     """Scans one streamed response; see ``StreamScanner``."""
 
+    text_start = b'"content":"'
     terminal_head = re.compile(rb'(?:event: *|"type": *")(?:' + _TERMINAL_NAMES + rb')["\r\n]')
     bare_end = re.compile(rb"data: ?\[DONE\] *(?:\r\n|\n|\r)*")
 

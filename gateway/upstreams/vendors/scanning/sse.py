@@ -22,6 +22,15 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _SILENT: Final = b":\r\n"
 """What a comment or an empty line begins with."""
 _SILENT_STARTS: Final = frozenset((b"", b":", b"\r", b"\n"))
+_LF: Final = 10
+"""A byte is looked for as a number: ``bytes.__contains__`` raises, and drops, an exception for each other needle."""
+_CR: Final = 13
+_QUOTE: Final = 34
+_BACKSLASH: Final = 92
+_MAX_LESSONS: Final = 4
+"""Frames that are learned from; a stream whose frames differ in more than their text is searched frame by frame."""
+_NO_TWIN: Final = (0, 0, b"-", b"", 0)
+"""Like no frame."""
 _MIN_TOGETHER_BYTES: Final = 1024
 """Fewer hold so few frames that looking at each is as fast."""
 _MAX_JOINED_BYTES: Final = 64 << 10
@@ -42,8 +51,16 @@ class SseScanner(FrameScanner):
 
     frame_ends: tuple[bytes, ...] = (b"\n\n", b"\r\n\r\n", b"\r\r")
     end_bytes = FRAME_END_BYTES
+    text_start: ClassVar[bytes] = b""
+    """What stands before a text of the answer, in a frame that says nothing else: its key and the opening quote. Inside
+    that text nothing ever matters. Empty where frames of a stream are not alike but for such a text."""
     terminal_head: ClassVar[re.Pattern[bytes] | None] = None
     """Found in the first half KiB of a frame that is too large and terminal."""
+
+    def __init__(self, *, hide_usage: bool = False) -> None:
+        super().__init__(hide_usage=hide_usage)
+        self._twin = _NO_TWIN
+        self._lessons_left = _MAX_LESSONS if self.text_start else 0
 
     @abstractmethod
     def inspect(self, frame: SseFrame) -> Verdict:
@@ -56,17 +73,43 @@ class SseScanner(FrameScanner):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now."""
+        start, stop, before, behind, least = self._twin
+        if (
+            chunk[:start] == before
+            and chunk[stop:] == behind
+            and len(chunk) >= least
+            and not (self._rest or self.ended)
+            and _QUOTE not in (text := chunk[start:stop])
+            and _LF not in text
+            and _CR not in text
+        ):  # it differs from one that passed in nothing but its text
+            self.sse_frames += 1
+            return chunk
         if (
             1 < len(chunk) == chunk.find(b"\n\n") + 2
-            and b"\r" not in chunk
+            and _CR not in chunk
             and not (self._rest or self.ended)
             and chunk[0] not in _SILENT
         ):  # one frame, as nearly all are
             if self.looks_left or self.may_matter(chunk):
                 return self._whole(chunk)
+            if self._lessons_left:
+                self._learn(chunk)
             self.sse_frames += 1
             return chunk
         return self._feed_any(chunk)
+
+    def _learn(self, frame: bytes) -> None:
+        """A frame passed: most of those that follow will be like it, but for the text in it."""
+        self._lessons_left -= 1
+        start = frame.find(self.text_start) + len(self.text_start)
+        stop = frame.find(b'"', start)
+        if start < len(self.text_start) or stop < 0:
+            return
+        text = frame[start:stop]
+        if _BACKSLASH not in text and _LF not in text:
+            behind = frame[stop:]
+            self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
     def _feed_any(self, chunk: bytes) -> bytes:
         """The same, whatever it is: several frames, a part of one, or lines that end otherwise."""
@@ -102,7 +145,8 @@ class SseScanner(FrameScanner):
         """As of all; but of frames that came together those before the first that matters go out together."""
         rest = self._rest
         if self.looks_left or self.ended or len(chunk) < _MIN_TOGETHER_BYTES or len(rest) > _MAX_JOINED_BYTES:
-            return super()._cut(chunk)
+            frames = [] if rest or self.ended or _CR in chunk else chunk.split(b"\n\n")
+            return super()._cut(chunk) if not frames or frames[-1] else self._judge_each(frames)
         together = bytes(rest) + chunk if rest else chunk
         size, count = _plain_frames(together)
         if not size or self._too_large is not None:
@@ -116,6 +160,19 @@ class SseScanner(FrameScanner):
         self.sse_frames += together.count(end, 0, size)
         rest.clear()
         return together[:size] + super()._cut(together[size:])
+
+    def _judge_each(self, frames: list[bytes]) -> bytes:
+        """Whole frames that came together, each without its empty line; behind the last there is nothing."""
+        out: list[bytes] = []
+        for number, frame in enumerate(frames[:-1]):
+            whole = frame + b"\n\n"
+            verdict = self._judge(whole)
+            if verdict == "hold":
+                self._held, self.ended = b"\n\n".join(frames[number:]), True
+                break
+            if verdict == "pass":
+                out.append(whole)
+        return b"".join(out)
 
     def _plain_beginning(self, frames: bytes, end: bytes) -> int:
         """How many bytes of whole frames are before the first that may matter, found by halves: of a stream that came
@@ -148,7 +205,7 @@ class SseScanner(FrameScanner):
         return boundary.span() if boundary is not None else None
 
     def _judge(self, frame: bytes) -> Verdict:
-        if _ONLY_SILENT.fullmatch(frame):
+        if frame[0] in _SILENT and _ONLY_SILENT.fullmatch(frame):
             return "pass"
         self.sse_frames += 1
         if self.looks_left:
@@ -179,7 +236,7 @@ def _is_one(chunk: bytes, last: bytes) -> bool:
 def _plain_frames(chunk: bytes) -> tuple[int, int]:
     """How many bytes of whole frames it begins with, and how many frames; nothing where lines end in several ways or a
     frame may be silent: those are looked at one by one."""
-    end = b"\r\n\r\n" if b"\r" in chunk else b"\n\n"
+    end = b"\r\n\r\n" if _CR in chunk else b"\n\n"
     size = chunk.rfind(end) + len(end)
     if size < len(end):
         return 0, 0
@@ -194,6 +251,8 @@ def _plain_frames(chunk: bytes) -> tuple[int, int]:
 
 
 def _frame_of(frame: bytes) -> SseFrame:
+    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and _CR not in frame:
+        return SseFrame(b"", frame[5:].strip())  # one line, as nearly all have
     name, data = b"", []
     for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
         if line.startswith(b"data:"):

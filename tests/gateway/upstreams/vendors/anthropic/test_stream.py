@@ -274,3 +274,21 @@ def test_a_frame_beyond_the_bound_passes() -> None:
     huge: Any = b'event: message_stop\ndata: {"type":"message_stop","x":"'
     found = a_frame_beyond_the_bound_passes(AnthropicStream, huge, b"x" * 65_536, b'"}\n\n', b"")
     assert found.ended
+
+
+def test_texts_alike_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A piece of text that differs from the one before in nothing but the text says nothing, whatever the text."""
+    searched: list[bytes] = []
+    may_matter = AnthropicStream.may_matter
+
+    def search(self: AnthropicStream, chunk: bytes) -> bool:
+        searched.append(chunk)
+        return may_matter(self, chunk)
+
+    monkeypatch.setattr(AnthropicStream, "may_matter", search)
+    scanner = AnthropicStream()
+    frames = [text("river"), text(" error"), text(" tool_use message_stop"), text("")]
+    assert [scanner.feed(frame) for frame in frames] == frames
+    assert searched == frames[:1]
+    assert scanner.feed(STOP) == b""
+    assert scanner.ended

@@ -359,3 +359,64 @@ def test_why_usage_is_not_to_be_trusted(chunks: list[bytes], problem: str) -> No
 def test_nothing_grows_with_a_stream_of_a_hundred_thousand_chunks() -> None:
     """Neither time nor memory is kept of what passed."""
     memory_is_flat(lambda: OpenAiStream(hide_usage=True), [delta(usage=None)], rounds=100_000)
+
+
+class Searched(OpenAiStream):
+    """A scanner that searches each frame."""
+
+    text_start = b""
+
+
+TEXTS = st.sampled_from(
+    [
+        *(b"a", b"", b" river", b"\\n", b"\\", b'\\"', b'"', b"\n", b"\r", b"\n\ndata: [DONE]\n\n"),
+        *(b'"usage"', b"usage", b"tool_calls", b"[DONE]", b"response.completed"),
+        b'"}}],"usage":{"prompt_tokens":3,"completion_tokens":4},"x":{"y":"',
+        b'x","tool_calls":[{"id":"1"}],"y":"',
+    ]
+)
+SHAPES = st.sampled_from(
+    [
+        b'data: {"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"%b"},"logprobs":null}],"usage":null}\n\n',
+        b'data: {"model":"gpt-4o","choices":[{"index":1,"delta":{"content":"%b"}}]}\n\n',
+        b'event: message\ndata: {"content":"%b","choices":[]}\n\n',
+        b'data: {"content":"%b',
+        b'"content":"%b"}\n\n',
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(SHAPES, TEXTS), max_size=12))
+@example(
+    [(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n', text) for text in (b"a", b"b", b"usage", b'"usage"', b"c")]
+)
+def test_a_frame_that_differs_in_its_text_alone_is_what_a_search_finds(frames: list[tuple[bytes, bytes]]) -> None:
+    """Whatever the text is: the same bytes leave, the same are held, the same is counted."""
+    chunks = [delta(), *[shape % text for shape, text in frames], delta(), usage_frame(), DONE]
+    quick, slow = OpenAiStream(), Searched()
+    for chunk in chunks:
+        assert quick.feed(chunk) == slow.feed(chunk)
+        assert (quick.sse_frames, quick.ended) == (slow.sse_frames, slow.ended)
+    assert quick.finish() == slow.finish()
+    assert quick.answer == slow.answer
+
+
+def test_frames_that_differ_in_their_text_alone_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them is; where each frame differs elsewhere too, all are, and only a few are learned from."""
+    searched: list[bytes] = []
+
+    def may_matter(self: OpenAiStream, chunk: bytes) -> bool:
+        searched.append(chunk)
+        return False
+
+    monkeypatch.setattr(OpenAiStream, "may_matter", may_matter)
+    scanner = OpenAiStream()
+    scanner.looks_left = 0
+    alike = [delta(f"word {number}", created=1) for number in range(100)]
+    assert [scanner.feed(chunk) for chunk in alike] == alike
+    assert searched == alike[:1]
+    others = [delta("word", created=number) for number in range(2, 100)]
+    assert [scanner.feed(chunk) for chunk in others] == others
+    assert searched[1:] == others
+    assert scanner._lessons_left == 0
