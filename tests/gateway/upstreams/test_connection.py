@@ -22,9 +22,7 @@ FAKE = b"10\r\n0123456789abcdef\r\n"
 """Inside a chunk this is content."""
 SIZE_LINES = st.sampled_from([b"%x\r\n"] * 6 + [b"%X\r\n", b"0%x\r\n", b"%x;a=b\r\n", b"%x \r\n"])
 CONTENTS = st.lists(
-    st.sampled_from(
-        [FAKE, FAKE, b"a", b"\r\n", b"10\r\n", b"0\r\n\r\n", b"x" * 14, b"x" * 255, b"y" * 4_074, b"z" * 65_520]
-    ),
+    st.sampled_from([FAKE, FAKE, b"a", b"\r\n", b"10\r\n", b"0\r\n\r\n", b"x" * 14, b"x" * 255, b"y" * 4_074]),
     min_size=1,
     max_size=3,
 )
