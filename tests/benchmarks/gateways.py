@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,21 +56,21 @@ def start_vendor(folder: Path) -> tuple[Process, str]:
     return process, f"http://127.0.0.1:{port}/v1"
 
 
-def start_floor(folder: Path, vendor: str) -> Target:
-    """The bare pass-through."""
+def start_floor(folder: Path, vendor: str, under: Sequence[object] = ()) -> Target:
+    """The bare pass-through. ``under``: a command that runs another."""
     port = free_port()
-    command = [sys.executable, FOLDER / "floor.py", str(port), vendor]
+    command = [*under, sys.executable, FOLDER / "floor.py", str(port), vendor]
     process = Process(command, MEASURED_CORE, folder / "floor.log")
     process.wait_until(lambda: listens(port))
     return Target("floor", process, f"http://127.0.0.1:{port}/llm/call/bench", lambda: True)
 
 
-def start_gateway(folder: Path, vendor: str, name: str, bootstrap: str) -> Target:
+def start_gateway(folder: Path, vendor: str, name: str, bootstrap: str, under: Sequence[object] = ()) -> Target:
     """A gateway with a token, a plugin for each hook, a price and its journal; a relay where Kafka is named."""
     port = free_port()
     config = folder / f"{name}.yaml"
     config.write_text(yaml.safe_dump(settings(folder / name, vendor, port, bootstrap)))
-    command = [sys.executable, "-m", "sluice", "gateway", "--config", config, "--log-level", "warning"]
+    command = [*under, sys.executable, "-m", "sluice", "gateway", "--config", config, "--log-level", "warning"]
     process = Process(command, MEASURED_CORE, folder / f"{name}.log")
     base = f"http://127.0.0.1:{port}"
     process.wait_until(lambda: answers(f"{base}/ready"))
@@ -98,10 +98,17 @@ def settings(data_dir: Path, vendor: str, port: int, bootstrap: str) -> dict[str
     }
 
 
-def measure(target: Target, *, stream: bool, seconds: float, connections: int = CONNECTIONS) -> Figures:
+def measure(target: Target, *, stream: bool, seconds: float) -> Figures:
     """One run: CPU of the tree from the first request until nothing is left to do, over the answers."""
-    url = target.url + ("-stream" if stream and target.name != "floor" else "") + "/chat/completions"
     before = target.process.cpu_seconds()
+    found = run_load(target, stream=stream, seconds=seconds)
+    cpu_us = (target.process.cpu_seconds() - before) / found["requests"] * 1e6
+    return {"cpu_us": cpu_us, **{key: found[key] for key in ("requests_per_second", "p50_ms", "p99_ms")}}
+
+
+def run_load(target: Target, *, stream: bool, seconds: float, connections: int = CONNECTIONS) -> Figures:
+    """The load, until nothing of it is left to do; what it saw."""
+    url = target.url + ("-stream" if stream and target.name != "floor" else "") + "/chat/completions"
     load = subprocess.run(
         [
             *("taskset", "-c", str(OTHER_CORE), sys.executable, str(FOLDER / "load.py"), url, "--body"),
@@ -116,8 +123,7 @@ def measure(target: Target, *, stream: bool, seconds: float, connections: int = 
     found: dict[str, float] = json.loads(load.stdout)
     if found["errors"]:
         raise RuntimeError(f"{target.name}: {found['errors']:g} answers were no 200: the figures would mean nothing")
-    cpu_us = (target.process.cpu_seconds() - before) / found["requests"] * 1e6
-    return {"cpu_us": cpu_us, **{key: found[key] for key in ("requests_per_second", "p50_ms", "p99_ms")}}
+    return found
 
 
 def median_of(runs: list[Figures]) -> dict[str, Any]:
