@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from abc import abstractmethod
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
+
+import msgspec
 
 from gateway.upstreams.sse_frames import FRAME_END, FRAME_END_BYTES, LINE_END, MAX_FRAME_BYTES
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
@@ -37,7 +39,7 @@ _MAX_JOINED_BYTES: Final = 64 << 10
 """Of the beginning of a frame that is copied to stand before the next chunk."""
 
 
-class SseFrame(NamedTuple):
+class SseFrame(msgspec.Struct, frozen=True):
     """One SSE frame, as its lines say it."""
 
     name: bytes
