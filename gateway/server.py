@@ -37,7 +37,7 @@ LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 << 20
 """How long, and how much, a client that is refused while it sends a body may go on sending, unread."""
 _FRAMING = frozenset((b"content-length", b"transfer-encoding"))
-_NOWHERE: deque[bytes] = deque(maxlen=0)
+_NOWHERE: deque[tuple[bytes, bytes]] = deque(maxlen=0)
 """Where trailers are put: it keeps nothing."""
 
 
@@ -73,10 +73,10 @@ class ConnectionProtocol(asyncio.Protocol):
         self._receiving: Cycle | None = None
         """The one whose body comes, or came last."""
         self._url = b""
-        self._lines: list[bytes] | deque[bytes] = _NOWHERE
-        """Of the head that comes: a name, its value, the next name."""
         self._headers: list[tuple[bytes, bytes]] = []
-        """Of the last head that was complete."""
+        """Of the head that comes, or came last."""
+        self._lines: list[tuple[bytes, bytes]] | deque[tuple[bytes, bytes]] = _NOWHERE
+        """Where the lines that come are put: there, while a head comes."""
         self._in_head = False
         self._goes_on = False
         """The parser reads a head of ours, made to go on behind an ``Upgrade``."""
@@ -195,7 +195,8 @@ class ConnectionProtocol(asyncio.Protocol):
         """A new request head begins."""
         if self._goes_on:
             return
-        self._url, self._lines = b"", []
+        self._url = b""
+        self._headers = self._lines = []
         self._in_head, self._head_bytes = True, 0
         if self._active is None:
             self._since = self._loop.time()
@@ -207,17 +208,15 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """A header; a trailer is dropped, for what a request is was decided before its body."""
-        self._lines.extend((name, value))
+        self._lines.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is complete: start the application, or queue behind the answers before. Raises what refuses it."""
         if self._goes_on:
             self._goes_on = False
             return
-        lines = list(self._lines)
+        headers = self._headers
         self._lines, self._in_head = _NOWHERE, False
-        names = [*map(bytes.lower, lines[::2])]
-        headers = self._headers = [*zip(names, lines[1::2], strict=True)]
         if self._head_bytes + self._piece_bytes > self.max_header_bytes:
             self._check_size()
         parser = self._parser
@@ -245,7 +244,7 @@ class ConnectionProtocol(asyncio.Protocol):
             },
             keep_alive=version != "1.0"
             and (parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))),
-            expects_continue=b"expect" in names and _expects_continue(headers),
+            expects_continue=_expects_continue(headers),
         )
         if self._active is None:
             self._start(cycle)
@@ -370,7 +369,10 @@ def _new_parser(protocol: ConnectionProtocol) -> Any:
 
 
 def _expects_continue(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"expect" and value.lower() == b"100-continue" for name, value in headers)
+    for name, value in headers:  # noqa: SIM110 - a generator costs more than the look at all of them
+        if name == b"expect" and value.lower() == b"100-continue":
+            return True
+    return False
 
 
 def _asks_to_close(headers: list[tuple[bytes, bytes]]) -> bool:

@@ -15,6 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from gateway.errors import UpstreamProtocolError
 
 if TYPE_CHECKING:
+    from gateway.upstreams.client import Headers
     from gateway.upstreams.limits import ClientLimits
     from gateway.upstreams.response import LeanResponse
 
@@ -64,8 +65,8 @@ class AnswerParser:
             self._parser = HttpResponseParser(self)
         self._is_head = is_head
         self._response = response
-        self._lines: list[bytes] = []
-        """Of the head or the trailers that come: a name, its value, the next name. ``feed`` bounds them."""
+        self._lines: Headers = []
+        """Of the head or the trailers that come, with the spaces behind values. ``feed`` bounds them."""
         self._interim = self._interim_bytes = 0
         self._transfer_coded = False
         self._unproductive_bytes = 0
@@ -109,20 +110,22 @@ class AnswerParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, or a trailer, until all of them are here."""
-        self._lines.extend((name, value))
+        self._lines.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """The head is complete: the answer's, or that of a 1xx before it."""
         lines = self._lines
-        names = [*map(bytes.lower, lines[::2])]
-        count = len(names)
+        count = len(lines)
         if count > self._limits.max_headers:
             self._refuse(f"more than {self._limits.max_headers} headers")
         # All that was fed is as much at least, but for the space of each line. Behind a 1xx not all of it is counted.
         if self._interim or self._unproductive_bytes + count > self._limits.max_header_bytes:
             self._check_size(self._interim_bytes + _size(lines))
-        if b"transfer-encoding" in names:
-            self._check_coding(names, lines)
+        headers: Headers = []
+        for name, value in lines:
+            if name == b"transfer-encoding":
+                self._check_coding(value)
+            headers.append((name, value.rstrip()))
         self._unproductive_bytes = 0
         status = self._parser.get_status_code()
         if status < 200:
@@ -134,7 +137,7 @@ class AnswerParser:
         self._lines = []
         response = self._response
         response.status = status
-        response.headers = [*zip(names, map(bytes.rstrip, lines[1::2]), strict=True)]
+        response.headers = headers
         if self._is_head:
             self._finish()
 
@@ -188,9 +191,8 @@ class AnswerParser:
         if self._transfer_coded:
             self._refuse("a transfer coding in HTTP/1.0")  # RFC 9112, 6.1: its framing cannot be trusted
 
-    def _check_coding(self, names: list[bytes], lines: list[bytes]) -> None:
-        value = lines[2 * names.index(b"transfer-encoding") + 1]
-        if self._transfer_coded or names.count(b"transfer-encoding") > 1 or value.strip().lower() != b"chunked":
+    def _check_coding(self, coding: bytes) -> None:
+        if self._transfer_coded or coding.strip().lower() != b"chunked":
             self._refuse("a transfer coding other than chunked, once")
         self._transfer_coded = True
 
@@ -206,6 +208,6 @@ class AnswerParser:
         raise _Refused
 
 
-def _size(lines: list[bytes]) -> int:
-    """Of header lines as they are on the wire: a colon, a space and a line end are two bytes to a name or value."""
-    return sum(map(len, lines)) + 2 * len(lines)
+def _size(lines: Headers) -> int:
+    """Of header lines as they are on the wire: with a colon, a space and a line end."""
+    return sum([len(name) + len(value) + 4 for name, value in lines])
