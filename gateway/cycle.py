@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
+_CR, _LF = b"\r\n"
 _CHUNK = b"%x\r\n%b\r\n"
 """Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
@@ -215,11 +216,13 @@ class Cycle:
             headers = [pair for pair in headers if pair[0] != b"content-length"]  # RFC 9110, 8.6
         if not self.keep_alive:
             headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
-        head = STATUS_LINE[status] + b"\r\n".join([*map(b": ".join, headers), b"\r\n"])
-        lines = len(headers) + 2
-        if head.count(b"\n") != lines or head.count(b"\r") != lines:
+        lines = [*map(b": ".join, headers)]
+        text = b"".join(lines)
+        if _LF in text or _CR in text:
             error = "a header of the answer has a line end in it"
             raise RuntimeError(error)
+        lines.append(b"\r\n")
+        head = STATUS_LINE[status] + b"\r\n".join(lines)
         self.has_started, self._expects_continue = True, False
         self._connection.outbox.put(head)
 
