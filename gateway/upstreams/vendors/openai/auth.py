@@ -9,10 +9,10 @@ _KEY_HEADERS = frozenset((b"api-key", b"x-api-key"))
 
 def bearer_of(headers: Headers) -> str | None:
     """``Authorization: Bearer <token>``."""
-    value = dict(reversed(headers)).get(b"authorization")
-    if value is not None and not _is_bearer(value):  # of several lines another may be one
-        value = next((each for name, each in headers if name == b"authorization" and _is_bearer(each)), None)
-    return None if value is None else value[7:].strip().decode("latin-1")
+    for name, value in headers:
+        if name == b"authorization" and value[:7].lower() == b"bearer ":
+            return value[7:].strip().decode("latin-1")
+    return None
 
 
 def key_of(headers: Headers) -> str | None:
@@ -26,7 +26,3 @@ def key_of(headers: Headers) -> str | None:
 def bearer_header(api_key: str) -> Headers:
     """``Authorization: Bearer <key>``; nothing where there is no key."""
     return [(b"authorization", f"Bearer {api_key}".encode())] if api_key else []
-
-
-def _is_bearer(value: bytes) -> bool:
-    return value[:7].lower() == b"bearer "

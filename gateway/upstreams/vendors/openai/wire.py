@@ -17,7 +17,7 @@ _SEARCH = "web_search_call"
 """What the vendor bills one by one, as ``Usage.tool_requests``."""
 _UNCOUNTED = frozenset(("file_search_call", "code_interpreter_call", "image_generation_call"))
 """What it bills in ways that no usage tells."""
-_USUAL_TIERS = frozenset((b"", b'"default"', b'"auto"', b'"standard"', b'"on_demand"', b'""'))
+_USUAL_TIERS = frozenset((b'"default"', b'"auto"', b'"standard"', b'"on_demand"', b'""'))
 """Service tiers that are billed at the model's prices, or none; flex, priority, scale and whatever comes are not."""
 
 
@@ -131,9 +131,10 @@ def counted(response: WireResponse) -> Counted:
             found.usage.tool_requests = (found.usage.tool_requests or 0) + 1
         elif output.type in _UNCOUNTED:
             problem = problem or "tool_uncounted"
-    tier = bytes(inner.service_tier)
-    if tier not in _USUAL_TIERS and tier[:1] == b'"':
-        problem = problem or (BATCH_TIER if tier == b'"batch"' else "service_tier")
+    if inner.service_tier:
+        tier = bytes(inner.service_tier)
+        if tier not in _USUAL_TIERS and tier[:1] == b'"':
+            problem = problem or (BATCH_TIER if tier == b'"batch"' else "service_tier")
     return found._replace(problem=problem) if problem else found
 
 
