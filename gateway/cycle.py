@@ -51,12 +51,12 @@ class Cycle:
     __slots__ = (
         "_body",
         "_connection",
-        "_expects_continue",
         "_framing",
         "_has_news",
         "_left",
         "_waiters",
         "disconnected",
+        "expects_continue",
         "has_started",
         "is_complete",
         "keep_alive",
@@ -64,11 +64,13 @@ class Cycle:
         "scope",
     )
 
-    def __init__(self, connection: CycleConnection, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+    def __init__(self, connection: CycleConnection, scope: Scope) -> None:
         self._connection = connection
         self.scope = scope
-        self.keep_alive = keep_alive
+        self.keep_alive = True
         """Whether the connection goes on behind this answer."""
+        self.expects_continue = False
+        """Whether the client waits for ``100 Continue`` before it sends the body."""
         self.disconnected = False
         self.more_body = True
         """Whether the request's body is not all here yet."""
@@ -76,7 +78,6 @@ class Cycle:
         """The answer's head is out."""
         self.is_complete = False
         """The answer's last byte is out."""
-        self._expects_continue = expects_continue
         self._body: bytes | bytearray = b""
         self._has_news = False
         """Some of the body came, or its end, that ``receive`` has not told yet."""
@@ -139,8 +140,8 @@ class Cycle:
     async def receive(self) -> Message:
         """ASGI's: the next part of the body, or the disconnect."""
         connection = self._connection
-        if self._expects_continue and not connection.transport.is_closing():
-            self._expects_continue = False
+        if self.expects_continue and not connection.transport.is_closing():
+            self.expects_continue = False
             connection.outbox.put(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self.disconnected and not self.is_complete:
             if self.more_body:
@@ -223,7 +224,7 @@ class Cycle:
             raise RuntimeError(error)
         lines.append(b"\r\n")
         head = STATUS_LINE[status] + b"\r\n".join(lines)
-        self.has_started, self._expects_continue = True, False
+        self.has_started, self.expects_continue = True, False
         self._connection.outbox.put(head)
 
     def _framing_of(self, status: int, length: int) -> Framing:

@@ -242,9 +242,10 @@ class ConnectionProtocol(asyncio.Protocol):
                 "query_string": query,
                 CONNECTION: self,
             },
-            keep_alive=version != "1.0"
-            and (parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))),
-            expects_continue=_expects_continue(headers),
+        )
+        cycle.expects_continue = _expects_continue(headers)
+        cycle.keep_alive = version != "1.0" and (
+            parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))
         )
         if self._active is None:
             self._start(cycle)

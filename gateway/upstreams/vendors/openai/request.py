@@ -68,7 +68,8 @@ def ask(body: bytes, path: str) -> Asked:
     return Asked(
         model=request.model or None,
         is_stream=request.stream is True,
-        wants_usage=(options is not None and options.include_usage is True) or not path.rstrip("/").endswith("completions"),
+        wants_usage=(options is not None and options.include_usage is True)
+        or not path.rstrip("/").endswith("completions"),
         max_response_tokens=0 if is_free else _maximum(request),
         choices=1 if request.n is None else min(max(request.n or 1, 1), MAX_CHOICES),
         is_free=is_free,
