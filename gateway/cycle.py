@@ -12,6 +12,7 @@ from gateway.headers import BODILESS
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
+    from uvicorn.server import ServerState
 
     from gateway.asgi import Application, Message, Scope, Write
     from gateway.outbox import Outbox
@@ -34,11 +35,8 @@ class CycleConnection(Protocol):
     transport: asyncio.Transport
     flow: FlowControl
     outbox: Outbox
-
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """What every answer gets that has none of its own: the date."""
-        ...
+    state: ServerState
+    """uvicorn's: its ``default_headers`` are the date, made anew each second."""
 
     def finished(self, cycle: Cycle) -> None:
         """The answer's last byte is on its way: in the outbox."""
@@ -208,7 +206,7 @@ class Cycle:
         if b"connection" in named and any(pair[0] == b"connection" and pair[1].lower() == b"close" for pair in headers):
             self.keep_alive = False
         if b"date" not in named:
-            headers += self._connection.default_headers
+            headers += self._connection.state.default_headers
         framing = self._framing = self._framing_of(status, length)
         self._left = length
         if framing == "chunked":

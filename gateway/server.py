@@ -59,7 +59,7 @@ class ConnectionProtocol(asyncio.Protocol):
             config.load()
         self._app = config.loaded_app
         self._loop = _loop or asyncio.get_running_loop()
-        self._state = server_state
+        self.state = server_state
         self._parser = _new_parser(self)
         self.transport: asyncio.Transport
         self.flow: FlowControl
@@ -93,11 +93,6 @@ class ConnectionProtocol(asyncio.Protocol):
         """When the connection was made, a head began or an answer ended."""
         self._was_answered = False
 
-    @property
-    def default_headers(self) -> list[tuple[bytes, bytes]]:
-        """uvicorn's: the date, made anew each second."""
-        return self._state.default_headers
-
     # what the flow calls
 
     def serve(self, exchange: Exchange) -> None:
@@ -125,14 +120,14 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
-        self._state.connections.add(self)  # type: ignore[arg-type]
+        self.state.connections.add(self)  # type: ignore[arg-type]
         self.transport = cast("asyncio.Transport", transport)
         self.flow, self.outbox = FlowControl(self.transport), Outbox(self.turn, self.transport)
         self._client, self._server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client left, or we closed."""
-        self._state.connections.discard(self)
+        self.state.connections.discard(self)
         if self._exchange is not None:
             self._exchange.client_left = True
         if self._active is not None:
@@ -277,15 +272,15 @@ class ConnectionProtocol(asyncio.Protocol):
     def _start(self, cycle: Cycle) -> None:
         self._active = cycle
         task = self._loop.create_task(cycle.run(self._app))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._state.tasks.discard)
+        self.state.tasks.add(task)
+        task.add_done_callback(self.state.tasks.discard)
 
     # what cycles and the server call
 
     def finished(self, cycle: Cycle) -> None:
         """An answer is out: close, or turn to the next request; the exchange is no longer told of the connection."""
         self._exchange = self._active = None
-        self._state.total_requests += 1
+        self.state.total_requests += 1
         self._was_answered, self._since = True, self._loop.time()
         if self.transport.is_closing():
             return
