@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import string
 from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ _AS_NAME, _AS_METHOD, _AS_TARGET = (
     for allowed in (_NAME_BYTES, _METHOD_BYTES, _TARGET_BYTES)
 )
 """Tables that change nothing but what is none of these bytes; to delete those costs ``translate`` twice as much."""
-_name, _value = itemgetter(0), itemgetter(1)
 _OURS = frozenset((b"content-length", b"transfer-encoding"))
 _WITHOUT_BODY = frozenset((b"GET", b"HEAD", b"OPTIONS", b"DELETE", b"TRACE"))
 """Methods whose empty body is not announced (RFC 9110, 8.6)."""
@@ -44,14 +42,17 @@ def check_request(request: UpstreamRequest) -> None:
 
 
 def _check_headers(headers: Headers) -> None:
-    names = [*map(_name, headers)]
+    names, values = [], []
+    for name, value in headers:
+        names.append(name)
+        values.append(value)
     text = b"".join(names)
     if text.translate(_AS_NAME) != text or not all(names):
         raise ValueError("a header name is not a lower-case token")
     if not _OURS.isdisjoint(names):
         raise ValueError("content-length and transfer-encoding are written by the client alone")
-    values = b"".join(map(_value, headers))
-    if _LF in values or _CR in values or _NUL in values:  # numbers: for bytes CPython 3.11 raises an error and drops it
+    text = b"".join(values)
+    if _LF in text or _CR in text or _NUL in text:  # numbers: for bytes CPython 3.11 raises an error and drops it
         raise ValueError("a header value holds CR, LF or NUL")
 
 
