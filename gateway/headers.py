@@ -108,7 +108,11 @@ def _without(headers: Headers, values: Mapping[bytes, bytes], dropped: frozenset
     connection = values.get(b"connection")
     if connection is not None and (connection not in _NAMES_NONE or len(values) < len(headers)):
         dropped |= connection_names(headers)
-    return [pair for pair in headers if pair[0] not in dropped]
+    kept: Headers = []
+    for pair in headers:  # a comprehension is a function that CPython 3.11 makes anew each time
+        if pair[0] not in dropped:
+            kept.append(pair)
+    return kept
 
 
 def own_headers(exchange: Exchange) -> Headers:
