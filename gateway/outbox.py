@@ -47,7 +47,6 @@ class Turn:
         self._began = self._clock()
         return self.due
 
-    @property
     def is_long(self) -> bool:
         """Whether what waits should not wait for its end."""
         return self._clock() - self._began > MAX_TURN_SECONDS
@@ -77,7 +76,7 @@ class Outbox:
         """Write it with whatever else comes in this turn."""
         turn = self._turn
         due = turn.due or turn.begin()
-        if due and turn.is_long:
+        if due and turn.is_long():
             turn.end()
             due = turn.begin()
         if self._waiting:

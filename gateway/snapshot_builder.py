@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 import structlog
 
 from gateway.access.addresses import parse_network
@@ -208,7 +209,7 @@ class SnapshotBuilder:
     def _address(self, entity: LlmEntity, url: str) -> Address:
         address = address_of(url)
         allows_private = self._allows_private or entity.managed_by == "file"
-        return address._replace(origin=replace(address.origin, allows_private=allows_private))
+        return address._replace(origin=msgspec.structs.replace(address.origin, allows_private=allows_private))
 
     def _upstreams(self, entity: LlmEntity) -> Mapping[str, Address]:
         """Its own endpoint is among them: a plugin that chooses may choose that."""

@@ -12,8 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 """Header lines in order; names lower-case, values as they are on the wire (latin-1 bytes)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(msgspec.Struct, frozen=True, cache_hash=True):
     """Where a vendor's server listens: what a connection pool is keyed by."""
 
     scheme: str

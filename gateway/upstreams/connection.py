@@ -147,8 +147,7 @@ class Connection(asyncio.Protocol):
             else:
                 self.fail(UpstreamTimeout("first_byte", timeouts.first_byte_seconds))
 
-    @property
-    def usable(self) -> bool:
+    def is_usable(self) -> bool:
         """Whether a request may be written to it."""
         return not self._transport.is_closing()
 
@@ -226,7 +225,13 @@ class Connection(asyncio.Protocol):
 
     def _reusable(self) -> bool:
         parser = self._parser
-        return parser.keep_alive and parser.clean and self._unsent is None and not self._paused_writing and self.usable
+        return (
+            parser.keep_alive
+            and parser.clean
+            and self._unsent is None
+            and not self._paused_writing
+            and self.is_usable()
+        )
 
     def _cut(self, cause: Exception | None = None) -> None:
         """The connection ended before the answer did."""

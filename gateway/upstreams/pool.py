@@ -50,7 +50,7 @@ class Pool:
         """The connection that was idle for the shortest time, so that those not needed grow old and are closed."""
         while self._idle:
             connection = self._idle.pop()
-            if connection.usable:
+            if connection.is_usable():
                 return connection
             connection.close()
         return None
@@ -114,7 +114,7 @@ class Pool:
         except TimeoutError:
             message = f"no connection to {self._origin.host}:{self._origin.port} within {timeouts.connect_seconds:g} s"
             raise UpstreamUnreachable(message) from None
-        if self._closed or not connection.usable:
+        if self._closed or not connection.is_usable():
             connection.close()
             message = f"{self._origin.host}:{self._origin.port} closed the connection as soon as it stood"
             raise UpstreamUnreachable("the client was closed" if self._closed else message)
@@ -150,7 +150,7 @@ class Pool:
         connection = waiter.result()
         if connection is None:
             self._free_slot()
-        elif connection.usable:
+        elif connection.is_usable():
             self.put(connection)
         else:
             connection.close()

@@ -6,9 +6,9 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.errors import UpstreamUnreachable
@@ -123,7 +123,7 @@ async def test_a_private_address_needs_leave(bench: Bench) -> None:
     server = await bench.upstream(script)
     client = bench.client(proxies={})
     await fetch(client, ask(server.origin))
-    guarded = replace(server.origin, allows_private=False)
+    guarded = msgspec.structs.replace(server.origin, allows_private=False)
     fault = await fault_of(client, ask(guarded))
     assert type(fault) is UpstreamUnreachable
     assert "allow_private_endpoints" in str(fault)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.errors import UpstreamUnreachable
@@ -64,7 +64,7 @@ async def test_a_name_that_came_to_be_private_is_not_connected_to(monkeypatch: p
         resolve_to(monkeypatch, "127.0.0.1")
         trusted = Origin("http", "vendor.test", server.origin.port)
         assert (await fetch(client, ask(trusted)))[2] == b"ok"
-        fault = await fault_of(client, ask(replace(trusted, allows_private=False)))
+        fault = await fault_of(client, ask(msgspec.structs.replace(trusted, allows_private=False)))
         assert type(fault) is UpstreamUnreachable
         assert "allow_private_endpoints" in str(fault)
         assert server.connections == 1

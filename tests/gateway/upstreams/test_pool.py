@@ -51,7 +51,7 @@ async def test_an_idle_connection_makes_room_for_a_new_one() -> None:
         await fetch(client, ask(server.origin))
         pool = client._pools[server.origin]
         fresh = await pool.open(Timeouts(connect_seconds=20), asyncio.get_running_loop().time() + 20)
-        assert fresh.usable
+        assert fresh.is_usable()
         assert pool.slots == 1
         await until(lambda: server.open == 1)
         assert server.connections == 2
