@@ -32,7 +32,7 @@ class Usage(msgspec.Struct):
 
     def has_parts(self) -> bool:
         """Whether anything but prompt and response is counted. Most answers tell no class apart, and of them every step
-        from the vendor's JSON to the cost asks; a tuple of all fields to look through costs four times as much."""
+        from the vendor's JSON to the cost asks; a tuple of all fields to look through costs twice as much."""
         return bool(
             self.cache_read_prompt_tokens
             or self.cache_write_prompt_tokens

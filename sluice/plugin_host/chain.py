@@ -186,7 +186,7 @@ def _note(link: Link, took_ns: int, waiting: Waiting | None, decision: str, timi
             link.count_blocked_loop(held_ns // 1000)
     micros = took_ns // 1000
     tally = link.tally
-    tally.times.append(micros)  # as ``Tally.add``, whose call would cost as much again, at every hook
+    tally.times.append(micros)  # as ``Tally.add``, whose call would cost half as much again, at every hook
     if len(tally.times) >= REMEMBERED:
         tally.sum_up()
     timings.append({"plugin": link.plugin, "hook": link.hook, "micros": micros, "decision": decision})
