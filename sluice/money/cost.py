@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from msgspec.structs import astuple
-
 if TYPE_CHECKING:
     from sluice.money.prices import Price
     from sluice.money.rates import Rates
@@ -50,9 +48,8 @@ def worst_nanos(price: Price, prompt_tokens: int, response_tokens: int) -> int:
 
 def _tokens_cost(price: Price, usage: Usage) -> int:
     """In millionths of a nano."""
-    prompt, response, *parts = astuple(usage)
-    if not any(parts):  # most answers tell no class apart
-        prompt, response = max(prompt or 0, 0), max(response or 0, 0)
+    if not usage.has_parts():
+        prompt, response = _count(usage.prompt_tokens), _count(usage.response_tokens)
         rates = price.rates_for(prompt) if price.tiers else price.rates
         return prompt * rates.prompt + response * rates.response
     return _parted_cost(price, usage)

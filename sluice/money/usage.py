@@ -30,13 +30,28 @@ class Usage(msgspec.Struct):
     tool_requests: int | None = None
     """Calls of the vendor's own tools that it bills one by one, such as web searches; no tokens."""
 
+    def has_parts(self) -> bool:
+        """Whether anything but prompt and response is counted. Most answers tell no class apart, and of them every step
+        from the vendor's JSON to the cost asks; a tuple of all fields to look through costs twice as much."""
+        return bool(
+            self.cache_read_prompt_tokens
+            or self.cache_write_prompt_tokens
+            or self.reasoning_tokens
+            or self.cache_write_1h_prompt_tokens
+            or self.audio_prompt_tokens
+            or self.audio_response_tokens
+            or self.image_prompt_tokens
+            or self.image_response_tokens
+            or self.tool_requests
+        )
+
     def impossible(self) -> str:
         """Why such counts are no usage at all, ``negative_tokens`` or ``absurd_tokens``; empty where they are one."""
-        counts = sorted(filter(None, astuple(self)))
-        if not counts or (counts[0] > 0 and counts[-1] <= _MAX_TOKENS):
-            return ""
-        first = next(count for count in astuple(self) if count is not None and not 0 <= count <= _MAX_TOKENS)
-        return "negative_tokens" if first < 0 else "absurd_tokens"
+        counts = astuple(self) if self.has_parts() else (self.prompt_tokens, self.response_tokens)
+        for count in counts:
+            if count and not 0 < count <= _MAX_TOKENS:
+                return "negative_tokens" if count < 0 else "absurd_tokens"
+        return ""
 
     def contradictions(self) -> tuple[str, ...]:
         """What cannot be true of these counts, as stable codes; empty for an honest vendor.
@@ -47,13 +62,14 @@ class Usage(msgspec.Struct):
 
     def _is_plausible(self) -> bool:
         """Whether these are the counts that most answers have, and all of them can be true."""
-        prompt: int | None
-        response: int | None
-        prompt, response, read, written, reasoning, *others = astuple(self)
-        if prompt is None or response is None or any(others):
+        prompt, response = self.prompt_tokens, self.response_tokens
+        if prompt is None or response is None:
             return False
-        if not (read or written or reasoning):
+        if not self.has_parts():
             return prompt >= 0 <= response
+        read, written, reasoning, *others = astuple(self)[2:]
+        if any(others):
+            return False
         read, written, reasoning = read or 0, written or 0, reasoning or 0
         fits: bool = read >= 0 and written >= 0 and read + written <= prompt and 0 <= reasoning <= response
         return fits
