@@ -22,7 +22,7 @@ from aiokafka.codec import zstd_encode
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
 from schemas.encoder import encode_bytes, encode_long
 from sluice.clock import now_micros
-from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.entries import TRACEPARENT, WrittenRecord
 from sluice.eventlog.journal.frames import crc32c
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -42,9 +42,11 @@ _NONE = encode_long(-1)
 _SPECIFIED = 5
 """Headers that CloudEvents gives an event; its id is the first."""
 _ID_NAME = encode_bytes(EVENT_ID.encode())
+_NO_TRACE = -1
 _SECOND = 1_000_000
 _DIGITS = tuple(b"%03d" % number for number in range(1000))
 """Half of the microseconds of a time: two look-ups cost a third of a format."""
+_MICROS_BYTES = 6
 
 ValueOf = Callable[[str, bytes | None], bytes | None]
 """A topic, and a record's value in the journal: what is published."""
@@ -117,28 +119,30 @@ def fill_batch(
     at least, and the place behind them. ``source`` is the gateway whose events they are.
 
     In one loop, without a call for each event, and with what follows from an event's second and from the lengths of
-    its key, its id and its own headers made anew only where one of these is another than in the event before.
+    its key, its id and its trace made anew only where one of these is another than in the event before.
     """
     pieces: list[bytes] = []
     size, count, second, fixed = HEADER.size, 0, 0, 0
-    key_bytes = id_bytes = own_count = -1
+    key_bytes = id_bytes = trace_bytes = _NO_TRACE
     key_length = before_id = before = behind = b""
     topic, lengths, small, digits = records[start].topic, _LENGTHS, _SMALL, _DIGITS
     for record in islice(records, start, start + len(_PLACES)):
         key, value = record.key, record.value
-        event_id, own = record.event_id, record.headers
+        event_id, own = record.event_id, record.headers  # of an event, its trace or nothing
         if value_of is not None:
             value = value_of(topic, value)
         place = _PLACES[count]
-        if event_id and key is not None and value is not None:
-            micros = record.occurred_at - second
-            if not 0 <= micros < _SECOND or len(event_id) != id_bytes or len(key) != key_bytes or len(own) != own_count:
+        is_as_usual = not own or (len(own) == 1 and own[0][0] == TRACEPARENT)
+        if event_id and key is not None and value is not None and is_as_usual:
+            micros, traced = record.occurred_at - second, len(own[0][1]) if own else _NO_TRACE
+            if not 0 <= micros < _SECOND or len(event_id) != id_bytes or len(key) != key_bytes or traced != trace_bytes:
                 micros = record.occurred_at % _SECOND
                 second = record.occurred_at - micros
-                key_bytes, id_bytes, own_count = len(key), len(event_id), len(own)
-                before_id, before, behind = _fixed_headers(topic, source, second, id_bytes, own_count)
+                key_bytes, id_bytes, trace_bytes = len(key), len(event_id), traced
+                before_id, before, behind = _fixed_headers(topic, source, second, id_bytes, trace_bytes)
                 key_length = encode_long(key_bytes)
-                fixed = len(key_length) + key_bytes + len(before_id) + id_bytes + len(before) + 6 + len(behind)
+                fixed = len(key_length) + key_bytes + len(before_id) + id_bytes + len(before) + len(behind)
+                fixed += _MICROS_BYTES + max(trace_bytes, 0)
             value_bytes = len(value)
             value_length = lengths[value_bytes] if value_bytes < small else encode_long(value_bytes)
             length = fixed + len(place) + len(value_length) + value_bytes
@@ -147,9 +151,7 @@ def fill_batch(
                 before_id, event_id, before, digits[micros // 1000], digits[micros % 1000], behind,
             )  # fmt: skip
             if own:
-                others = b"".join(map(_header, own))
-                encoded += (others,)
-                length += len(others)
+                encoded += (own[0][1],)
         else:
             encoded = (_plainly(place, record, value, source),)
             length = len(encoded[0])
@@ -165,7 +167,7 @@ def fill_batch(
 
 
 def _plainly(place: bytes, record: WrittenRecord, value: bytes | None, source: str) -> bytes:
-    """Any record, behind its length: side records, and events that lack a key or a value."""
+    """Any record, behind its length: side records, and events that lack a key or a value or have other headers."""
     headers = record.headers
     if record.event_id:
         _, *specified = cloudevent_headers(record.topic, "", source, record.occurred_at)
@@ -183,10 +185,12 @@ def _header(header: tuple[str, bytes]) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _fixed_headers(topic: str, source: str, second: int, id_bytes: int, own_count: int) -> tuple[bytes, bytes, bytes]:
+def _fixed_headers(topic: str, source: str, second: int, id_bytes: int, trace_bytes: int) -> tuple[bytes, bytes, bytes]:
     """What the headers of all events of one second, given in microseconds, have in front of their ids, between those
-    and their microseconds, and behind."""
+    and their microseconds, and behind these, up to the trace where there is one."""
     _, kind, origin, (name, moment), version = cloudevent_headers(topic, "", source, second)
-    before_id = encode_long(_SPECIFIED + own_count) + _ID_NAME + encode_long(id_bytes)
+    is_traced = trace_bytes != _NO_TRACE
+    before_id = encode_long(_SPECIFIED + is_traced) + _ID_NAME + encode_long(id_bytes)
     time = encode_bytes(name.encode()) + encode_long(len(moment)) + moment.removesuffix(b"000000Z")
-    return before_id, _header(kind) + _header(origin) + time, b"Z" + _header(version)
+    trace = encode_bytes(TRACEPARENT.encode()) + encode_long(trace_bytes) if is_traced else b""
+    return before_id, _header(kind) + _header(origin) + time, b"Z" + _header(version) + trace
