@@ -95,6 +95,7 @@ class Relay:
         self._must_seek = True
         self._memory: deque[WrittenRecord] = deque()
         self._memory_bytes = 0
+        self._max_memory_bytes = settings.relay.max_memory_bytes
         self._something = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -118,8 +119,11 @@ class Relay:
         if not self._from_memory:
             return
         self._memory.extend(records)
-        self._memory_bytes += sum([len(record.value or b"") for record in records])
-        if self._memory_bytes > self._settings.relay.max_memory_bytes:
+        size = self._memory_bytes
+        for record in records:
+            size += len(record.value or b"")
+        self._memory_bytes = size
+        if size > self._max_memory_bytes:
             self.counters.fell_behind += 1
             self._read_from_file()
 

@@ -20,9 +20,9 @@ from itertools import islice
 from aiokafka.codec import zstd_encode
 
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
-from schemas.encoder import LONGS, encode_bytes, encode_long
+from schemas.encoder import encode_bytes, encode_long
 from sluice.clock import now_micros
-from sluice.eventlog.journal.entries import WrittenRecord
+from sluice.eventlog.journal.entries import TRACEPARENT, WrittenRecord
 from sluice.eventlog.journal.frames import crc32c
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -33,13 +33,20 @@ _LEVEL = 1
 """Of zstd: a fifth to a third cheaper than 3, and what it makes of events is as small within some percent."""
 _PLAIN = b"\0\0"
 """A record's attributes, and the difference of its time to its batch's."""
+_SMALL = 8192
+_LENGTHS = tuple(map(encode_long, range(_SMALL)))
+"""Encoded numbers: a subscript of a tuple costs a tenth of one of ``LONGS``."""
+_PLACES = tuple(_PLAIN + length for length in _LENGTHS)
+"""How a record begins behind its length, by its place in the batch."""
 _NONE = encode_long(-1)
 _SPECIFIED = 5
 """Headers that CloudEvents gives an event; its id is the first."""
 _ID_NAME = encode_bytes(EVENT_ID.encode())
+_NO_TRACE = -1
 _SECOND = 1_000_000
 _DIGITS = tuple(b"%03d" % number for number in range(1000))
 """Half of the microseconds of a time: two look-ups cost a third of a format."""
+_MICROS_BYTES = 6
 
 ValueOf = Callable[[str, bytes | None], bytes | None]
 """A topic, and a record's value in the journal: what is published."""
@@ -108,41 +115,68 @@ def fill_batch(
     value_of: ValueOf | None = None,
     is_transactional: bool = False,
 ) -> tuple[RecordBatch, int]:
-    """A batch of the records from ``start`` on, all of one topic, as many as ``max_bytes`` take and one at least, and
-    the place behind them. ``source`` is the gateway whose events they are. In one loop: no call for each record."""
+    """A batch of the records from ``start`` on, all of one topic, as many as ``max_bytes`` and ``_PLACES`` take and one
+    at least, and the place behind them. ``source`` is the gateway whose events they are.
+
+    In one loop, without a call for each event, and with what follows from an event's second and from the lengths of
+    its key, its id and its trace made anew only where one of these is another than in the event before.
+    """
     pieces: list[bytes] = []
-    size, at, longs, join = HEADER.size, start, LONGS, b"".join
-    topic, known, before, behind = records[start].topic, -1, b"", b""
-    for record in islice(records, start, None):
-        key, value, event_id, own = record.key, record.value, record.event_id, record.headers
+    size, count, second, fixed = HEADER.size, 0, 0, 0
+    key_bytes = id_bytes = trace_bytes = _NO_TRACE
+    key_length = before_id = before = behind = b""
+    topic, lengths, small, digits = records[start].topic, _LENGTHS, _SMALL, _DIGITS
+    for record in islice(records, start, start + len(_PLACES)):
+        key, value = record.key, record.value
+        event_id, own = record.event_id, record.headers  # of an event, its trace or nothing
         if value_of is not None:
             value = value_of(topic, value)
-        if event_id:  # CloudEvents' own and the trace, as _headers encodes them
-            second, micros = divmod(record.occurred_at, _SECOND)
-            if second != known:
-                known, (before, behind) = second, _fixed_headers(topic, source, second)
-            high, low = _DIGITS[micros // 1000], _DIGITS[micros % 1000]
-            count = longs[_SPECIFIED + len(own)]
-            headers = join((count, _ID_NAME, longs[len(event_id)], event_id, before, high, low, behind))
+        place = _PLACES[count]
+        is_as_usual = not own or (len(own) == 1 and own[0][0] == TRACEPARENT)
+        if event_id and key is not None and value is not None and is_as_usual:
+            micros, traced = record.occurred_at - second, len(own[0][1]) if own else _NO_TRACE
+            if not 0 <= micros < _SECOND or len(event_id) != id_bytes or len(key) != key_bytes or traced != trace_bytes:
+                micros = record.occurred_at % _SECOND
+                second = record.occurred_at - micros
+                key_bytes, id_bytes, trace_bytes = len(key), len(event_id), traced
+                before_id, before, behind = _fixed_headers(topic, source, second, id_bytes, trace_bytes)
+                key_length = encode_long(key_bytes)
+                fixed = len(key_length) + key_bytes + len(before_id) + id_bytes + len(before) + len(behind)
+                fixed += _MICROS_BYTES + max(trace_bytes, 0)
+            value_bytes = len(value)
+            value_length = lengths[value_bytes] if value_bytes < small else encode_long(value_bytes)
+            length = fixed + len(place) + len(value_length) + value_bytes
+            encoded: tuple[bytes, ...] = (
+                place, key_length, key, value_length, value,
+                before_id, event_id, before, digits[micros // 1000], digits[micros % 1000], behind,
+            )  # fmt: skip
             if own:
-                headers += join(map(_header, own))
+                encoded += (own[0][1],)
         else:
-            headers = _headers(own)
-        key_length = _NONE if key is None else longs[len(key)]
-        value_length = _NONE if value is None else longs[len(value)]
-        head, body = join((_PLAIN, longs[at - start], key_length, key or b"", value_length)), value or b""
-        length = len(head) + len(body) + len(headers)
-        frame = longs[length]
-        if size + len(frame) + length > max_bytes and pieces:
+            encoded = (_plainly(place, record, value, source),)
+            length = len(encoded[0])
+        frame = lengths[length] if length < small else encode_long(length)
+        size_with = size + len(frame) + length
+        if size_with > max_bytes and count:
             break
-        pieces += (frame, head, body, headers)
-        size += len(frame) + length
-        at += 1
-    return RecordBatch(pieces, at - start, size, is_transactional=is_transactional), at
+        pieces.append(frame)
+        pieces += encoded
+        size = size_with
+        count += 1
+    return RecordBatch(pieces, count, size, is_transactional=is_transactional), start + count
 
 
-def _headers(headers: Sequence[tuple[str, bytes]]) -> bytes:
-    return b"".join((encode_long(len(headers)), *map(_header, headers)))
+def _plainly(place: bytes, record: WrittenRecord, value: bytes | None, source: str) -> bytes:
+    """Any record, behind its length: side records, and events that lack a key or a value or have other headers."""
+    headers = record.headers
+    if record.event_id:
+        _, *specified = cloudevent_headers(record.topic, "", source, record.occurred_at)
+        headers = ((EVENT_ID, record.event_id), *specified, *headers)
+    return b"".join((place, _nullable(record.key), _nullable(value), encode_long(len(headers)), *map(_header, headers)))
+
+
+def _nullable(raw: bytes | None) -> bytes:
+    return _NONE if raw is None else encode_bytes(raw)
 
 
 def _header(header: tuple[str, bytes]) -> bytes:
@@ -151,8 +185,12 @@ def _header(header: tuple[str, bytes]) -> bytes:
 
 
 @lru_cache(maxsize=1024)
-def _fixed_headers(topic: str, source: str, second: int) -> tuple[bytes, bytes]:
-    """What the headers of all events of one second have between their ids and their microseconds, and behind those."""
-    _, kind, origin, (name, moment), version = cloudevent_headers(topic, "", source, second * 1_000_000)
+def _fixed_headers(topic: str, source: str, second: int, id_bytes: int, trace_bytes: int) -> tuple[bytes, bytes, bytes]:
+    """What the headers of all events of one second, given in microseconds, have in front of their ids, between those
+    and their microseconds, and behind these, up to the trace where there is one."""
+    _, kind, origin, (name, moment), version = cloudevent_headers(topic, "", source, second)
+    is_traced = trace_bytes != _NO_TRACE
+    before_id = encode_long(_SPECIFIED + is_traced) + _ID_NAME + encode_long(id_bytes)
     time = encode_bytes(name.encode()) + encode_long(len(moment)) + moment.removesuffix(b"000000Z")
-    return _header(kind) + _header(origin) + time, b"Z" + _header(version)
+    trace = encode_bytes(TRACEPARENT.encode()) + encode_long(trace_bytes) if is_traced else b""
+    return before_id, _header(kind) + _header(origin) + time, b"Z" + _header(version) + trace

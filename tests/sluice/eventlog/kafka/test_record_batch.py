@@ -24,6 +24,12 @@ EVENTS = st.builds(
     WrittenRecord, st.just(0), st.just("sluice.budget.v1"), NULLABLE, NULLABLE, st.binary(min_size=1, max_size=80),
     MOMENTS, TRACES, st.just(0),
 )  # fmt: skip
+OTHER_HEADERS = st.sampled_from([(("other", b"value"),), ((TRACEPARENT, b""),), ((TRACEPARENT, b"1"), ("other", b"2"))])
+ALIKE = st.builds(
+    WrittenRecord, st.just(0), st.just("sluice.budget.v1"), st.sampled_from([b"x-1", b"x-2", b"x-10"]),
+    st.sampled_from([b"", b"value", b"value" * 2000]), st.sampled_from([b"x-1-b", b"x-2-b", b"x-10-b"]),
+    st.integers(1_700_000_000_999_000, 1_700_000_001_001_000), TRACES | OTHER_HEADERS, st.just(0),
+)  # fmt: skip
 SIDE_RECORDS = st.builds(
     WrittenRecord, st.just(0), st.just("sluice.budget.v1"), NULLABLE, NULLABLE, st.just(b""), st.just(0),
     st.lists(st.tuples(NAMES, st.binary(max_size=30)), max_size=4).map(tuple), st.just(0),
@@ -61,6 +67,18 @@ def read(raw: bytes) -> DefaultRecordBatch:
 @settings(deadline=None)
 def test_the_records_are_those_of_aiokafka_s_own_builder(records: list[WrittenRecord], source: str) -> None:
     """Byte for byte, before compression: events and side records, with and without a key, a value, a trace."""
+    assert_as_aiokafka_s(records, source)
+
+
+@given(st.lists(ALIKE | ALIKE | SIDE_RECORDS, min_size=1, max_size=12))
+@settings(deadline=None)
+def test_what_follows_from_the_event_before_is_right_for_this_one(records: list[WrittenRecord]) -> None:
+    """Events that are alike, and that differ in a length, in the second or in their headers, in any order."""
+    assert_as_aiokafka_s(records, "gateway-1")
+
+
+def assert_as_aiokafka_s(records: list[WrittenRecord], source: str) -> None:
+    """The bytes of a batch of these are those of aiokafka's builder."""
     own = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, ROOM)
     for offset, record in enumerate(records):
         own.append(offset, 1, record.key, record.value, expected_headers(record, source))
@@ -108,6 +126,16 @@ def test_no_batch_is_larger_than_it_may_be(sizes: list[int], max_bytes: int) -> 
         found += [record.value for record in read(built(batch))]
         start = end
     assert found == [record.value for record in records]
+
+
+def test_a_batch_has_so_many_records_at_most() -> None:
+    """However small they are; the next batch goes on behind them."""
+    records = [event()] * 8193
+    batch, end = fill_batch(records, 0, ROOM, "gateway-1")
+    assert (end, batch.record_count()) == (8192, 8192)
+    assert len(list(read(built(batch)))) == 8192
+    rest, end = fill_batch(records, end, ROOM, "gateway-1")
+    assert (end, rest.record_count()) == (8193, 1)
 
 
 def test_what_is_published_may_be_another_value() -> None:
