@@ -58,7 +58,7 @@ class _NullableLongs(dict[int | None, bytes]):
     """The same behind the mark of a union's branch."""
 
     def __missing__(self, value: int) -> bytes:
-        return b"\2" + LONGS[value]
+        return b"\2" + _encode_large(value)
 
 
 _NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in LONGS.items())
@@ -129,11 +129,40 @@ def encode_bytes(raw: bytes) -> bytes:
 def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Encoder:
     """An encoder of the given Avro fields, in their order. The texts of ``unique`` fields never repeat: no cache is
     asked for them."""
+    encoder: Encoder = _compiled(_RECORD, fields, unique)
+    return encoder
+
+
+_RECORD = """\
+def encode(record):
+    return join((
+        {parts},
+    ))
+"""
+
+_RECORDS = """\
+def encode(items):
+    if items.__class__ is SharedList:
+        return encode_shared(items, encode)
+    parts = [LONGS[len(items)]]
+    for record in items:
+        parts += (
+            {parts},
+        )
+    parts.append(b'\\0')
+    return join(parts)
+"""
+"""Of an array: a call for each of its records would cost as much as the record."""
+
+
+def _compiled(source: str, fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Any:
     scope: dict[str, Any] = {
         "LONGS": LONGS,
         "NULLABLE_LONGS": _NULLABLE_LONGS,
         "TEXTS": _TEXTS,
         "NULLABLE_TEXTS": _NULLABLE_TEXTS,
+        "SharedList": SharedList,
+        "encode_shared": _encode_shared,
         "large": _encode_large,
         "join": b"".join,
     }
@@ -142,10 +171,8 @@ def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] 
                     f"record[{field['name']!r}]", scope)
         for field in fields
     ]  # fmt: skip
-    source = "def encode(record):\n    return join((\n        " + ",\n        ".join(parts) + ",\n    ))"
-    exec(source, scope)  # noqa: S102 - made from our own schema, never from input
-    encoder: Encoder = scope["encode"]
-    return encoder
+    exec(source.format(parts=", ".join(parts)), scope)  # noqa: S102 - made from our own schema, never from input
+    return scope["encode"]
 
 
 def _without_cache(kind: Any) -> Any:
@@ -174,18 +201,21 @@ def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
 
 
 def _array_encoder(kind: Any) -> Callable[[Sequence[Any]], bytes]:
+    """Of one block with its count, then the end mark."""
     if isinstance(kind, dict) and kind["type"] == "record":
-        encode_item: Callable[[Any], bytes] = record_encoder(kind["fields"])
-    else:
-        encode_item = _TEXTS.__getitem__ if kind == "string" else LONGS.__getitem__
+        encoder: Callable[[Sequence[Any]], bytes] = _compiled(_RECORDS, kind["fields"])
+        return encoder
+    encode_item: Callable[[Any], bytes] = _TEXTS.__getitem__ if kind == "string" else LONGS.__getitem__
 
     def encode(items: Sequence[Any]) -> bytes:
-        """One block with its count, then the end mark."""
         if items.__class__ is SharedList:
-            shared: SharedList = items
-            if shared.encoded is None:
-                shared.encoded = encode([*items])
-            return shared.encoded
+            return _encode_shared(cast("SharedList", items), encode)
         return LONGS[len(items)] + b"".join(map(encode_item, items)) + b"\0"
 
     return encode
+
+
+def _encode_shared(items: SharedList, encode: Callable[[Sequence[Any]], bytes]) -> bytes:
+    if items.encoded is None:
+        items.encoded = encode([*items])
+    return items.encoded

@@ -61,8 +61,9 @@ class _Lines(dict[tuple[bytes, bytes], str]):
 
     def __missing__(self, pair: tuple[bytes, bytes]) -> str:
         name, value = pair
-        if name in _UNIQUE_PREFIXES:
-            return _UNIQUE_PREFIXES[name] + value.decode("latin-1")
+        prefix = _UNIQUE_PREFIXES.get(name)
+        if prefix is not None:
+            return prefix + value.decode("latin-1")
         text = name.decode("latin-1")
         if is_credential_header(name):
             return f"{text}: {_masked(value)}"
