@@ -126,9 +126,7 @@ def encode_exchanges(exchanges: Sequence[ExchangeFields]) -> list[list[EncodedEv
             fields = getattr(each, kind)
             if fields is not None:
                 common, tail = each.common, head + encode(fields)
-                events.append(
-                    EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, each.traceparent)
-                )
+                events.append(EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, each.traceparent))
     return encoded
 
 

@@ -209,8 +209,8 @@ def _array_encoder(kind: Any) -> Callable[[Sequence[Any]], bytes]:
 
     def encode(items: Sequence[Any]) -> bytes:
         if items.__class__ is SharedList:
-            return _encode_shared(cast("SharedList", items), encode)
-        return LONGS[len(items)] + b"".join(map(encode_item, items)) + b"\0"
+            return _encode_shared(items, encode)
+        return b"".join([LONGS[len(items)], *map(encode_item, items), b"\0"])
 
     return encode
 

@@ -50,7 +50,7 @@ def header_lines(raw: Sequence[tuple[bytes, bytes]], max_bytes: int) -> list[str
     """``name: value`` lines with credentials masked; what passes ``max_bytes`` is replaced by a line that counts it."""
     lines = [*map(_line, raw)]
     # at most two bytes of UTF-8 for each of latin-1, and ": "
-    if 2 * sum(map(len, lines)) <= max_bytes:
+    if 2 * len("".join(lines)) <= max_bytes:
         return lines
     return _within(lines, max_bytes)
 

@@ -124,7 +124,7 @@ class InFlightFile:
 
     def progress(self, slot: int, response_bytes: int, sse_frames: int) -> None:
         """What has passed so far."""
-        self.progress_of(slot)(response_bytes, sse_frames)
+        _PROGRESS.pack_into(self._map, self._at(slot) + _PROGRESS_AT, response_bytes, sse_frames)
 
     def progress_of(self, slot: int) -> Callable[[int, int], None]:
         """The same for a slot whose stream has many pieces: takes bytes and frames until it is cleared."""
