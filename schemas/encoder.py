@@ -19,18 +19,20 @@ _UNIQUE = "unique string"
 
 # Fourteen bits at a time, and no loop: every event has two times since the epoch, of eight bytes each.
 _BITS, _MASK = 14, (1 << 14) - 1
+_LOW_BITS, _LOW_MASK = 2 * _BITS, (1 << 2 * _BITS) - 1
 _INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
 _LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
 
 
 def _encode_large(value: int) -> bytes:
-    bits = (value << 1) ^ (value >> 63)
-    high = bits >> 2 * _BITS
+    bits = value << 1 if value >= 0 else ~(value << 1)
+    high = bits >> _LOW_BITS
     if high:
-        if high >> 64 - 2 * _BITS:
+        if high >> 64 - _LOW_BITS:
             message = f"{value} does not fit in 64 bits"
             raise OverflowError(message)
-        return _INNER[bits & _MASK] + _INNER[bits >> _BITS & _MASK] + _encode_high(high)
+        low = bits & _LOW_MASK  # within one of the digits that CPython's integers consist of: quicker from here on
+        return _INNER[low & _MASK] + _INNER[low >> _BITS] + _encode_high(high)
     return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
 
 
