@@ -12,7 +12,7 @@ import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import msgspec
 from fastavro import parse_schema, schemaless_reader
@@ -28,7 +28,7 @@ from schemas.avro_schema import (
     schema_fingerprint,
     schema_json,
 )
-from schemas.encoder import LONGS, record_encoder
+from schemas.encoder import LONGS, Encoder, record_encoder
 from schemas.events import KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
@@ -57,9 +57,12 @@ FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) 
 
 _FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
 _ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], ("exchange_id", "request_id"))
-_ENCODE_PROXY_LOG = record_encoder(record_schema(ProxyLogFields)["fields"])
-_ENCODE_ANALYTICS = record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",))
-_ENCODE_BUDGET = record_encoder(record_schema(BudgetFields)["fields"])
+_ENCODERS: dict[Kind, Encoder] = {
+    "proxy_log": record_encoder(record_schema(ProxyLogFields)["fields"]),
+    "analytics": record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",)),
+    "budget": record_encoder(record_schema(BudgetFields)["fields"]),
+}
+"""Of what each adds to ``Common``."""
 
 
 class EncodedEvent(msgspec.Struct, frozen=True):
@@ -88,11 +91,11 @@ def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> byte
     return b"".join((_FRAMES[kind], LONGS[len(event_id)], event_id, LONGS[sequence], tail))
 
 
-class ExchangeFields(NamedTuple):
-    """What the events of one exchange say; those that are ``None`` do not exist."""
+class ExchangeFields(msgspec.Struct):
+    """What the events of one exchange say, under the names of their kinds; those that are ``None`` do not exist."""
 
     common: Common
-    proxy_log: ProxyLogFields | None
+    proxy_log: ProxyLogFields | None = None
     analytics: AnalyticsFields | None = None
     budget: BudgetFields | None = None
     traceparent: str = ""
@@ -112,23 +115,19 @@ def encode_exchange(
 def encode_exchanges(exchanges: Sequence[ExchangeFields]) -> list[list[EncodedEvent]]:
     """The events of each. One kind after the other: of the second exchange an encoder's code and tables are in the
     processor's caches, where what else an exchange takes would have driven them out."""
-    heads = [_ENCODE_COMMON(each.common) for each in exchanges]
-    encoded: list[list[EncodedEvent]] = [[] for _ in exchanges]
-    for each, head, events in zip(exchanges, heads, encoded, strict=True):
-        if (fields := each.proxy_log) is not None:
-            events.append(_event("proxy_log", each, head + _ENCODE_PROXY_LOG(fields)))
-    for each, head, events in zip(exchanges, heads, encoded, strict=True):
-        if (used := each.analytics) is not None:
-            events.append(_event("analytics", each, head + _ENCODE_ANALYTICS(used)))
-    for each, head, events in zip(exchanges, heads, encoded, strict=True):
-        if (charged := each.budget) is not None:
-            events.append(_event("budget", each, head + _ENCODE_BUDGET(charged)))
+    encoded: list[list[EncodedEvent]] = []
+    begun: list[tuple[ExchangeFields, bytes, list[EncodedEvent]]] = []
+    for each in exchanges:
+        events: list[EncodedEvent] = []
+        encoded.append(events)
+        begun.append((each, _ENCODE_COMMON(each.common), events))
+    for kind, encode in _ENCODERS.items():
+        for each, head, events in begun:
+            fields = getattr(each, kind)
+            if fields is not None:
+                common, tail = each.common, head + encode(fields)
+                events.append(EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, each.traceparent))
     return encoded
-
-
-def _event(kind: Kind, exchange: ExchangeFields, tail: bytes) -> EncodedEvent:
-    common = exchange.common
-    return EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, exchange.traceparent)
 
 
 class SchemaBook:

@@ -50,7 +50,7 @@ def header_lines(raw: Sequence[tuple[bytes, bytes]], max_bytes: int) -> list[str
     """``name: value`` lines with credentials masked; what passes ``max_bytes`` is replaced by a line that counts it."""
     lines = [*map(_line, raw)]
     # at most two bytes of UTF-8 for each of latin-1, and ": "
-    if 2 * sum(map(len, lines)) <= max_bytes:
+    if 2 * len("".join(lines)) <= max_bytes:
         return lines
     return _within(lines, max_bytes)
 
@@ -61,8 +61,9 @@ class _Lines(dict[tuple[bytes, bytes], str]):
 
     def __missing__(self, pair: tuple[bytes, bytes]) -> str:
         name, value = pair
-        if name in _UNIQUE_PREFIXES:
-            return _UNIQUE_PREFIXES[name] + value.decode("latin-1")
+        prefix = _UNIQUE_PREFIXES.get(name)
+        if prefix is not None:
+            return prefix + value.decode("latin-1")
         text = name.decode("latin-1")
         if is_credential_header(name):
             return f"{text}: {_masked(value)}"

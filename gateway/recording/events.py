@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.recording.keeping import Keeping
-from schemas.codec import EncodedEvent, ExchangeFields, encode_exchange, encode_exchanges
+from schemas.codec import EncodedEvent, ExchangeFields, encode_exchanges
 from schemas.encoder import SharedList
 from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
@@ -55,15 +55,22 @@ class EventBuilder:
     def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
         """The events of each exchange, whose outcome is known; none is larger than its topic takes. In steps, each step
         for all: its code is warm from the second exchange on."""
-        totals = [*map(_total_micros, exchanges)]
-        commons = [*map(self._common, exchanges, totals)]
-        proxy_logs = [*map(self._proxy_log, exchanges, totals)]
-        fields = [*map(_fields, exchanges, commons, proxy_logs)]
-        encoded = encode_exchanges(fields)
+        all_fields: list[ExchangeFields] = []
+        begun: list[tuple[Exchange, int, ExchangeFields]] = []
+        for exchange in exchanges:
+            total_micros = _total_micros(exchange)
+            fields = ExchangeFields(self._common(exchange, total_micros), None, None, None, exchange.traceparent)
+            all_fields.append(fields)
+            begun.append((exchange, total_micros, fields))
+        for exchange, total_micros, fields in begun:
+            fields.proxy_log = self._proxy_log(exchange, total_micros)
+        for exchange, _, fields in begun:
+            _add_usage(exchange, fields)
+        encoded = encode_exchanges(all_fields)
         for at, events in enumerate(encoded):
             excess = len(events[0].tail) - self._max_event_bytes
             if excess > 0:
-                encoded[at] = _encoded_within(fields[at], excess)
+                encoded[at] = _encoded_within(all_fields[at], excess)
         return encoded
 
     def _common(self, exchange: Exchange, total_micros: int) -> Common:
@@ -160,21 +167,22 @@ def _total_micros(exchange: Exchange) -> int:
     return exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
 
 
-def _fields(exchange: Exchange, common: Common, proxy_log: ProxyLogFields) -> ExchangeFields:
-    """Which events there are of an exchange, and what they say."""
-    app, llm = exchange.app, exchange.llm
-    if app is None or llm is None:
-        return ExchangeFields(common, proxy_log, None, None, exchange.traceparent)
-    analytics = _analytics(exchange, proxy_log)
-    budget = _budget(exchange, app, llm, analytics) if exchange.cost_nanos else None
-    return ExchangeFields(common, proxy_log, analytics, budget, exchange.traceparent)
+def _add_usage(exchange: Exchange, fields: ExchangeFields) -> None:
+    """Which events there are of an exchange beside its proxy log, and what they say."""
+    app, llm, proxy_log = exchange.app, exchange.llm, fields.proxy_log
+    if app is None or llm is None or proxy_log is None:
+        return
+    fields.analytics = analytics = _analytics(exchange, proxy_log)
+    if exchange.cost_nanos:
+        fields.budget = _budget(exchange, app, llm, analytics)
 
 
 def _encoded_within(fields: ExchangeFields, excess: int) -> list[EncodedEvent]:
     """Encoded again, with bodies that are shorter by what was too much."""
     if fields.proxy_log is not None:
         _cut_further(fields.proxy_log, excess)
-    return encode_exchange(*fields)
+    (events,) = encode_exchanges([fields])
+    return events
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:

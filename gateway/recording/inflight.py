@@ -112,19 +112,19 @@ class InFlightFile:
         raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
         if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != _SEPARATORS:
             raw = _bounded(texts)
+        first_row, second_row, third_row = _slot_rows(exchange.rows) if exchange.rows else _NO_ROWS
         _SLOT.pack_into(
             self._map, at, _FREE, bytes.fromhex(exchange.exchange_id.replace("-", "")), exchange.occurred_at,
             exchange.app_id, exchange.user_id, exchange.llm_id, exchange.is_stream, exchange.reserved_nanos,
             exchange.segment, exchange.segment_bytes, exchange.request_bytes,
-            *(_slot_rows(exchange.rows) if exchange.rows else _NO_ROWS),
-            exchange.app_reset_day, exchange.llm_reset_day, 0, 0, len(raw), raw,
+            first_row, second_row, third_row, exchange.app_reset_day, exchange.llm_reset_day, 0, 0, len(raw), raw,
         )  # fmt: skip
         self._map[at] = _OPEN
         return self._free.pop()
 
     def progress(self, slot: int, response_bytes: int, sse_frames: int) -> None:
         """What has passed so far."""
-        self.progress_of(slot)(response_bytes, sse_frames)
+        _PROGRESS.pack_into(self._map, self._at(slot) + _PROGRESS_AT, response_bytes, sse_frames)
 
     def progress_of(self, slot: int) -> Callable[[int, int], None]:
         """The same for a slot whose stream has many pieces: takes bytes and frames until it is cleared."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 class Totals:
     """Running totals of one boot; absolute, so that a lost report loses nothing."""
 
-    outcomes: Counter[str] = field(default_factory=Counter)
+    outcomes: dict[str, int] = field(default_factory=dict)
     request_bytes: int = 0
     response_bytes: int = 0
     cost_nanos: int = 0
@@ -34,7 +33,8 @@ class Totals:
 
     def add(self, exchange: Exchange) -> None:
         """Count one ended exchange."""
-        self.outcomes[exchange.outcome or "gateway_error"] += 1
+        outcome = exchange.outcome or "gateway_error"
+        self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1
         self.request_bytes += len(exchange.body)
         self.response_bytes += exchange.response_bytes
         self.cost_nanos += exchange.cost_nanos or 0

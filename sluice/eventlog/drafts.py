@@ -64,20 +64,23 @@ class Draft(Sequence["EncodedEvent"]):
 def encode_drafts(drafts: Iterable[Draft]) -> None:
     """Encode those that are not yet, the ones of each builder together. One that cannot be encoded has an ``error``,
     and is no harm to others."""
-    due: dict[Builder, list[Draft]] = {}
+    due: dict[Builder, tuple[list[Draft], list[Any]]] = {}
     for draft in drafts:
         if draft.encoded is None:
-            due.setdefault(draft.builder, []).append(draft)
-    for builder, group in due.items():
+            group, subjects = due.get(draft.builder) or due.setdefault(draft.builder, ([], []))
+            group.append(draft)
+            subjects.append(draft.subject)
+    for builder, (group, subjects) in due.items():
         try:
-            built = builder.build_all([draft.subject for draft in group])
-            pairs = [*zip(group, built, strict=True)]
+            built = builder.build_all(subjects)
         except Exception:  # noqa: BLE001 - whose it is shows when each is encoded alone
+            built = ()
+        if len(built) != len(group):
             for draft in group:
                 _encode_alone(draft)
-        else:
-            for draft, events in pairs:
-                draft.encoded, draft.subject = events, None
+            continue
+        for at, draft in enumerate(group):
+            draft.encoded, draft.subject = built[at], None
 
 
 def _encode_alone(draft: Draft) -> None:

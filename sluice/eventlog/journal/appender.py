@@ -162,7 +162,7 @@ class Appender:
     def _encode(self, append: Append, appended_at_ms: int, group: WrittenGroup) -> None:
         """What cannot be encoded fails alone: it gives no numbers and leaves nothing in the group."""
         events, copy, end, seed = append.events, group.copy, group.records, self._seed
-        sequences, frames = dict(group.sequences), []
+        sequences, frames = {**group.sequences}, []
         copied = len(copy.records) if copy is not None else 0
         try:
             if events:

@@ -74,10 +74,14 @@ def encode_events(
 ) -> bytes:
     """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
+    exchange_id, key = "", b""
     for offset, event in enumerate(events, first_record):
         kind = event.kind
         index, suffix = _WRITTEN_AS[kind]
-        key, extra, at = event.exchange_id.encode(), event.traceparent.encode(), event.occurred_at
+        if event.exchange_id is not exchange_id:  # once for all three
+            exchange_id = event.exchange_id
+            key = exchange_id.encode()
+        extra, at = event.traceparent.encode() if event.traceparent else b"", event.occurred_at
         event_id = key + suffix
         sequence = sequences[kind] = sequences[kind] + 1
         value = frame_event(kind, event_id, sequence, event.tail)

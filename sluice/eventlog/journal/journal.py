@@ -240,8 +240,8 @@ class Journal:
 
     def _settle(self, group: list[Append], written: WrittenGroup) -> None:
         """Tell those who wait, in order; then the listeners."""
-        for append, end in zip(group, written.ends, strict=True):
-            done = append.done
+        for at, append in enumerate(group):
+            done, end = append.done, written.ends[at]
             if done is None or done.done():  # told that it was late, or its client left
                 continue
             if isinstance(end, CommitFailedError):
@@ -332,16 +332,25 @@ class Journal:
 
 def _encode_drafts_of(group: list[Append]) -> list[Append]:
     """The group, its drafts replaced by their events; without what cannot be encoded, whose waiter is told."""
-    drafts = [(append, append.events) for append in group if isinstance(append.events, Draft)]
+    drafts: list[Draft] = []
+    for append in group:
+        draft = append.events
+        if isinstance(draft, Draft):
+            drafts.append(draft)
     if not drafts:
         return group
-    encode_drafts([draft for _, draft in drafts])
-    for append, draft in drafts:
-        if draft.encoded is not None:
+    encode_drafts(drafts)
+    encoded: list[Append] = []
+    for append in group:
+        draft = append.events
+        if isinstance(draft, Draft):
+            if draft.encoded is None:
+                if draft.error is not None and append.done is not None and not append.done.done():
+                    append.done.set_exception(draft.error)
+                continue
             append.events = draft.encoded
-        elif draft.error is not None and append.done is not None and not append.done.done():
-            append.done.set_exception(draft.error)
-    return [append for append in group if not isinstance(append.events, Draft)]
+        encoded.append(append)
+    return encoded
 
 
 def _fail(group: Sequence[Append], error: type[EventLogError], reason: str) -> None:
