@@ -40,7 +40,7 @@ class Responder:
 
     def __init__(self, settings: GatewaySettings, hooks: Hooks, recorder: Recorder) -> None:
         self._settings = settings
-        self._copy_bytes = settings.bodies.max_bytes
+        self._copy_bytes, self._max_response_bytes = settings.bodies.max_bytes, settings.max_response_bytes
         self._hooks = hooks
         self._recorder = recorder
         self._plugin_streams = PluginStreams(settings, hooks, recorder)
@@ -89,7 +89,7 @@ class Responder:
         held = b""
         while chunk := await transfer.next(response):
             self._recorder.progress(exchange)
-            if exchange.response_bytes <= self._settings.max_response_bytes:
+            if exchange.response_bytes <= self._max_response_bytes:
                 parts.append(chunk)
             if exchange.response_bytes == length:
                 held = chunk
@@ -120,7 +120,7 @@ class Responder:
         while chunk := await transfer.next(response):
             self._recorder.progress(exchange)
             parts.append(chunk)
-            if exchange.response_bytes > self._settings.max_response_bytes:
+            if exchange.response_bytes > self._max_response_bytes:
                 raise more_than_plugins_read(exchange, response)
         transfer.ended()
         body = b"".join(parts)
@@ -135,7 +135,7 @@ class Responder:
         # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
         exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
         if llm.chains.acts_on_streams and _has_body(exchange, response):
-            begin_stream(exchange, llm, response, self._settings.max_response_bytes)
+            begin_stream(exchange, llm, response, self._max_response_bytes)
             if llm.chains.stream_whole:
                 return await self._plugin_streams.whole(exchange, llm, response, send, scanner)
             if llm.chains.stream_chunks:
@@ -157,7 +157,7 @@ class Responder:
         """Usage, from a whole body; one that was too large or is coded in a way we do not read stays estimated."""
         if exchange.partial:
             return
-        max_bytes = self._settings.max_response_bytes
+        max_bytes = self._max_response_bytes
         if exchange.response_bytes > max_bytes:
             take_answer(exchange, Answer(problem="response_too_large"))
             return

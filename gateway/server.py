@@ -271,7 +271,7 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._active = cycle
-        task = self._loop.create_task(cycle.run(self._app))
+        task = asyncio.Task(cycle.run(self._app), loop=self._loop, name="exchange")  # else a name is made for each
         self.state.tasks.add(task)
         task.add_done_callback(self.state.tasks.discard)
 

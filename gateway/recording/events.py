@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from gateway.headers import header
 from gateway.recording.keeping import Keeping
 from schemas.codec import EncodedEvent, ExchangeFields, encode_exchanges
 from schemas.encoder import SharedList
@@ -127,11 +128,11 @@ class EventBuilder:
             "request_body": request,
             "request_body_bytes": len(exchange.body),
             "request_body_truncated": request_cut,
-            "request_content_type": _content_type(exchange.headers),
+            "request_content_type": _content_type(exchange.values().get(b"content-type")),
             "response_body": response,
             "response_body_bytes": exchange.response_bytes,
             "response_body_truncated": response_cut,
-            "response_content_type": _content_type(exchange.response_headers),
+            "response_content_type": _content_type(header(exchange.response_headers, b"content-type")),
             "chunk_count": exchange.chunk_count,
             "error_kind": exchange.error_kind,
             "error_message": exchange.error_message[:MAX_MESSAGE_CHARACTERS],
@@ -343,11 +344,8 @@ def _path(exchange: Exchange) -> str:
     return f"{path}?{mask_query(exchange.query.decode('latin-1'))}"[:MAX_PATH_CHARACTERS]
 
 
-def _content_type(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"content-type":
-            return value.decode("latin-1")[:MAX_MODEL_CHARACTERS]
-    return ""
+def _content_type(value: bytes | None) -> str:
+    return value.decode("latin-1")[:MAX_MODEL_CHARACTERS] if value is not None else ""
 
 
 def _short(model: str | None) -> str | None:
