@@ -109,7 +109,7 @@ class SseScanner(FrameScanner):
         if start < len(self.text_start) or stop < 0:
             return
         text = frame[start:stop]
-        if _BACKSLASH not in text and _LF not in text:
+        if _BACKSLASH not in text and _LF not in text:  # else that quote is escaped, or of another line
             behind = frame[stop:]
             self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
