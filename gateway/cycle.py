@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
 _CR, _LF = b"\r\n"
+"""Numbers: for a needle of bytes ``bytes.__contains__`` raises an error inside, and drops it."""
 _CHUNK = b"%x\r\n%b\r\n"
 """Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'

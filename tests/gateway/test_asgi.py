@@ -319,16 +319,17 @@ async def test_an_exchange_that_is_over_is_not_told() -> None:
 
 @pytest.mark.parametrize(
     ("request_head", "length", "expected"),
-    [(GET, None, b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), (GET, 5, b"abcde"), (b"HEAD" + GET[3:], 5, b"")],
+    [(GET, None, b"3\r\nabc\r\n2\r\nDE\r\n0\r\n\r\n"), (GET, 5, b"abcde"), (b"HEAD" + GET[3:], 5, b"")],
 )
 async def test_pieces_are_written_without_a_coroutine(request_head: bytes, length: int | None, expected: bytes) -> None:
-    """Framed as the head said; the end is sent as ever, and the connection is kept."""
+    """Framed as the head said, one that is a chunk already as it is; the end is sent as ever, and the connection is
+    kept."""
     held = Held(headers=[] if length is None else [(b"content-length", b"%d" % length)])
     async with serving(held) as house:
         client = await house.connect(request_head)
         await held.begun.wait()
         assert held.connection.body_writer()(b"abc")
-        assert held.connection.body_writer()(b"de")
+        assert held.connection.body_writer()(b"de", b"2\r\nDE\r\n")
         await held.end()
         await client.head()
         assert await client.reader.readexactly(len(expected)) == expected

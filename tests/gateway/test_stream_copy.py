@@ -52,13 +52,13 @@ def test_what_broke_off_is_cut_however_it_ends() -> None:
 
 @pytest.mark.parametrize("takes_more", [True, False])
 def test_a_writer_beside_it_says_what_the_writer_says(*, takes_more: bool) -> None:
-    """Every piece is written, and kept."""
-    written: list[bytes] = []
+    """Every piece is written, as the chunk as which it came, and kept."""
+    written: list[tuple[bytes, bytes]] = []
 
-    def write(piece: bytes, _: bytes = b"") -> bool:
-        written.append(piece)
+    def write(piece: bytes, chunk: bytes = b"") -> bool:
+        written.append((piece, chunk))
         return takes_more
 
     copy = StreamCopy(9)
-    assert copy.beside(write)(b"piece") is takes_more
-    assert (written, copy.take()) == ([b"piece"], b"piece")
+    assert copy.beside(write)(b"piece", b"5\r\npiece\r\n") is takes_more
+    assert (written, copy.take()) == ([(b"piece", b"5\r\npiece\r\n")], b"piece")

@@ -294,6 +294,7 @@ async def test_a_stream_is_pumped_as_it_comes_and_its_end_is_held(cuts: list[int
     exchange = client.exchange
     assert (exchange.response_bytes, exchange.sse_frames, exchange.partial) == (len(body), 4, False)
     assert exchange.chunk_count == len(places) - 1
+    assert b"".join(exchange.response_copy) == body[:COPY]
     assert client.passed[-1] == len(body)
     assert b"" not in client.connection.written
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas import encoder
 from schemas.avro_schema import record_schema
 from schemas.encoder import LONGS as LOOK_UP
-from schemas.encoder import encode_bytes, encode_long, keep_text, record_encoder
+from schemas.encoder import SharedList, encode_bytes, encode_long, keep_text, record_encoder
 from schemas.events import FIELD_TYPES, KINDS, Common
 from tests.schemas.samples import COMMON, FIELDS, LONGS, common
 
@@ -156,3 +156,23 @@ def test_a_missing_field_is_refused() -> None:
     del incomplete["vendor"]
     with pytest.raises(KeyError, match="vendor"):
         record_encoder(record_schema(Common)["fields"])(incomplete)
+
+
+ITEMS: dict[str, tuple[Any, list[Any]]] = {
+    "texts": ("string", ["a", "b"]),
+    "longs": ("long", [1, 1 << 40]),
+    "records": (record_schema(Common), [common(), common(outcome="blocked_pre_auth")]),
+    "none": ("string", []),
+}
+
+
+@pytest.mark.parametrize(("kind", "items"), ITEMS.values(), ids=ITEMS)
+def test_a_shared_list_is_that_list_and_encoded_once(kind: Any, items: list[Any]) -> None:
+    """However many events it stands in."""
+    encode = record_encoder([{"name": "items", "type": {"type": "array", "items": kind}}])
+    shared = SharedList(items)
+    plain = encode({"items": items})
+    assert encode({"items": shared}) == plain
+    assert shared.encoded == (plain if items else None)
+    shared.encoded = b"as it was the first time"
+    assert encode({"items": shared}) == (shared.encoded if items else plain)

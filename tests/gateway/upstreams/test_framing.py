@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.upstreams.client import Headers, Origin, Timeouts, UpstreamRequest
-from gateway.upstreams.framing import added_headers, host_of, request_head
+from gateway.upstreams.framing import added_headers, check_request, host_of, request_head
 
 ORIGIN = Origin("https", "api.example.com", 443)
 
@@ -49,6 +49,47 @@ def test_a_length_is_announced_where_it_means_something(method: bytes, body: byt
     """A body always has a length, an empty one only where a body is expected."""
     names = [name for name, _ in added_headers(request(method=method, body=body))]
     assert (b"content-length" in names) is announced
+
+
+TOKEN = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@pytest.mark.parametrize("byte", range(256))
+def test_which_bytes_stand_where(byte: int) -> None:
+    """Each of a token in a name and, in either case, in a method; each that is printable in a target, but ``#``; all in
+    a value but three."""
+    one = bytes((byte,))
+    assert is_taken(headers=[(b"a" + one, b"v")]) is (one in TOKEN)
+    assert is_taken(method=b"A" + one) is (one.lower() in TOKEN)
+    assert is_taken(target=b"/" + one) is (0x20 < byte < 0x7F and one != b"#")
+    assert is_taken(headers=[(b"a", b"v" + one)]) is (one not in b"\r\n\0")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"method": b""},
+        {"target": b""},
+        {"target": b"v1"},
+        {"headers": [(b"a", b"v"), (b"", b"v")]},
+        {"headers": [(b"content-length", b"1")]},
+        {"headers": [(b"a", b"v"), (b"transfer-encoding", b"chunked")]},
+    ],
+    ids=str,
+)
+def test_what_has_no_name_or_a_framing_of_its_own_is_refused(changes: dict[str, object]) -> None:
+    """Before a connection is made."""
+    assert is_taken()
+    assert not is_taken(**changes)
+
+
+def is_taken(**changes: object) -> bool:
+    """Whether such a request is one."""
+    try:
+        check_request(request(**changes))
+    except ValueError:
+        return False
+    return True
 
 
 @given(

@@ -103,14 +103,14 @@ async def test_a_journal_encodes_a_turn_s_drafts_together_and_in_order(tmp_path:
 
 
 async def test_a_builder_that_forgets_one_stops_no_journal(tmp_path: Path) -> None:
-    """Whoever waits is told, and what comes later is written."""
+    """Whoever waits is told, and nobody gets another's events; what comes later is written."""
 
     class Forgetful:
         def build_all(self, subjects: Sequence[Any]) -> Sequence[Sequence[EncodedEvent]]:
             return subjects[1:]
 
-    journal, events = begun(tmp_path), exchange()
-    forgotten = [journal.submit(Draft(Forgetful(), exchange())) for _ in range(2)]
+    journal, events, builder = begun(tmp_path), exchange(), Forgetful()
+    forgotten = [journal.submit(Draft(builder, exchange())) for _ in range(2)]
     written = journal.submit(events)
     async with asyncio.timeout(20):
         for each in forgotten:

@@ -70,3 +70,10 @@ def test_the_quick_look_and_the_thorough_one_agree(counts: list[int | None]) -> 
 def test_counts_beyond_all_bounds_are_no_usage(usage: Usage, code: str) -> None:
     """The first one that is says why; each bound is inside."""
     assert usage.impossible() == code
+
+
+@pytest.mark.parametrize("name", Usage.__struct_fields__)
+def test_every_class_of_tokens_is_a_part_but_prompt_and_response(name: str) -> None:
+    """One that ``has_parts`` forgot would be charged at the prompt's or the response's price."""
+    assert Usage(**{name: 1}).has_parts() == (name not in {"prompt_tokens", "response_tokens"})
+    assert not Usage(**{name: 0}).has_parts()

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from sluice.plugin_host.tally import HookFigures, Tally
+from schemas.events import PluginTiming
+from sluice.plugin_host.tally import REMEMBERED, HookFigures, Tally
+from sluice.sdk import PluginResponse
+from sluice.sdk.context import ExchangeFacts
+from sluice.sdk.testing import make_request
+from tests.sluice.plugin_host.plugins import answering, chain, link
 
 
 def test_nothing_is_zero() -> None:
@@ -28,3 +33,14 @@ def test_percentiles_are_of_the_last_calls() -> None:
         tally.add(5)
     figures = tally.figures()
     assert (figures.p50_micros, figures.p99_micros, figures.max_micros, figures.calls) == (5, 5, 1_000_000, 257)
+
+
+async def test_times_that_nobody_asks_for_are_summed_up() -> None:
+    """Else each call of a chain, which notes them without ``add``, would leave one in memory."""
+    place = link("a", answering(PluginResponse.allow()))
+    over, request, calls = chain(place), make_request(), REMEMBERED + 9
+    timings: list[PluginTiming] = []
+    for _ in range(calls):
+        await over.run(ExchangeFacts(), request, timings)
+    assert len(place.tally.times) == 9
+    assert place.tally.figures().calls == calls

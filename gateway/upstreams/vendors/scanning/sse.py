@@ -109,7 +109,7 @@ class SseScanner(FrameScanner):
         if start < len(self.text_start) or stop < 0:
             return
         text = frame[start:stop]
-        if _BACKSLASH not in text and _LF not in text:
+        if _BACKSLASH not in text and _LF not in text:  # else that quote is escaped, or of another line
             behind = frame[stop:]
             self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
@@ -253,8 +253,8 @@ def _plain_frames(chunk: bytes) -> tuple[int, int]:
 
 
 def _frame_of(frame: bytes) -> SseFrame:
-    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and _CR not in frame:
-        return SseFrame(b"", frame[5:].strip())  # one line, as nearly all have
+    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and frame[-1] == _LF and _CR not in frame:
+        return SseFrame(b"", frame[5:].strip())  # one line and its empty one, as nearly all have
     name, data = b"", []
     for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
         if line.startswith(b"data:"):

@@ -386,11 +386,19 @@ SHAPES = st.sampled_from(
 )
 
 
+def alike(*texts: bytes) -> list[tuple[bytes, bytes]]:
+    """Frames that differ in these texts alone, behind one from which they are known."""
+    return [(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n', text) for text in (b"a", *texts)]
+
+
 @settings(max_examples=400)
 @given(st.lists(st.tuples(SHAPES, TEXTS), max_size=12))
-@example(
-    [(b'data: {"choices":[{"delta":{"content":"%b"}}]}\n\n', text) for text in (b"a", b"b", b"usage", b'"usage"', b"c")]
-)
+@example(alike(b"b", b"usage", b'"usage"', b"c"))
+@example(alike(b'"}}],"usage":{"prompt_tokens":3,"completion_tokens":4},"x":[{"y":{"z":"'))
+@example(alike(b"\n\ndata: [DONE]\n\n"))
+@example(alike(b"\r\rdata: [DONE]\r\r"))
+@example([*alike(), (b'data: {"choices":[{"delta":{"content":%b}}]}\n\n', b'"')])
+@example([*alike(b"b\\"), *alike(b'\\"')])
 def test_a_frame_that_differs_in_its_text_alone_is_what_a_search_finds(frames: list[tuple[bytes, bytes]]) -> None:
     """Whatever the text is: the same bytes leave, the same are held, the same is counted."""
     chunks = [delta(), *[shape % text for shape, text in frames], delta(), usage_frame(), DONE]
@@ -416,7 +424,35 @@ def test_frames_that_differ_in_their_text_alone_are_not_searched(monkeypatch: py
     alike = [delta(f"word {number}", created=1) for number in range(100)]
     assert [scanner.feed(chunk) for chunk in alike] == alike
     assert searched == alike[:1]
+    broken = alike[0].replace(b'word 0"', b"")  # begins and ends like the others, with one quote for both
+    assert scanner.feed(broken) == broken
+    assert searched.pop() == broken
     others = [delta("word", created=number) for number in range(2, 100)]
     assert [scanner.feed(chunk) for chunk in others] == others
     assert searched[1:] == others
     assert scanner._lessons_left == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        delta('say "river"', created=1),
+        frame(type="response.output_text.delta", delta="x"),
+        b'data: {"content":"x\ndata: "}\n\n',
+    ],
+    ids=["escaped", "without", "broken"],
+)
+def test_a_frame_whose_text_cannot_be_told_teaches_nothing(other: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned before it still holds."""
+    searched: list[bytes] = []
+
+    def may_matter(self: OpenAiStream, chunk: bytes) -> bool:
+        searched.append(chunk)
+        return False
+
+    monkeypatch.setattr(OpenAiStream, "may_matter", may_matter)
+    scanner = OpenAiStream()
+    scanner.looks_left = 0
+    for chunk in (delta("a", created=1), other, delta("b", created=1)):
+        assert scanner.feed(chunk) == chunk
+    assert searched == [delta("a", created=1), other]

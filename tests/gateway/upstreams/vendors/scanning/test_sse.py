@@ -173,3 +173,34 @@ def test_a_stream_in_one_piece_is_looked_at_where_it_matters(end: bytes, at: int
     assert scanner.feed(b"".join(frames)) == b"".join(frames)
     assert (scanner.answer.usage, scanner.sse_frames) == (Usage(7, 0), 1_001)
     assert len(asked) <= 1_000 - at + 80
+
+
+@pytest.mark.parametrize(
+    ("frame", "seen"),
+    [
+        (b"data: count:7\n\n", SseFrame(b"", b"count:7")),
+        (b"data: count:7\nd", SseFrame(b"", b"count:7")),
+        (b"data: count:7\n:", SseFrame(b"", b"count:7")),
+        (b"data: count:7\r\n", SseFrame(b"", b"count:7")),
+        (b"data: count:7", SseFrame(b"", b"count:7")),
+        (b"data: a\ndata: count\n\n", SseFrame(b"", b"a\ncount")),
+        (b"data: a\rdata: count\n\n", SseFrame(b"", b"a\ncount")),
+    ],
+)
+def test_a_stream_that_breaks_off_behind_a_line_has_said_it(frame: bytes, seen: SseFrame) -> None:
+    """What comes of the next line, be it a byte, is none of that line's data."""
+    scanner = Frames()
+    scanner.feed(frame)
+    scanner.finish()
+    assert scanner.seen == [seen]
+
+
+@pytest.mark.parametrize(
+    "first", [b"data: x\r\r", b"data: x\r\n\r\n", b"data: x\r\n\n", b"data: x\n\r\n", b"data: x\n\n"]
+)
+def test_frames_that_come_together_may_end_in_several_ways(first: bytes) -> None:
+    """Each is looked at by itself."""
+    scanner = Frames()
+    stream = first + b"data: count:7\n\n"
+    assert scanner.feed(stream) == stream
+    assert (scanner.sse_frames, scanner.answer.usage) == (2, Usage(7, 0))
