@@ -29,8 +29,10 @@ _LF: Final = 10
 _CR: Final = 13
 _QUOTE: Final = 34
 _BACKSLASH: Final = 92
-_MAX_LESSONS: Final = 4
-"""Frames that are learned from; a stream whose frames differ in more than their text is searched frame by frame."""
+_PATIENCE: Final = 256
+"""What a stream may spend on learning: 1 on a frame without a text, as of one that thinks first; more on one that has
+one. A stream whose frames differ in more than their text is searched frame by frame then."""
+_LESSON: Final = 64
 _NO_TWIN: Final = (0, 0, b"-", b"", 0)
 """Like no frame."""
 _MIN_TOGETHER_BYTES: Final = 1024
@@ -62,7 +64,7 @@ class SseScanner(FrameScanner):
     def __init__(self, *, hide_usage: bool = False) -> None:
         super().__init__(hide_usage=hide_usage)
         self._twin = _NO_TWIN
-        self._lessons_left = _MAX_LESSONS if self.text_start else 0
+        self._patience = _PATIENCE if self.text_start else 0
 
     @abstractmethod
     def inspect(self, frame: SseFrame) -> Verdict:
@@ -95,7 +97,7 @@ class SseScanner(FrameScanner):
         ):  # one frame, as nearly all are
             if self.looks_left or self.may_matter(chunk):
                 return self._whole(chunk)
-            if self._lessons_left:
+            if self._patience > 0:
                 self._learn(chunk)
             self.sse_frames += 1
             return chunk
@@ -103,11 +105,12 @@ class SseScanner(FrameScanner):
 
     def _learn(self, frame: bytes) -> None:
         """A frame passed: most of those that follow will be like it, but for the text in it."""
-        self._lessons_left -= 1
         start = frame.find(self.text_start) + len(self.text_start)
         stop = frame.find(b'"', start)
         if start < len(self.text_start) or stop < 0:
+            self._patience -= 1
             return
+        self._patience -= _LESSON
         text = frame[start:stop]
         if _BACKSLASH not in text and _LF not in text:  # else that quote is escaped, or of another line
             behind = frame[stop:]

@@ -287,8 +287,10 @@ def test_texts_alike_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(AnthropicStream, "may_matter", search)
     scanner = AnthropicStream()
-    frames = [text("river"), text(" error"), text(" tool_use message_stop"), text("")]
+    thought = {"type": "thinking_delta", "thinking": "hm"}
+    thoughts = [event("content_block_delta", index=0, delta=thought)] * 20
+    frames = [*thoughts, text("river"), text(" error"), text(" tool_use message_stop"), text("")]
     assert [scanner.feed(frame) for frame in frames] == frames
-    assert searched == frames[:1]
+    assert searched == [*thoughts, frames[20]]
     assert scanner.feed(STOP) == b""
     assert scanner.ended

@@ -430,7 +430,7 @@ def test_frames_that_differ_in_their_text_alone_are_not_searched(monkeypatch: py
     others = [delta("word", created=number) for number in range(2, 100)]
     assert [scanner.feed(chunk) for chunk in others] == others
     assert searched[1:] == others
-    assert scanner._lessons_left == 0
+    assert scanner._patience <= 0
 
 
 @pytest.mark.parametrize(
