@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 64 * 1024
 """A larger body is handed to the transport in pieces of this size, each when the one before has left: the default
 high-water mark of asyncio's and uvloop's transports."""
+_LARGE = 2048
+"""A chunk that takes so many bytes goes through the parser: that is little to what it costs otherwise."""
+
+
+def _size_line(size: int) -> bytes:
+    """What a chunk of the chunked coding that takes so many bytes in all begins with, as we write it."""
+    lines = [b"%x\r\n" % content for content in range(max(size - 8, 1), size)]
+    no_line = bytes(_LARGE)  # no such chunk: longer than what is compared with it
+    return next((line for line in lines if len(line) + int(line, 16) + 2 == size), no_line)
+
+
+_SIZE_LINES = tuple(map(_size_line, range(_LARGE)))
 
 
 class StaleConnectionError(UpstreamProtocolError):
@@ -164,10 +176,10 @@ class Connection(asyncio.Protocol):
             self.close()
             return
         parser, take = self._parser, response.take
-        if take is not None and parser.is_between_chunks:
-            size = len(data)
-            start = 4 if size < 262 else 5 if size < 4103 else 6  # behind a size line of two digits, of three, of four
-            if data[:start] == b"%x\r\n" % (size - start - 2) and data[-2:] == b"\r\n" and size > start + 2:
+        if take is not None and parser.is_between_chunks and (size := len(data)) < _LARGE:
+            line = _SIZE_LINES[size]
+            start = len(line)
+            if data[:start] == line and data[-2:] == b"\r\n":
                 # One chunk, written as we write them: the parser stays where it is. So come nearly all of a stream.
                 response.give(take, data[start:-2], data)
                 return
