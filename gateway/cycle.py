@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.headers import BODILESS
+from gateway.headers import BODILESS, CR, LF
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
-_CR, _LF = b"\r\n"
-"""Numbers: for a needle of bytes ``bytes.__contains__`` raises an error inside, and drops it."""
 _CHUNK = b"%x\r\n%b\r\n"
 """Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
@@ -218,7 +216,7 @@ class Cycle:
             headers = [*(pair for pair in headers if pair[0] != b"connection"), (b"connection", b"close")]
         lines = [*map(b": ".join, headers)]
         text = b"".join(lines)
-        if _LF in text or _CR in text:
+        if LF in text or CR in text:
             error = "a header of the answer has a line end in it"
             raise RuntimeError(error)
         lines.append(b"\r\n")

@@ -40,6 +40,8 @@ as in an answer to HEAD (8.6)."""
 _NAMES_NONE = frozenset((b"keep-alive", b"close", b"Keep-Alive"))
 """The usual values of ``Connection``."""
 _NOTHING: frozenset[bytes] = frozenset()
+CR, LF = b"\r\n"
+"""Numbers, to be looked for with ``in``: for a needle of bytes ``bytes.__contains__`` raises an error and drops it."""
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 
 

@@ -79,7 +79,7 @@ class Transfer:
         def take(piece: bytes, chunk: bytes) -> bool:
             nonlocal count, size
             count += 1
-            room = copy_bytes - size
+            room = copy_bytes - size  # as ``Exchange.keep_copy``, with what is told to the exchange at the end alone
             size += len(piece)
             if room > 0:
                 keep(piece if size <= copy_bytes else piece[:room])

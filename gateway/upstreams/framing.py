@@ -11,10 +11,12 @@ import string
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from gateway.headers import CR, LF
+
 if TYPE_CHECKING:
     from gateway.upstreams.client import Headers, Origin, UpstreamRequest
 
-_CR, _LF, _NUL = b"\r\n\0"
+_NUL = 0
 _NAME_BYTES = b"!#$%&'*+-.^_`|~" + (string.digits + string.ascii_lowercase).encode()
 """A token (RFC 9110, 5.6.2) in lower case, as ``Headers`` promises; so names compare as they are."""
 _METHOD_BYTES = _NAME_BYTES + string.ascii_uppercase.encode()
@@ -52,7 +54,7 @@ def _check_headers(headers: Headers) -> None:
     if not _OURS.isdisjoint(names):
         raise ValueError("content-length and transfer-encoding are written by the client alone")
     text = b"".join(values)
-    if _LF in text or _CR in text or _NUL in text:  # numbers: for bytes CPython 3.11 raises an error and drops it
+    if LF in text or CR in text or _NUL in text:
         raise ValueError("a header value holds CR, LF or NUL")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import msgspec
 
-REMEMBERED = 256
+_REMEMBERED = 256
 """Calls whose times are kept: of so many the third longest is the 99th percentile."""
 
 
@@ -34,13 +34,13 @@ class Tally:
         "_calls",
         "_max_micros",
         "_micros",
+        "_new",
         "_recent",
         "blocked_loop",
         "failures",
         "not_called",
         "oversized",
         "skipped_streams",
-        "times",
     )
 
     def __init__(self) -> None:
@@ -53,28 +53,27 @@ class Tally:
         self._micros = 0
         self._max_micros = 0
         self._recent: list[int] = []
-        self.times: list[int] = []
-        """Micros of calls that are in none of the others yet."""
+        self._new: list[int] = []
+        """Times that are in none of the others yet."""
 
     def add(self, micros: int) -> None:
         """A call took so long."""
-        times = self.times
-        times.append(micros)
-        if len(times) >= REMEMBERED:
-            self.sum_up()
+        new = self._new
+        new.append(micros)
+        if len(new) >= _REMEMBERED:
+            self._sum_up()
 
-    def sum_up(self) -> None:
-        """Empty ``times``; due as soon as there are ``REMEMBERED`` of them."""
-        self._calls += len(self.times)
-        self._micros += sum(self.times)
-        self._max_micros = max(self._max_micros, *self.times)
-        self._recent = [*self._recent, *self.times][-REMEMBERED:]
-        self.times.clear()
+    def _sum_up(self) -> None:
+        self._calls += len(self._new)
+        self._micros += sum(self._new)
+        self._max_micros = max(self._max_micros, *self._new)
+        self._recent = [*self._recent, *self._new][-_REMEMBERED:]
+        self._new.clear()
 
     def figures(self) -> HookFigures:
         """As they are now."""
-        if self.times:
-            self.sum_up()
+        if self._new:
+            self._sum_up()
         recent = sorted(self._recent)
         return HookFigures(
             calls=self._calls,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.events import PluginTiming
-from sluice.plugin_host.tally import REMEMBERED, HookFigures, Tally
+from sluice.plugin_host.tally import _REMEMBERED, HookFigures, Tally
 from sluice.sdk import PluginResponse
 from sluice.sdk.context import ExchangeFacts
 from sluice.sdk.testing import make_request
@@ -36,11 +36,11 @@ def test_percentiles_are_of_the_last_calls() -> None:
 
 
 async def test_times_that_nobody_asks_for_are_summed_up() -> None:
-    """Else each call of a chain, which notes them without ``add``, would leave one in memory."""
+    """Else each call of a chain would leave one in memory."""
     place = link("a", answering(PluginResponse.allow()))
-    over, request, calls = chain(place), make_request(), REMEMBERED + 9
+    over, request, calls = chain(place), make_request(), _REMEMBERED + 9
     timings: list[PluginTiming] = []
     for _ in range(calls):
         await over.run(ExchangeFacts(), request, timings)
-    assert len(place.tally.times) == 9
+    assert len(place.tally._new) == 9
     assert place.tally.figures().calls == calls

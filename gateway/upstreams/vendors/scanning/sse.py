@@ -13,6 +13,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
+from gateway.headers import CR, LF
 from gateway.upstreams.sse_frames import FRAME_END, FRAME_END_BYTES, LINE_END, MAX_FRAME_BYTES
 from gateway.upstreams.vendors.scanning.base import FrameScanner, Verdict
 
@@ -24,9 +25,6 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _SILENT: Final = b":\r\n"
 """What a comment or an empty line begins with."""
 _SILENT_STARTS: Final = frozenset((b"", b":", b"\r", b"\n"))
-_LF: Final = 10
-"""A byte is looked for as a number: ``bytes.__contains__`` raises, and drops, an exception for each other needle."""
-_CR: Final = 13
 _QUOTE: Final = 34
 _BACKSLASH: Final = 92
 _PATIENCE: Final = 256
@@ -84,14 +82,14 @@ class SseScanner(FrameScanner):
             and len(chunk) >= least
             and not (self._rest or self.ended)
             and _QUOTE not in (text := chunk[start:stop])
-            and _LF not in text
-            and _CR not in text
+            and LF not in text
+            and CR not in text
         ):  # it differs from one that passed in nothing but its text
             self.sse_frames += 1
             return chunk
         if (
             1 < len(chunk) == chunk.find(b"\n\n") + 2
-            and _CR not in chunk
+            and CR not in chunk
             and not (self._rest or self.ended)
             and chunk[0] not in _SILENT
         ):  # one frame, as nearly all are
@@ -112,7 +110,7 @@ class SseScanner(FrameScanner):
             return
         self._patience -= _LESSON
         text = frame[start:stop]
-        if _BACKSLASH not in text and _LF not in text:  # else that quote is escaped, or of another line
+        if _BACKSLASH not in text and LF not in text:  # else that quote is escaped, or of another line
             behind = frame[stop:]
             self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
@@ -150,7 +148,7 @@ class SseScanner(FrameScanner):
         """As of all; but of frames that came together those before the first that matters go out together."""
         rest = self._rest
         if self.looks_left or self.ended or len(chunk) < _MIN_TOGETHER_BYTES or len(rest) > _MAX_JOINED_BYTES:
-            frames = [] if rest or self.ended or _CR in chunk else chunk.split(b"\n\n")
+            frames = [] if rest or self.ended or CR in chunk else chunk.split(b"\n\n")
             return super()._cut(chunk) if not frames or frames[-1] else self._judge_each(frames)
         together = bytes(rest) + chunk if rest else chunk
         size, count = _plain_frames(together)
@@ -241,7 +239,7 @@ def _is_one(chunk: bytes, last: bytes) -> bool:
 def _plain_frames(chunk: bytes) -> tuple[int, int]:
     """How many bytes of whole frames it begins with, and how many frames; nothing where lines end in several ways or a
     frame may be silent: those are looked at one by one."""
-    end = b"\r\n\r\n" if _CR in chunk else b"\n\n"
+    end = b"\r\n\r\n" if CR in chunk else b"\n\n"
     size = chunk.rfind(end) + len(end)
     if size < len(end):
         return 0, 0
@@ -256,7 +254,7 @@ def _plain_frames(chunk: bytes) -> tuple[int, int]:
 
 
 def _frame_of(frame: bytes) -> SseFrame:
-    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and frame[-1] == _LF and _CR not in frame:
+    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and frame[-1] == LF and CR not in frame:
         return SseFrame(b"", frame[5:].strip())  # one line and its empty one, as nearly all have
     name, data = b"", []
     for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():

@@ -410,17 +410,26 @@ def test_a_frame_that_differs_in_its_text_alone_is_what_a_search_finds(frames: l
     assert quick.answer == slow.answer
 
 
-def test_frames_that_differ_in_their_text_alone_are_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One of them is; where each frame differs elsewhere too, all are, and only a few are learned from."""
+@pytest.fixture
+def nothing_matters(monkeypatch: pytest.MonkeyPatch) -> tuple[OpenAiStream, list[bytes]]:
+    """A scanner to which nothing matters, and the chunks that it searches."""
     searched: list[bytes] = []
 
-    def may_matter(self: OpenAiStream, chunk: bytes) -> bool:
+    def may_matter(_: OpenAiStream, chunk: bytes) -> bool:
         searched.append(chunk)
         return False
 
     monkeypatch.setattr(OpenAiStream, "may_matter", may_matter)
     scanner = OpenAiStream()
     scanner.looks_left = 0
+    return scanner, searched
+
+
+def test_frames_that_differ_in_their_text_alone_are_not_searched(
+    nothing_matters: tuple[OpenAiStream, list[bytes]],
+) -> None:
+    """One of them is; where each frame differs elsewhere too, all are, and only a few are learned from."""
+    scanner, searched = nothing_matters
     alike = [delta(f"word {number}", created=1) for number in range(100)]
     assert [scanner.feed(chunk) for chunk in alike] == alike
     assert searched == alike[:1]
@@ -442,17 +451,11 @@ def test_frames_that_differ_in_their_text_alone_are_not_searched(monkeypatch: py
     ],
     ids=["escaped", "without", "broken"],
 )
-def test_a_frame_whose_text_cannot_be_told_teaches_nothing(other: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_whose_text_cannot_be_told_teaches_nothing(
+    other: bytes, nothing_matters: tuple[OpenAiStream, list[bytes]]
+) -> None:
     """What was learned before it still holds."""
-    searched: list[bytes] = []
-
-    def may_matter(self: OpenAiStream, chunk: bytes) -> bool:
-        searched.append(chunk)
-        return False
-
-    monkeypatch.setattr(OpenAiStream, "may_matter", may_matter)
-    scanner = OpenAiStream()
-    scanner.looks_left = 0
+    scanner, searched = nothing_matters
     for chunk in (delta("a", created=1), other, delta("b", created=1)):
         assert scanner.feed(chunk) == chunk
     assert searched == [delta("a", created=1), other]
