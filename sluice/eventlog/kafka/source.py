@@ -3,8 +3,8 @@
 What aiokafka would do by itself and must not: commit positions it has moved (only explicit offsets are committed),
 jump in silence where an offset is gone (the log's start is compared with what was committed), wait for ever for a
 coordinator (every commit and stop has a time limit), sit silent after a broker came back (a watchdog makes it anew),
-hand out records of a partition before its owner was told of it (they wait until then) or after it was taken away (they
-are dropped: whoever has the partition next reads them again, from what was committed).
+hand out records of a partition before its owner was told of it (they are read again then) or after it was taken away
+(they are dropped: whoever has the partition next reads them again, from what was committed).
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ class KafkaSource:
         """The offset behind what was polled, or where a partition was assigned at."""
         self._told: set[Partition] = set()
         """What the listener knows to be ours."""
-        self._early: dict[Partition, list[PolledRecord]] = {}
-        """Records that came before the listener was told of their partition: nobody could have tracked them."""
+        self._has_told = asyncio.Event()
+        """Whether it knows all that it was given last."""
         self._unchecked: set[TopicPartition] = set()
         """Whose committed offsets could not be compared with the log's start yet: nothing of them is polled before."""
         self._generation = 0
@@ -111,7 +111,7 @@ class KafkaSource:
         consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self, consumer))
         self._consumer = consumer
         self._generation += 1
-        for known in (self._told, self._early, self._next, self._unchecked):  # of the consumer before this one
+        for known in (self._told, self._has_told, self._next, self._unchecked):  # of the consumer before this one
             known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
@@ -129,8 +129,7 @@ class KafkaSource:
                 await self._connect()
             if self._unchecked:
                 await self._check(list(self._unchecked))
-            found = await self._open.getmany(timeout_ms=int(timeout_seconds * 1000), max_records=max_records)
-            found = await self._followed(found)
+            found = await self._followed(await self._fetched(timeout_seconds, max_records))
             self._raise_lost()
             now = asyncio.get_running_loop().time()
             if found:
@@ -142,19 +141,28 @@ class KafkaSource:
             raise await explain(error, self._settings.kafka) from error
         for records in found.values():
             self._schemas.note(records)
-        return self._tellable(found)
+        return {Partition(*partition): records for partition, records in found.items()}
 
-    def _tellable(
-        self, found: Mapping[TopicPartition, Sequence[PolledRecord]]
-    ) -> Mapping[Partition, Sequence[PolledRecord]]:
-        """What may be handed out now, with what waited for its listener."""
-        named = {Partition(*partition): records for partition, records in found.items()}
-        if not self._early and named.keys() <= self._told:
-            return named
-        for name, records in named.items():
-            self._early.setdefault(name, []).extend(records)
-        ready = [name for name in self._early if name in self._told and name not in self._paused]
-        return {name: self._early.pop(name) for name in ready}
+    async def _fetched(
+        self, timeout_seconds: float, max_records: int
+    ) -> Mapping[TopicPartition, Sequence[PolledRecord]]:
+        """Records of partitions that the listener was told of: nobody could track others. Those are fetched again."""
+        consumer, loop = self._open, asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        while True:
+            left = max(0.0, deadline - loop.time())
+            found: Mapping[TopicPartition, Sequence[PolledRecord]] = await consumer.getmany(
+                timeout_ms=int(left * 1000), max_records=max_records
+            )
+            if all(Partition(*partition) in self._told for partition in found):
+                return found
+            self._progress_at = loop.time()
+            for partition, records in found.items():
+                consumer.seek(partition, records[0].offset)
+            try:
+                await asyncio.wait_for(self._has_told.wait(), deadline - loop.time())
+            except TimeoutError:
+                return {}
 
     async def _followed(
         self, found: Mapping[TopicPartition, Sequence[PolledRecord]]
@@ -319,16 +327,18 @@ class KafkaSource:
         await self._tell("on_assigned", partitions)
         if self.is_of(consumer):
             self._told.update(Partition(*partition) for partition in partitions)
+            self._has_told.set()
 
     async def revoked(self, partitions: list[TopicPartition]) -> None:
         """These will be another's: tell, then forget."""
         self._generation += 1
+        self._has_told.clear()
         await self._tell("on_revoked", partitions)
         for partition in partitions:
             name = Partition(*partition)
             self._told.discard(name)
             self._unchecked.discard(partition)
-            for known in (self._committed, self._next, self._lost, self._early):
+            for known in (self._committed, self._next, self._lost):
                 known.pop(name, None)
 
     async def _check(self, partitions: list[TopicPartition]) -> None:

@@ -115,6 +115,36 @@ async def test_records_that_come_before_the_offsets_are_known_are_lag(kafka_serv
     await source.close()
 
 
+async def test_records_wait_for_a_listener_that_is_told_late(kafka_server: Kafka, unique_name: str) -> None:
+    """Of partitions that their owner does not know to be its own nothing is handed out, whatever it polls; then all of
+    it comes, once, in polls as small as were asked for."""
+    settings = settings_for(kafka_server, unique_name)
+    await publish(settings, 20)
+    source, listener = source_of(settings)
+    may_know = asyncio.Event()
+    listener.on_assigned = lambda _: may_know.wait()  # type: ignore[assignment, method-assign, return-value]
+    await source.start(listener)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert [await source.poll(0.3, 4) for _ in range(8)] == [{}] * 8
+    assert loop.time() - began > 8 * 0.29  # each waits: none comes back at once to fetch the same again
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(source.poll(SECONDS, 4))
+        await asyncio.sleep(0)
+        may_know.set()
+    found: dict[Partition, list[PolledRecord]] = {}
+    polled = waiting.result()
+    async with asyncio.timeout(SECONDS):
+        while sum(map(len, found.values())) < 20:
+            assert sum(map(len, polled.values())) <= 4
+            for partition, records in polled.items():
+                found.setdefault(partition, []).extend(records)
+            polled = await source.poll(0.5, 4)
+    assert polled == {}
+    assert all([each.offset for each in records] == [*range(len(records))] for records in found.values())
+    await source.close()
+
+
 async def test_a_second_member_takes_over_what_was_committed_at_the_revoke(
     kafka_server: Kafka, unique_name: str
 ) -> None:
