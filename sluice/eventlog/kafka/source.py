@@ -66,10 +66,8 @@ class KafkaSource:
         self._committed: dict[Partition, int] = {}
         self._next: dict[Partition, int] = {}
         """The offset behind what was polled, or where a partition was assigned at."""
-        self._told: set[Partition] = set()
-        """What the listener knows to be ours."""
-        self._has_told = asyncio.Event()
-        """Whether it knows all that it was given last."""
+        self._told = asyncio.Event()
+        """Whether the listener knows what is ours now; it is told of all partitions together."""
         self._unchecked: set[TopicPartition] = set()
         """Whose committed offsets could not be compared with the log's start yet: nothing of them is polled before."""
         self._generation = 0
@@ -111,7 +109,7 @@ class KafkaSource:
         consumer.subscribe(topics=list(subscription.topics), listener=_Listener(self, consumer))
         self._consumer = consumer
         self._generation += 1
-        for known in (self._told, self._has_told, self._next, self._unchecked):  # of the consumer before this one
+        for known in (self._told, self._next, self._unchecked):  # of the consumer before this one
             known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
@@ -154,13 +152,13 @@ class KafkaSource:
             found: Mapping[TopicPartition, Sequence[PolledRecord]] = await consumer.getmany(
                 timeout_ms=int(left * 1000), max_records=max_records
             )
-            if all(Partition(*partition) in self._told for partition in found):
+            if self._told.is_set() or not found:
                 return found
             self._progress_at = loop.time()
             for partition, records in found.items():
                 consumer.seek(partition, records[0].offset)
             try:
-                await asyncio.wait_for(self._has_told.wait(), deadline - loop.time())
+                await asyncio.wait_for(self._told.wait(), deadline - loop.time())
             except TimeoutError:
                 return {}
 
@@ -326,17 +324,15 @@ class KafkaSource:
         self._apply_pauses()
         await self._tell("on_assigned", partitions)
         if self.is_of(consumer):
-            self._told.update(Partition(*partition) for partition in partitions)
-            self._has_told.set()
+            self._told.set()
 
     async def revoked(self, partitions: list[TopicPartition]) -> None:
         """These will be another's: tell, then forget."""
         self._generation += 1
-        self._has_told.clear()
+        self._told.clear()
         await self._tell("on_revoked", partitions)
         for partition in partitions:
             name = Partition(*partition)
-            self._told.discard(name)
             self._unchecked.discard(partition)
             for known in (self._committed, self._next, self._lost):
                 known.pop(name, None)

@@ -63,12 +63,13 @@ async def publish(settings: LogSettings, count: int) -> None:
     await publisher.close()
 
 
-async def poll_all(source: KafkaSource, count: int) -> dict[Partition, list[PolledRecord]]:
-    """Until so many records have come."""
+async def poll_all(source: KafkaSource, count: int, most: int = 100) -> dict[Partition, list[PolledRecord]]:
+    """Until so many records have come, by polls that give as many as are asked for or fewer."""
     found: dict[Partition, list[PolledRecord]] = {}
     async with asyncio.timeout(SECONDS):
         while sum(map(len, found.values())) < count:
-            batch: Mapping[Partition, Sequence[PolledRecord]] = await source.poll(0.5, 100)
+            batch: Mapping[Partition, Sequence[PolledRecord]] = await source.poll(0.5, most)
+            assert sum(map(len, batch.values())) <= most
             for partition, records in batch.items():
                 found.setdefault(partition, []).extend(records)
     return found
@@ -129,18 +130,11 @@ async def test_records_wait_for_a_listener_that_is_told_late(kafka_server: Kafka
     assert [await source.poll(0.3, 4) for _ in range(8)] == [{}] * 8
     assert loop.time() - began > 8 * 0.29  # each waits: none comes back at once to fetch the same again
     async with asyncio.TaskGroup() as tasks:
-        waiting = tasks.create_task(source.poll(SECONDS, 4))
+        waiting = tasks.create_task(poll_all(source, 20, most=4))
         await asyncio.sleep(0)
         may_know.set()
-    found: dict[Partition, list[PolledRecord]] = {}
-    polled = waiting.result()
-    async with asyncio.timeout(SECONDS):
-        while sum(map(len, found.values())) < 20:
-            assert sum(map(len, polled.values())) <= 4
-            for partition, records in polled.items():
-                found.setdefault(partition, []).extend(records)
-            polled = await source.poll(0.5, 4)
-    assert polled == {}
+    found = waiting.result()
+    assert await source.poll(0.5, 4) == {}
     assert all([each.offset for each in records] == [*range(len(records))] for records in found.values())
     await source.close()
 
