@@ -240,8 +240,9 @@ class Worker:
             for group in journal.housekeep():
                 logger.error("a group that was too far behind lost its place", group=group.group)
             self._metrics.log.observe(journal, relay)
-            with contextlib.suppress(OSError):  # a full disk, of which the journal's metrics tell: not ours to end for
-                folder.write(self._name, self._metrics.registry.families())
+            if self._settings.gateway.workers > 1:  # else nobody reads it
+                with contextlib.suppress(OSError):  # a full disk, of which the journal's metrics tell: no end of ours
+                    folder.write(self._name, self._metrics.registry.families())
 
         async def write_report() -> None:
             await self._report(journal, boot, closing=False)

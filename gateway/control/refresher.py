@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from gateway.snapshot_builder import SnapshotBuilder
     from sluice.plugin_host.host import LoadedPlugin
 
-LOOK_SECONDS = 0.025
+LOOK_SECONDS = 0.05
+"""Half of the 100 ms within which a change is served by; each look wakes an idle worker up."""
 POLL_SECONDS = 1.0
 TOUCH_SECONDS = 10.0
 RETIRE_SECONDS = 660.0

@@ -43,13 +43,13 @@ from sluice.eventlog.settings import LogSettings
 REFUSED_FILE = "refused.jsonl"
 _ROUND_RECORDS = 5_000
 _ROUND_BYTES = 4 << 20
+_GROWN_RECORDS = _ROUND_RECORDS // 2
+"""A round of so many waits for no more: larger ones are hardly cheaper, and hold the loop for longer."""
 _FIRST_BACKOFF_SECONDS = 0.2
 _MAX_BACKOFF_SECONDS = 5.0
 _STORE_SECONDS = 0.5
 """How often the watermark is written; after a kill so much is sent again at most."""
 _LOOK_SECONDS = 0.2
-_STRICT_LINGER_SECONDS = 0.03
-"""Where clients wait for a round."""
 _SILENT_SECONDS = 2.0
 """A round that takes longer means that Kafka does not acknowledge now."""
 
@@ -79,9 +79,7 @@ class Relay:
         self._settings = settings
         make = TransactionalProducer if settings.relay.exactly_once else BatchProducer
         self._producer = make(settings, topics, gateway_id, self._refuse, directory)
-        is_strict = settings.eventlog.durability == "strict"
-        linger = settings.relay.linger_seconds
-        self._linger_seconds = min(linger, _STRICT_LINGER_SECONDS) if is_strict else linger
+        self._linger_seconds = settings.relay.linger_seconds
         self._offset_file = offset_path(directory, RELAY_GROUP)
         self._committed = load_offset(self._offset_file)
         self._reader = JournalReader(directory, self._committed)
@@ -103,6 +101,11 @@ class Relay:
         self.is_fenced = False
         """Whether another relay carries this journal now, as far as is known."""
         self._round_since = 0.0
+        self._grows_until = 0.0
+        """When the next round begins at the latest; long past after a quiet while."""
+        self._grown = asyncio.Event()
+        self._draining = 0
+        """How many wait for the end of all that is there."""
         self._refused: set[int] = set()
         """Offsets refused in the present round: sent again it writes no second line."""
 
@@ -123,6 +126,8 @@ class Relay:
         for record in records:
             size += len(record.value or b"")
         self._memory_bytes = size
+        if self._is_large:
+            self._grown.set()
         if size > self._max_memory_bytes:
             self.counters.fell_behind += 1
             self._read_from_file()
@@ -159,15 +164,20 @@ class Relay:
             return
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((next_offset, done))
+        self._grown.set()
         await done
 
     async def drain(self, timeout_seconds: float) -> bool:
         """Wait until nothing is left to send; whether that came true in time. ``run`` must be running."""
+        self._draining += 1
+        self._grown.set()
         try:
             async with asyncio.timeout(timeout_seconds):
                 await self._caught_up.wait()
         except TimeoutError:
             return False
+        finally:
+            self._draining -= 1
         return True
 
     # the work
@@ -254,6 +264,7 @@ class Relay:
                 await self._wait_for_more()
                 continue
             self._round_since = loop.time()
+            self._grows_until = self._round_since + self._linger_seconds
             end = self._committed_at(records[-1].offset + 1)
             await self._producer.send(records, end)
             self._round_since = 0.0
@@ -305,9 +316,22 @@ class Relay:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _linger(self) -> None:
-        """Let a round grow, for a round costs the same whatever is in it; unless it is large, or a client waits."""
-        if self._from_memory and not self._waiting and self._memory_bytes < _ROUND_BYTES:
-            await asyncio.sleep(self._linger_seconds)
+        """Let a round grow, for a round costs the same whatever is in it: it begins ``linger_seconds`` after the one
+        before, sooner where it is large or a client waits, and at once after a quiet while."""
+        loop = asyncio.get_running_loop()
+        seconds = self._grows_until - loop.time()
+        if seconds <= 0 or not self._from_memory or self._waiting or self._draining or self._is_large:
+            return
+        self._grown.clear()
+        timer = loop.call_later(seconds, self._grown.set)
+        try:
+            await self._grown.wait()
+        finally:
+            timer.cancel()
+
+    @property
+    def _is_large(self) -> bool:
+        return len(self._memory) >= _GROWN_RECORDS or self._memory_bytes >= _ROUND_BYTES
 
     def _advance(self, end: CommittedOffset) -> None:
         self._next = end.offset

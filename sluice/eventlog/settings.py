@@ -134,8 +134,9 @@ class KafkaSettings(KafkaConnection):
 class RelaySettings(Section):
     """How journal records are carried to Kafka."""
 
-    linger_seconds: Seconds = 0.1
-    """How long a round grows before it is sent; with ``durability: strict``, where clients wait, 0.03 at most."""
+    linger_seconds: Seconds = 0.25
+    """From the beginning of one round to the next, which grows meanwhile; sooner where it is large or a client waits
+    (``durability: strict``), and at once after a quiet while."""
     max_batch_bytes: Annotated[int, Field(ge=16_384, le=1 << 20)] = 512 << 10
     """Of a batch, before compression."""
     max_memory_bytes: Bytes = 32 << 20

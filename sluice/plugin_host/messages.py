@@ -75,6 +75,8 @@ class MessageBus:
         self._topics: dict[str | None, list[Subscription]] = {}
         """By topic; under ``None`` those of every topic."""
         self._tasks: asyncio.TaskGroup | None = None
+        self._meets_gateways = asyncio.Event()
+        """Set by the first who subscribes, or publishes beyond this gateway."""
 
     def of_plugin(self, plugin_id: int) -> PluginMessages:
         """The messages of one life of a plugin."""
@@ -85,14 +87,20 @@ class MessageBus:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                for carrier in (self._workers, self._gateways):
-                    if carrier is not None:
-                        tasks.create_task(carrier.run(self.deliver))
+                if self._workers is not None:
+                    tasks.create_task(self._workers.run(self.deliver))
+                if self._gateways is not None:
+                    tasks.create_task(self._meet(self._gateways))
                 for subscription in list(self._subscriptions()):
                     subscription.start(tasks)
                 await asyncio.get_running_loop().create_future()
             finally:
                 self._tasks = None
+
+    async def _meet(self, gateways: MessageCarrier) -> None:
+        """Few plugins have messages, and a consumer of Kafka is a fifth of what an idle worker does."""
+        await self._meets_gateways.wait()
+        await gateways.run(self.deliver)
 
     def deliver(self, message: Message) -> None:
         """Queue a message for those in this process who want it."""
@@ -111,6 +119,8 @@ class MessageBus:
         self.deliver(published)
         for carrier in carriers:
             carrier.carry(published)
+        if direction != "local":
+            self._meets_gateways.set()
         return published.id
 
     def _carriers(self, direction: Direction) -> list[MessageCarrier]:
@@ -126,6 +136,7 @@ class MessageBus:
     def add(self, subscription: Subscription) -> None:
         """Deliver to this one from now on."""
         self._topics.setdefault(subscription.topic, []).append(subscription)
+        self._meets_gateways.set()
         if self._tasks is not None:
             subscription.start(self._tasks)
 

@@ -11,9 +11,13 @@ import argparse
 import json
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,7 @@ from tests.go_build import build
 
 FOLDER = Path(__file__).parent
 RESULTS = FOLDER / "results.json"
+ROUNDS_OF_A_SET = 3
 
 
 def main() -> None:
@@ -87,28 +92,42 @@ def log_figures(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def gateway_figures(folder: Path, bootstrap: str, rounds: int, seconds: float) -> dict[str, Any]:
-    """All variants, plain and streamed, round by round."""
+    """All variants, plain and streamed, round by round; new gateways for every ``ROUNDS_OF_A_SET`` of them, for one
+    process differs from the next by up to a tenth, by where its memory lies."""
     vendor, url = start_vendor(folder)
-    targets: list[Target] = []
+    runs: dict[tuple[bool, str], list[dict[str, float]]] = {}
+    idle: dict[str, list[float]] = {}
     try:
-        targets.append(start_floor(folder, url))
-        targets.append(start_gateway(folder, url, "durable", ""))
-        targets.append(start_gateway(folder, url, "kafka", bootstrap))
-        idle = {target.name: round(target.process.rss_bytes() / (1 << 20), 1) for target in targets}
-        runs: dict[tuple[bool, str], list[dict[str, float]]] = {}
-        for at in range(rounds):
-            for stream in (False, True):
+        for first in range(0, rounds, ROUNDS_OF_A_SET):
+            with started_gateways(folder / f"set-{first}", url, bootstrap) as targets:
                 for target in targets:
-                    figures = measure(target, stream=stream, seconds=seconds)
-                    runs.setdefault((stream, target.name), []).append(figures)
-                    print(f"round {at + 1} {'stream' if stream else 'plain'} {target.name}: {figures}", flush=True)
+                    idle.setdefault(target.name, []).append(target.process.rss_bytes() / (1 << 20))
+                for at in range(first, min(first + ROUNDS_OF_A_SET, rounds)):
+                    for stream, target in product((False, True), targets):
+                        figures = measure(target, stream=stream, seconds=seconds)
+                        runs.setdefault((stream, target.name), []).append(figures)
+                        print(f"round {at + 1} {'stream' if stream else 'plain'} {target.name}: {figures}", flush=True)
     finally:
-        for process in (*(target.process for target in targets), vendor):
-            process.stop()
+        vendor.stop()
     found: dict[str, Any] = {name: median_of(each) for (stream, name), each in runs.items() if not stream}
     found["stream"] = {name: median_of(each) for (stream, name), each in runs.items() if stream}
-    found["idle_rss_mib"] = idle
+    found["idle_rss_mib"] = {name: round(statistics.median(each), 1) for name, each in idle.items()}
     return found
+
+
+@contextmanager
+def started_gateways(folder: Path, vendor: str, bootstrap: str) -> Iterator[list[Target]]:
+    """Floor, durable and kafka, each anew."""
+    folder.mkdir()
+    targets: list[Target] = []
+    try:
+        targets.append(start_floor(folder, vendor))
+        targets.append(start_gateway(folder, vendor, "durable", ""))
+        targets.append(start_gateway(folder, vendor, "kafka", bootstrap))
+        yield targets
+    finally:
+        for target in targets:
+            target.process.stop()
 
 
 def collector_figures(folder: Path, bootstrap: str, rounds: int, events: int) -> dict[str, Any]:

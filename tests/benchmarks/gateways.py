@@ -7,7 +7,6 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +73,7 @@ def start_gateway(folder: Path, vendor: str, name: str, bootstrap: str, under: S
     process = Process(command, MEASURED_CORE, folder / f"{name}.log")
     base = f"http://127.0.0.1:{port}"
     process.wait_until(lambda: answers(f"{base}/ready"))
-    settled = (lambda: metric(base, "sluice_relay_lag_records") == 0) if bootstrap else (lambda: True)
+    settled = (lambda: gauge(base, "sluice_relay_lag_records") == 0) if bootstrap else (lambda: True)
     return Target(name, process, f"{base}/llm/call/bench", settled)
 
 
@@ -102,12 +101,28 @@ def measure(target: Target, *, stream: bool, seconds: float) -> Figures:
     """One run: CPU of the tree from the first request until nothing is left to do, over the answers."""
     before = target.process.cpu_seconds()
     found = run_load(target, stream=stream, seconds=seconds)
-    cpu_us = (target.process.cpu_seconds() - before) / found["requests"] * 1e6
+    asking = settle(target)
+    cpu_us = (target.process.cpu_seconds() - before - asking) / found["requests"] * 1e6
     return {"cpu_us": cpu_us, **{key: found[key] for key in ("requests_per_second", "p50_ms", "p99_ms")}}
 
 
+def settle(target: Target) -> float:
+    """Wait until nothing of the load is left to do; the CPU seconds that asking for it took: no part of the load."""
+    asking = 0.0
+
+    def ask() -> bool:
+        nonlocal asking
+        before = target.process.cpu_seconds()
+        is_settled = target.settled()
+        asking += target.process.cpu_seconds() - before
+        return is_settled
+
+    target.process.wait_until(ask)
+    return asking
+
+
 def run_load(target: Target, *, stream: bool, seconds: float, connections: int = CONNECTIONS) -> Figures:
-    """The load, until nothing of it is left to do; what it saw."""
+    """The load; what it saw."""
     url = target.url + ("-stream" if stream and target.name != "floor" else "") + "/chat/completions"
     load = subprocess.run(
         [
@@ -119,7 +134,6 @@ def run_load(target: Target, *, stream: bool, seconds: float, connections: int =
         capture_output=True,
         text=True,
     )
-    target.process.wait_until(target.settled)
     found: dict[str, float] = json.loads(load.stdout)
     if found["errors"]:
         raise RuntimeError(f"{target.name}: {found['errors']:g} answers were no 200: the figures would mean nothing")
@@ -149,8 +163,7 @@ def listens(port: int) -> bool:
     return True
 
 
-def metric(base: str, name: str) -> float | None:
-    """The value of a gauge, once the worker has looked again (each second)."""
-    time.sleep(0.2)  # asked again and again by who waits for a value
+def gauge(base: str, name: str) -> float | None:
+    """Its value, as of the last second."""
     lines = httpx.get(f"{base}/metrics", timeout=5).text.splitlines()
     return next((float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)), None)

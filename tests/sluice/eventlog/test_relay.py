@@ -22,7 +22,7 @@ from sluice.eventlog.journal.entries import WrittenRecord
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.offsets import RELAY_GROUP, load_offset, offset_path
 from sluice.eventlog.kafka.batches import BatchProducer
-from sluice.eventlog.relay import REFUSED_FILE, Relay
+from sluice.eventlog.relay import _GROWN_RECORDS, REFUSED_FILE, Relay
 from sluice.eventlog.settings import JournalSettings, LogSettings
 from tests.servers import Kafka
 from tests.sluice.eventlog.journal.making import BOOT, exchange, ids_of
@@ -348,21 +348,63 @@ async def test_pauses_grow_until_a_round_is_acknowledged(tmp_path: Path, monkeyp
     await journal.close()
 
 
-@pytest.mark.parametrize(
-    ("durability", "set_to", "taken"),
-    [("durable", 0.1, 0.1), ("durable", 5.0, 5.0), ("strict", 0.1, 0.03), ("strict", 0.001, 0.001)],
-)
-def test_where_clients_wait_no_round_grows_for_long(
-    tmp_path: Path, durability: str, set_to: float, taken: float
+@pytest.fixture
+def rounds(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[int]:
+    """How many records each round has that a relay sends, to nobody."""
+    sizes: asyncio.Queue[int] = asyncio.Queue()
+
+    async def start(_: BatchProducer) -> None:
+        pass
+
+    async def send(_: BatchProducer, records: Sequence[WrittenRecord], __: object) -> None:
+        sizes.put_nowait(len(records))
+
+    monkeypatch.setattr(BatchProducer, "start", start)
+    monkeypatch.setattr(BatchProducer, "send", send)
+    return sizes
+
+
+async def test_after_a_quiet_while_a_record_goes_at_once_and_what_follows_together(
+    tmp_path: Path, rounds: asyncio.Queue[int]
 ) -> None:
-    """With ``strict`` each exchange waits for its round, so the setting holds up to 0.03 s; else as it is."""
-    settings = LogSettings.model_validate(
-        {
-            "kafka": {"bootstrap_servers": "127.0.0.1:9092"},
-            "eventlog": {"durability": durability},
-            "relay": {"linger_seconds": set_to},
-        }
-    )
-    relay = Relay(tmp_path, settings, Topics(), "gateway-1")
-    assert relay._linger_seconds == taken
-    relay.close()
+    """A round begins ``linger_seconds`` after the one before, and until then grows."""
+    linger = 1.5
+    settings = settings_for("127.0.0.1:1", "n", linger_seconds=linger)
+    journal = journal_at(tmp_path, settings)
+    time = asyncio.get_running_loop().time
+    async with running(tmp_path, settings, journal) as relay, asyncio.timeout(SECONDS):
+        await relay.wait_for(await journal.append(exchange()))
+        await asyncio.sleep(linger)
+        rounds.get_nowait()
+        began = time()
+        await journal.append(exchange())
+        assert await rounds.get() == len(exchange())
+        assert time() < began + linger
+        await asyncio.gather(journal.append(exchange()), journal.append(exchange()))
+        assert await rounds.get() == 2 * len(exchange())
+        assert time() >= began + linger
+    await journal.close()
+
+
+@pytest.mark.parametrize("need", ["a client waits", "it is large", "the worker ends"])
+async def test_a_round_that_somebody_needs_grows_no_longer(
+    tmp_path: Path, rounds: asyncio.Queue[int], need: str
+) -> None:
+    """Who waits with ``strict``, and a drain, wait for no linger, and a large round for nobody."""
+    settings = settings_for("127.0.0.1:1", "n", linger_seconds=3600)
+    journal = journal_at(tmp_path, settings)
+    async with running(tmp_path, settings, journal) as relay, asyncio.timeout(SECONDS):
+        await relay.wait_for(await journal.append(exchange()))
+        rounds.get_nowait()
+        await asyncio.sleep(0.05)
+        offset = await journal.append(exchange())
+        await asyncio.sleep(0.05)
+        assert rounds.empty()
+        if need == "a client waits":
+            await relay.wait_for(offset)
+        elif need == "the worker ends":
+            assert await relay.drain(SECONDS)
+        else:
+            await journal.append_records([Record("t", b"", b"")] * _GROWN_RECORDS)
+        assert await rounds.get() >= len(exchange())
+    await journal.close()

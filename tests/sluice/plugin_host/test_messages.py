@@ -173,6 +173,27 @@ async def test_local_messages_stay_and_others_are_carried_on() -> None:
         assert len(gateways.carried) == 2
 
 
+@pytest.mark.parametrize("use", ["subscribe", "publish"])
+async def test_other_gateways_are_met_by_the_first_who_wants_them(use: str) -> None:
+    """Local messages open no way to them; a subscription does, also one from before the bus ran, and a message to
+    them."""
+    workers, gateways = FakeCarrier(), FakeCarrier()
+    async with running(MessageBus(SETTINGS, workers=workers, gateways=gateways)) as bus:
+        messages = bus.of_plugin(1)
+        await until(lambda: workers.arrived)
+        await messages.publish("t", b"")
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert gateways.arrived is None
+        await (messages.subscribe("t", Heard()) if use == "subscribe" else messages.publish("t", b"", "up"))
+        await until(lambda: gateways.arrived)
+    waiting = FakeCarrier()
+    early = MessageBus(SETTINGS, gateways=waiting)
+    await early.of_plugin(1).subscribe("t", Heard())
+    async with running(early):
+        await until(lambda: waiting.arrived)
+
+
 async def test_what_cannot_be_carried_is_refused_before_anybody_gets_it() -> None:
     """All or nobody."""
     gateways, heard = FakeCarrier(max_payload_bytes=10), Heard()
