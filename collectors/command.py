@@ -124,13 +124,13 @@ def collect(
     configure_logs()  # before whoever logs is loaded, and structlog with it
     from collectors.configuration.opening import begin  # noqa: PLC0415 - as above
     from collectors.configuration.origin import open_origin  # noqa: PLC0415
-    from collectors.garbage import settle_memory  # noqa: PLC0415
     from collectors.operations.desk.desk import Desk  # noqa: PLC0415
     from collectors.process import Process  # noqa: PLC0415
     from collectors.server import PortTakenError  # noqa: PLC0415
     from collectors.settings import HostSettings  # noqa: PLC0415
     from collectors.workers.place import WorkerPlace  # noqa: PLC0415
     from collectors.workers.running import check_workers, run_workers, worker_command  # noqa: PLC0415
+    from sluice.memory import MANY, settle_memory  # noqa: PLC0415
     from sluice.settings import SettingsError, load_settings  # noqa: PLC0415
 
     place = WorkerPlace(worker, socket, parent) if worker >= 0 else None
@@ -150,7 +150,7 @@ def collect(
             command = partial(worker_command, options, names)
             return await run_workers(begun.settings, workers, command, desk, host.data_dir)
         process = Process(begun.settings, host, begun.plans, origin.folder, reloading, place, desk)
-        settle_memory()
+        settle_memory(MANY)
         return await process.run()
 
     try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
@@ -42,6 +41,7 @@ from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import JournalBusyError
 from sluice.eventlog.modes import open_log
 from sluice.eventlog.places import gateway_journal
+from sluice.memory import FEW, settle_memory
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -59,9 +59,6 @@ _LOCK_SECONDS = 15.0
 """How long a starting worker waits for its journal: whoever adopted it meanwhile lets go within seconds."""
 _RELAY_DRAIN_SECONDS = 1.0
 """At the end the relay gets this long; what it leaves is in the journal, and the next boot goes on from there."""
-
-_GC_THRESHOLDS = (10_000, 20, 50)
-"""An exchange leaves few cycles, if any; Python's 700 would look for them at every third exchange."""
 
 logger = structlog.get_logger(__name__)
 
@@ -130,7 +127,7 @@ class Worker:
             others = [control.run, environment.run, adopter.run, share.keeper.run]
             others += [outlet.run for outlet in parts.outlets]
             async with self._housekeeping(journal, boot, parts, relay, others):
-                _settle_memory()
+                settle_memory(FEW)
                 await self._serve(parts.app, managed, stop)  # 6
                 await self._close_books(journal, boot, log, relay)  # 7
 
@@ -278,13 +275,6 @@ class Worker:
         except EventLogError as error:
             # Totals are absolute: the next report says it all, and the last one is written by whoever adopts us.
             logger.warning("gateway report not written", error=str(error))
-
-
-def _settle_memory() -> None:
-    """What was made until now lives as long as the process: collections need not walk through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _each(seconds: float, step: Callable[[], Awaitable[None]]) -> None:

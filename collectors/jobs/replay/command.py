@@ -51,13 +51,13 @@ def replay(
 
     Example: sluice replay --from -7d --sink es-main --rebuild --swap --job january-again
     """
-    from collectors.garbage import settle_memory  # noqa: PLC0415
     from collectors.jobs.rebuild.job import RebuildOptions  # noqa: PLC0415
     from collectors.jobs.replay.plan import ReplayOptions  # noqa: PLC0415 - polars is not loaded for --help
     from collectors.jobs.replay.run import replay as work  # noqa: PLC0415 - as above
     from collectors.operations.printing import Printer  # noqa: PLC0415
     from collectors.operations.running import run  # noqa: PLC0415
     from sluice.logs import configure_logs  # noqa: PLC0415
+    from sluice.memory import MANY, settle_memory  # noqa: PLC0415
 
     configure_logs("error")
 
@@ -68,5 +68,5 @@ def replay(
     asked = ReplayOptions(
         wanted, options.JobOptions(job, resume, rate, dry_run, yes), sink, to_topic, rebuilding, archive
     )
-    settle_memory()
+    settle_memory(MANY)
     run(lambda: work(config, collectors, asked, Printer(as_json=as_json)))
