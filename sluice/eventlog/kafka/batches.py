@@ -89,7 +89,8 @@ class BatchProducer:
         self._max_batch_bytes: dict[str, int] = {}
         """Of topics that refused a batch for its size: never less than half of what they take (see ``_split``)."""
         self._source = gateway_id
-        self._rotation = count()
+        self._rotations: defaultdict[str, count[int]] = defaultdict(count)
+        """By topic: of one for all, three topics in a steady order would each reach a third of twelve partitions."""
         self._producer: AIOKafkaProducer | None = None
         self._framing: Framing | None = None
         if settings.schema_registry.url:
@@ -217,7 +218,7 @@ class BatchProducer:
     async def _submit(self, topic: str, batch: RecordBatch) -> asyncio.Future[Any]:
         producer = self._open
         partitions = await producer.partitions_for(topic)
-        partition = sorted(partitions)[next(self._rotation) % len(partitions)]
+        partition = sorted(partitions)[next(self._rotations[topic]) % len(partitions)]
         future: asyncio.Future[Any] = await producer.send_batch(batch, topic, partition=partition)
         return future
 

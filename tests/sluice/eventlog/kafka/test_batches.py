@@ -134,6 +134,18 @@ async def test_all_records_arrive_once_in_whole_batches_over_all_partitions(
     assert all(keys == sorted(keys, key=order.__getitem__) for keys in by_partition)
 
 
+async def test_small_rounds_of_several_topics_reach_all_partitions_of_each(
+    kafka_server: Kafka, started: BatchProducer, topics: Topics
+) -> None:
+    """Rounds of as many topics as there are partitions: no topic's batches all go to the same one."""
+    both = [topics.event("budget"), topics.event("analytics")]
+    for number in range(4):
+        await started.send([event(topic.name, number) for topic in both])
+    for topic in both:
+        found = await records_in(kafka_server, topic.name, topic.partitions)
+        assert [record.partition for record in found] == [0, 0, 1, 1]
+
+
 async def test_what_is_larger_than_its_topic_is_refused_here(
     kafka_server: Kafka, started: BatchProducer, topics: Topics, refusals: Refusals
 ) -> None:
