@@ -134,7 +134,7 @@ class KafkaSettings(KafkaConnection):
 class RelaySettings(Section):
     """How journal records are carried to Kafka."""
 
-    linger_seconds: Seconds = 0.25
+    linger_seconds: Seconds = 0.5
     """From the beginning of one round to the next, which grows meanwhile; sooner where it is large or a client waits
     (``durability: strict``), and at once after a quiet while."""
     max_batch_bytes: Annotated[int, Field(ge=16_384, le=1 << 20)] = 512 << 10
