@@ -6,7 +6,8 @@ soon enough.
 
 The heap of a worker is spread over some 18,000 pages of 4 KiB, of which a processor finds about 2,000 again without a
 walk through the page tables, which in a virtual machine is one through two of them. While a stream waits for its next
-chunk, what others do makes it forget: a paced stream costs some percent less from pages of 2 MiB, on a busy machine a tenth.
+chunk, what others do makes it forget. From pages of 2 MiB a paced stream costs some percent less, on a busy machine a
+tenth.
 """
 
 from __future__ import annotations
