@@ -56,9 +56,9 @@ def take_huge_pages() -> int:
 def _heap() -> list[tuple[int, int]]:
     """Where what this process alone may write lies, that is in no file. Raises OSError where nobody tells."""
     found = []
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in Path("/proc/self/maps").read_bytes().rstrip(b"\n").split(b"\n"):  # a file's name may be no text
         addresses, rights, _, _, _, *name = line.split(maxsplit=5)
-        if rights == "rw-p" and (not name or name == ["[heap]"]):
-            start, end = addresses.split("-")
+        if rights == b"rw-p" and (not name or name == [b"[heap]"]):
+            start, end = addresses.split(b"-")
             found.append((int(start, 16), int(end, 16)))
     return found

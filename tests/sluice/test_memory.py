@@ -64,23 +64,24 @@ def test_what_lies_in_huge_pages_is_what_lay_there_before() -> None:
 def test_where_nobody_tells_of_memory_all_stays_as_it_is(monkeypatch: pytest.MonkeyPatch, maps: OSError) -> None:
     """Another system than Linux, or one that hides ``/proc``."""
 
-    def refuse(_: Path) -> str:
+    def refuse(_: Path) -> bytes:
         raise maps
 
-    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
     assert memory.take_huge_pages() == 0
 
 
 def test_no_page_of_a_file_or_of_others_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of all that a process has, what it alone may write and that has no file."""
-    maps = """\
+    maps = b"""\
 00400000-00600000 r-xp 00000000 08:01 1 /usr/bin/python3.11
 00600000-00800000 rw-p 00200000 08:01 1 /usr/bin/python3.11
 00800000-01000000 rw-p 00000000 00:00 0 [heap]
 01000000-01200000 rw-s 00000000 08:01 2 /var/lib/sluice/a file
 01200000-01400000 ---p 00000000 00:00 0
+01400000-01600000 rw-p 00000000 08:01 3 /var/lib/\xff\xe2\x80\xa8no text\r
 7f0000000000-7f0000200000 rw-p 00000000 00:00 0
 7ff000000000-7ff000200000 rw-p 00000000 00:00 0 [stack]
 """
-    monkeypatch.setattr(Path, "read_text", lambda _: maps)
+    monkeypatch.setattr(Path, "read_bytes", lambda _: maps)
     assert memory._heap() == [(0x800000, 0x1000000), (0x7F0000000000, 0x7F0000200000)]
