@@ -94,6 +94,8 @@ class Relay:
         self._memory: deque[WrittenRecord] = deque()
         self._memory_bytes = 0
         self._max_memory_bytes = settings.relay.max_memory_bytes
+        self._grown_bytes = min(_ROUND_BYTES, self._max_memory_bytes // 2)
+        """So much waits for no more either: lingering alone must never give memory up."""
         self._something = asyncio.Event()
         self._caught_up = asyncio.Event()
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -331,7 +333,7 @@ class Relay:
 
     @property
     def _is_large(self) -> bool:
-        return len(self._memory) >= _GROWN_RECORDS or self._memory_bytes >= _ROUND_BYTES
+        return len(self._memory) >= _GROWN_RECORDS or self._memory_bytes >= self._grown_bytes
 
     def _advance(self, end: CommittedOffset) -> None:
         self._next = end.offset

@@ -408,3 +408,16 @@ async def test_a_round_that_somebody_needs_grows_no_longer(
             await journal.append_records([Record("t", b"", b"")] * _GROWN_RECORDS)
         assert await rounds.get() >= len(exchange())
     await journal.close()
+
+
+async def test_a_small_memory_is_sent_before_it_is_given_up(tmp_path: Path, rounds: asyncio.Queue[int]) -> None:
+    """Half of ``max_memory_bytes`` is a large round, whatever the linger."""
+    settings = settings_for("127.0.0.1:1", "n", linger_seconds=3600, max_memory_bytes=20_000)
+    journal = journal_at(tmp_path, settings)
+    async with running(tmp_path, settings, journal) as relay, asyncio.timeout(SECONDS):
+        await relay.wait_for(await journal.append(exchange()))
+        rounds.get_nowait()
+        await journal.append_records([Record("t", b"", bytes(12_000))])
+        assert await rounds.get() == 1
+        assert relay.counters.fell_behind == 0
+    await journal.close()
