@@ -99,6 +99,7 @@ def gateway(
             control = socket.socket(fileno=control_listener) if control_listener >= 0 else None
             run_worker(settings, config, worker, Listeners(socket.socket(fileno=listener), control), parent)
         else:
+            given["workers"] = settings.gateway.workers  # one that starts again is of so many, whatever the file says
             options = [f"--log-level={log_level}", *(f"--{key}={value}" for key, value in given.items())]
             run_gateway(settings, config, options)
     except expected_here as error:

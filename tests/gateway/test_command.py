@@ -97,12 +97,12 @@ def test_the_doctor_looks_at_the_gateway(tmp_path: Path) -> None:
 
 
 def test_without_options_the_file_holds(config: Path, started: Started) -> None:
-    """Workers are given the level of the logs and nothing else."""
+    """Workers are given the level of the logs and how many they are, which the file may say otherwise by then."""
     assert run("gateway", "-c", str(config)).exit_code == 0
     ((settings, path, options),) = started
     assert (settings.gateway.host, settings.gateway.port, settings.gateway.workers) == ("127.0.0.2", 9000, 2)
     assert path == config
-    assert options == ["--log-level=info"]
+    assert options == ["--log-level=info", f"--workers={settings.gateway.workers}"]
 
 
 def test_options_win_over_the_file(config: Path, started: Started) -> None:
