@@ -79,7 +79,7 @@ async def test_an_open_transaction_keeps_no_reader_waiting(kafka_server: KafkaSe
         assert await read(reader, ranges, topic) == [b"before"]
         assert list(ranges.values()) == [OffsetRange(0, 1)]
         beyond = {partition: OffsetRange(0, 3) for partition in ranges}
-        reader._patience_seconds = 0.8
+        reader._patience_seconds = 2.0
         with pytest.raises(EventLogError, match=r"from offset 1 on wait for a transaction that is still open: try"):
             await read(reader, beyond, topic)
         await hanging.commit_transaction()
@@ -99,7 +99,7 @@ async def test_what_is_not_in_the_log_yet_is_waited_for(
     await ensure_topics(settings, topics)
     topic = topics.alert.name
     publisher, reader = KafkaPublisher(settings, topics), KafkaRanges(settings, topics)
-    reader._patience_seconds = 0.8
+    reader._patience_seconds = 2.0
     looked: list[int] = []
     look = KafkaRanges._waiting
 
