@@ -47,6 +47,10 @@ class ClientConnection(Protocol):
         """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...
 
+    def hold(self) -> None:
+        """What was written in this turn of the loop goes out with what follows, if that comes within some turns."""
+        ...
+
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
         ...

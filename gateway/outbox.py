@@ -4,6 +4,9 @@ Streams that are paced alike come in bursts. Where each piece is written as soon
 anew, and the processor goes to and fro between what receives, what decides and what sends.
 Nothing waits for more to come: the loop does not sleep while something lies here. And nothing waits long for others
 that compute in the same turn: what lies here then is written out before more is put beside it.
+
+Of a stream the piece that came together with its end waits some turns longer: the end follows when the exchange is
+recorded, most often three turns later, and both are one write and wake their reader once.
 """
 
 from __future__ import annotations
@@ -21,6 +24,9 @@ MAX_WAITING_BYTES: Final = 16 << 10
 """Of one connection; beyond that it is written at once, so that a client that takes no more is noticed in time."""
 MAX_TURN_SECONDS: Final = 0.002
 """Of a turn since something waits in it; some hundred streams' pieces."""
+MAX_HELD_TURNS: Final = 8
+"""For what follows soon or, behind a slow disk or Kafka, late: a turn in which nothing else happens takes some
+microseconds."""
 
 logger = structlog.get_logger(__name__)
 
@@ -52,25 +58,34 @@ class Turn:
         return self._clock() - self._began > MAX_TURN_SECONDS
 
     def end(self) -> None:
-        """Write out what waits."""
+        """Write out what waits, but for what is held: that is seen to again at the end of the next turn."""
         due, self.due = self.due, []
+        held: list[Outbox] = []
         for outbox in due:
             try:
-                outbox.flush()
+                if outbox.held_turns:
+                    outbox.held_turns -= 1
+                    held.append(outbox)
+                else:
+                    outbox.flush()
             except Exception:
                 logger.exception("answer not written")
                 outbox.drop()
+        if held:
+            self.begin().extend(held)
 
 
 class Outbox:
     """What one connection has to write, in order. All that is written to its transport goes through here."""
 
-    __slots__ = ("_transport", "_turn", "_waiting")
+    __slots__ = ("_transport", "_turn", "_waiting", "held_turns")
 
     def __init__(self, turn: Turn, transport: asyncio.Transport) -> None:
         self._turn = turn
         self._transport = transport
         self._waiting = b""
+        self.held_turns = 0
+        """How many ends of turns what waits lets pass. For turns alone."""
 
     def put(self, data: bytes) -> None:
         """Write it with whatever else comes in this turn."""
@@ -81,17 +96,24 @@ class Outbox:
             due = turn.begin()
         if self._waiting:
             data = b"".join((self._waiting, data))  # a memoryview too
+            self.held_turns = 0
         elif data:
             due.append(self)
         self._waiting = data
         if len(data) > MAX_WAITING_BYTES:
             self.flush()
 
+    def hold(self) -> None:
+        """Let what waits, if anything, wait for more that is about to come: for some turns at most."""
+        if self._waiting:
+            self.held_turns = MAX_HELD_TURNS
+
     def flush(self) -> None:
         """Write what waits, now; to a client that is gone nothing."""
         data = self._waiting
         if data:
             self._waiting = b""
+            self.held_turns = 0
             if not self._transport.is_closing():
                 self._transport.write(data)
 

@@ -112,6 +112,10 @@ class ConnectionProtocol(asyncio.Protocol):
             raise RuntimeError(message)
         return self._active.body_writer()
 
+    def hold(self) -> None:
+        """What was written in this turn of the loop goes out with what follows, if that comes within some turns."""
+        self.outbox.hold()
+
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
         await self.flow.drain()

@@ -67,7 +67,8 @@ class Transfer:
         """Forward what a scanner lets go, in the very moment in which it comes, until the terminal event or the end.
 
         No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``note`` is told
-        of each how many bytes and frames there were until now. Raises as ``next``.
+        of each how many bytes and frames there were until now. What came together with the terminal event may go out
+        with it, in one write. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
         feed, write = scanner.feed, connection.body_writer()
@@ -93,7 +94,10 @@ class Transfer:
                 return self._drain(piece) or scanner.ended
             if out and not write(out, chunk if out is piece else b""):
                 return True
-            return scanner.ended
+            if scanner.ended:
+                connection.hold()
+                return True
+            return False
 
         try:
             while not scanner.ended:

@@ -24,6 +24,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.aborted = 0
+        self.held = 0
         self.written: list[bytes] = []
 
     def serve(self, exchange: Exchange) -> None:
@@ -41,6 +42,10 @@ class Connection:
         """Keep it."""
         self.written.append(chunk or piece)
         return True
+
+    def hold(self) -> None:
+        """Remember."""
+        self.held += 1
 
     async def drain(self) -> None:
         """Nothing to wait for."""

@@ -11,7 +11,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.outbox import MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from gateway.outbox import MAX_HELD_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
 from tests.contracts.scripted_upstream import SECONDS, turns, until
 from tests.gateway.test_asgi import GET, Held, serving
 
@@ -167,6 +167,72 @@ async def test_nothing_waits_long_for_what_computes_in_the_same_turn() -> None:
     assert len(wire.log) == 2, "the time is counted anew"
     await turns(1)
     assert wire.log[2:] == [("b", b"3"), ("a", b"4")]
+
+
+async def test_what_is_held_goes_out_with_what_follows() -> None:
+    """In one write, while what others put goes out at the end of each turn; the next piece waits for one turn again."""
+    wire, turn = Wire(), Turn()
+    held, other = wire.outbox(turn), wire.outbox(turn, "b")
+    held.put(b"1")
+    held.hold()
+    other.put(b"2")
+    await turns(1)
+    assert wire.log == [("b", b"2")]
+    other.put(b"3")
+    await turns(1)
+    assert wire.log == [("b", b"2"), ("b", b"3")]
+    held.put(b"4")
+    await turns(1)
+    assert wire.log[2:] == [("a", b"14")]
+    held.put(b"5")
+    await turns(1)
+    assert wire.log[3:] == [("a", b"5")]
+
+
+async def test_nothing_is_held_for_long() -> None:
+    """What does not follow soon is not waited for; nobody is held who has nothing to write."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    outbox.put(b"1")
+    outbox.hold()
+    await turns(MAX_HELD_TURNS)
+    assert wire.log == []
+    await turns(1)
+    assert wire.log == [("a", b"1")]
+    outbox.hold()
+    outbox.put(b"2")
+    await turns(1)
+    assert wire.log[1:] == [("a", b"2")]
+
+
+@pytest.mark.parametrize("end", ["flush", "close", "abort"])
+async def test_what_is_held_is_written_when_it_must_be(end: str) -> None:
+    """Before the connection is closed; and what comes behind it is not held."""
+    wire, turn = Wire(), Turn()
+    outbox = wire.outbox(turn)
+    outbox.put(b"1")
+    outbox.hold()
+    getattr(outbox, end)()
+    assert wire.log[0] == ("a", b"1")
+    outbox.put(b"2")
+    await turns(1)
+    assert wire.log[-1] == (("a", b"2") if end == "flush" else ("a", CLOSE if end == "close" else ABORT))
+
+
+async def test_a_long_turn_ends_no_hold() -> None:
+    """What computes for long in a turn in which something is held: others are written out, the order is kept."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    held, other = wire.outbox(turn), wire.outbox(turn, "b")
+    held.put(b"1")
+    held.hold()
+    other.put(b"2")
+    now += 2 * MAX_TURN_SECONDS
+    other.put(b"3")
+    assert wire.log == [("b", b"2")]
+    held.put(b"4")
+    await turns(1)
+    assert sorted(wire.log[1:]) == [("a", b"14"), ("b", b"3")]
 
 
 async def test_an_idle_hour_is_no_long_turn() -> None:

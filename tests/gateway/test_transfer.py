@@ -297,6 +297,7 @@ async def test_a_stream_is_pumped_as_it_comes_and_its_end_is_held(cuts: list[int
     assert b"".join(exchange.response_copy) == body[:COPY]
     assert client.passed[-1] == len(body)
     assert b"" not in client.connection.written
+    assert client.connection.held == 1, "what came with the end may wait for it"
 
 
 async def test_a_piece_that_came_as_a_chunk_goes_on_as_that_chunk() -> None:
