@@ -34,13 +34,14 @@ logger = structlog.get_logger(__name__)
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn."""
 
-    __slots__ = ("_began", "_call_soon", "_clock", "due")
+    __slots__ = ("_call_soon", "began", "clock", "due")
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.due: list[Outbox] = []
         """For outboxes alone."""
-        self._clock = clock
-        self._began = 0.0
+        self.clock = clock
+        self.began = 0.0
+        """When the first of these came. For outboxes alone, as the clock is."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
@@ -50,12 +51,8 @@ class Turn:
         if call_soon is None:
             call_soon = self._call_soon = asyncio.get_running_loop().call_soon
         call_soon(self.end)
-        self._began = self._clock()
+        self.began = self.clock()
         return self.due
-
-    def is_long(self) -> bool:
-        """Whether what waits should not wait for its end."""
-        return self._clock() - self._began > MAX_TURN_SECONDS
 
     def end(self) -> None:
         """Write out what waits, but for what is held: that is seen to again at the end of the next turn."""
@@ -90,8 +87,10 @@ class Outbox:
     def put(self, data: bytes) -> None:
         """Write it with whatever else comes in this turn."""
         turn = self._turn
-        due = turn.due or turn.begin()
-        if due and turn.is_long():
+        due = turn.due
+        if not due:
+            due = turn.begin()
+        elif turn.clock() - turn.began > MAX_TURN_SECONDS:
             turn.end()
             due = turn.begin()
         if self._waiting:
