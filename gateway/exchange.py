@@ -47,8 +47,8 @@ class ClientConnection(Protocol):
         """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...
 
-    def hold(self) -> None:
-        """What was written in this turn of the loop goes out with what follows, if that comes within some turns."""
+    def expect_end(self) -> None:
+        """The answer's end follows: what still waits to be written may go out with it."""
         ...
 
     async def drain(self) -> None:

@@ -112,9 +112,9 @@ class ConnectionProtocol(asyncio.Protocol):
             raise RuntimeError(message)
         return self._active.body_writer()
 
-    def hold(self) -> None:
-        """What was written in this turn of the loop goes out with what follows, if that comes within some turns."""
-        self.outbox.hold()
+    def expect_end(self) -> None:
+        """The answer's end follows: what still waits to be written may go out with it."""
+        self.outbox.expect_end()
 
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""

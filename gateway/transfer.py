@@ -67,8 +67,8 @@ class Transfer:
         """Forward what a scanner lets go, in the very moment in which it comes, until the terminal event or the end.
 
         No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``note`` is told
-        of each how many bytes and frames there were until now. What came together with the terminal event may go out
-        with it, in one write. Raises as ``next``.
+        of each how many bytes and frames there were until now. What came together with a terminal event may wait to go
+        out with it. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
         feed, write = scanner.feed, connection.body_writer()
@@ -95,7 +95,7 @@ class Transfer:
             if out and not write(out, chunk if out is piece else b""):
                 return True
             if scanner.ended:
-                connection.hold()
+                connection.expect_end()
                 return True
             return False
 

@@ -24,7 +24,7 @@ class Connection:
 
     def __init__(self) -> None:
         self.aborted = 0
-        self.held = 0
+        self.ends_expected = 0
         self.written: list[bytes] = []
 
     def serve(self, exchange: Exchange) -> None:
@@ -43,9 +43,9 @@ class Connection:
         self.written.append(chunk or piece)
         return True
 
-    def hold(self) -> None:
+    def expect_end(self) -> None:
         """Remember."""
-        self.held += 1
+        self.ends_expected += 1
 
     async def drain(self) -> None:
         """Nothing to wait for."""

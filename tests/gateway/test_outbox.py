@@ -11,7 +11,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.outbox import MAX_HELD_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from gateway.outbox import MAX_END_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
 from tests.contracts.scripted_upstream import SECONDS, turns, until
 from tests.gateway.test_asgi import GET, Held, serving
 
@@ -85,20 +85,28 @@ async def test_nothing_waits_for_more_than_its_turn() -> None:
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.integers(1, MAX_WAITING_BYTES // 2), st.booleans()), max_size=12))
-async def test_order_is_kept_and_memory_is_bounded(pieces: list[tuple[int, bool]]) -> None:
-    """Whatever is put, and whenever it is flushed: all of it goes out once, in order, and at most the bound waits."""
+@given(
+    st.lists(
+        st.tuples(st.integers(1, MAX_WAITING_BYTES // 2), st.sampled_from(("flush", "end", "turn", ""))), max_size=12
+    )
+)
+async def test_order_is_kept_and_memory_is_bounded(pieces: list[tuple[int, str]]) -> None:
+    """Whatever is put, flushed, or waits for an end: all of it goes out once, in order, and at most the bound waits."""
     wire, turn = Wire(), Turn()
     outbox, whole = wire.outbox(turn), b""
-    for number, (size, flushes) in enumerate(pieces):
+    for number, (size, then) in enumerate(pieces):
         piece = bytes([number]) * size
         outbox.put(piece)
         whole += piece
-        if flushes:
+        if then == "flush":
             outbox.flush()
+        elif then == "end":
+            outbox.expect_end()
+        elif then == "turn":
+            await turns(1)
         written = sum(len(data) for _, data in wire.log)
-        assert len(whole) - written <= (0 if flushes else MAX_WAITING_BYTES)
-    await turns(1)
+        assert len(whole) - written <= (0 if then in {"flush", "turn"} else MAX_WAITING_BYTES)
+    await turns(MAX_END_TURNS + 1)
     assert b"".join(data for _, data in wire.log) == whole
 
 
@@ -169,49 +177,88 @@ async def test_nothing_waits_long_for_what_computes_in_the_same_turn() -> None:
     assert wire.log[2:] == [("b", b"3"), ("a", b"4")]
 
 
-async def test_what_is_held_goes_out_with_what_follows() -> None:
+async def test_what_waits_for_its_stream_s_end_goes_out_with_it() -> None:
     """In one write, while what others put goes out at the end of each turn; the next piece waits for one turn again."""
-    wire, turn = Wire(), Turn()
-    held, other = wire.outbox(turn), wire.outbox(turn, "b")
-    held.put(b"1")
-    held.hold()
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    ending, other = wire.outbox(turn), wire.outbox(turn, "b")
+    ending.put(b"1")
+    ending.expect_end()
     other.put(b"2")
     await turns(1)
     assert wire.log == [("b", b"2")]
     other.put(b"3")
     await turns(1)
     assert wire.log == [("b", b"2"), ("b", b"3")]
-    held.put(b"4")
+    ending.put(b"4")
     await turns(1)
     assert wire.log[2:] == [("a", b"14")]
-    held.put(b"5")
+    ending.put(b"5")
     await turns(1)
     assert wire.log[3:] == [("a", b"5")]
 
 
-async def test_nothing_is_held_for_long() -> None:
-    """What does not follow soon is not waited for; nobody is held who has nothing to write."""
-    wire, turn = Wire(), Turn()
+async def test_no_end_is_waited_for_long() -> None:
+    """What does not follow soon is not waited for; who has nothing to write waits for nothing."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
     outbox = wire.outbox(turn)
     outbox.put(b"1")
-    outbox.hold()
-    await turns(MAX_HELD_TURNS)
+    outbox.expect_end()
+    await turns(MAX_END_TURNS)
     assert wire.log == []
     await turns(1)
     assert wire.log == [("a", b"1")]
-    outbox.hold()
+    outbox.expect_end()
     outbox.put(b"2")
     await turns(1)
     assert wire.log[1:] == [("a", b"2")]
+    outbox.put(b"3")
+    outbox.expect_end()
+    now += 2 * MAX_TURN_SECONDS
+    await turns(1)
+    assert wire.log[2:] == [("a", b"3")], "nor in turns that take long"
+
+
+async def test_others_in_a_long_turn_end_no_wait() -> None:
+    """They are written out in its middle, however often: what waits for an end is not, and waits as many turns."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    ending, other = wire.outbox(turn), wire.outbox(turn, "b")
+    for number in range(3):
+        other.put(b"%d" % number)
+        now += 2 * MAX_TURN_SECONDS
+    ending.put(b"x")
+    ending.expect_end()
+    other.put(b"3")
+    await turns(3)
+    assert wire.log == [("b", b"0"), ("b", b"1"), ("b", b"2"), ("b", b"3")]
+    ending.put(b"y")
+    await turns(1)
+    assert wire.log[4:] == [("a", b"xy")]
+
+
+async def test_what_was_much_ends_no_wait() -> None:
+    """It went out at once, and its outbox is among those of this turn more than once."""
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    outbox = wire.outbox(turn)
+    for _ in range(3):
+        outbox.put(b"x" * (MAX_WAITING_BYTES + 1))
+    outbox.put(b"1")
+    outbox.expect_end()
+    await turns(MAX_END_TURNS)
+    assert len(wire.log) == 3
+    outbox.put(b"2")
+    await turns(1)
+    assert wire.log[3:] == [("a", b"12")]
 
 
 @pytest.mark.parametrize("end", ["flush", "close", "abort"])
-async def test_what_is_held_is_written_when_it_must_be(end: str) -> None:
-    """Before the connection is closed; and what comes behind it is not held."""
+async def test_what_waits_for_an_end_is_written_when_it_must_be(end: str) -> None:
+    """Before the connection is closed; and what comes behind it waits for one turn."""
     wire, turn = Wire(), Turn()
     outbox = wire.outbox(turn)
     outbox.put(b"1")
-    outbox.hold()
+    outbox.expect_end()
     getattr(outbox, end)()
     assert wire.log[0] == ("a", b"1")
     outbox.put(b"2")
@@ -219,20 +266,14 @@ async def test_what_is_held_is_written_when_it_must_be(end: str) -> None:
     assert wire.log[-1] == (("a", b"2") if end == "flush" else ("a", CLOSE if end == "close" else ABORT))
 
 
-async def test_a_long_turn_ends_no_hold() -> None:
-    """What computes for long in a turn in which something is held: others are written out, the order is kept."""
-    now = 0.0
-    wire, turn = Wire(), Turn(lambda: now)
-    held, other = wire.outbox(turn), wire.outbox(turn, "b")
-    held.put(b"1")
-    held.hold()
-    other.put(b"2")
-    now += 2 * MAX_TURN_SECONDS
-    other.put(b"3")
-    assert wire.log == [("b", b"2")]
-    held.put(b"4")
-    await turns(1)
-    assert sorted(wire.log[1:]) == [("a", b"14"), ("b", b"3")]
+async def test_a_broken_connection_waits_for_no_end() -> None:
+    """It is closed when its turns are over, once."""
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    broken = wire.outbox(turn, "broken")
+    broken.put(b"1")
+    broken.expect_end()
+    await turns(2 * MAX_END_TURNS)
+    assert wire.log == [("broken", ABORT)]
 
 
 async def test_an_idle_hour_is_no_long_turn() -> None:
@@ -284,6 +325,34 @@ def test_an_aborted_answer_keeps_what_went_before(run: Run) -> None:
             assert await client.reader.readexactly(8) == b"3\r\nabc\r\n"
             assert await client.read() == b""
             await held.end()
+
+    run(scene())
+
+
+@on_both_loops
+@pytest.mark.parametrize("is_aborted", [False, True])
+def test_a_connection_s_end_goes_out_with_what_came_before_it(run: Run, is_aborted: bool) -> None:
+    """Over a real socket: in one write; where a record fails instead, the piece goes out and the end does not."""
+
+    async def scene() -> None:
+        held = Held()
+        async with serving(held) as house:
+            client = await house.connect(GET)
+            await held.begun.wait()
+            await client.head()
+            held.connection.turn.clock = lambda: 0.0  # however busy this machine is
+            held.connection.body_writer()(b"abc")
+            held.connection.expect_end()
+            await turns(MAX_END_TURNS - 1)
+            if is_aborted:
+                held.connection.abort()
+                assert await client.reader.readexactly(8) == b"3\r\nabc\r\n"
+            else:
+                await held.end()
+                assert await client.reader.read(1 << 16) == b"3\r\nabc\r\n0\r\n\r\n"
+            if is_aborted:
+                assert await client.read() == b""
+                await held.end()
 
     run(scene())
 

@@ -297,7 +297,7 @@ async def test_a_stream_is_pumped_as_it_comes_and_its_end_is_held(cuts: list[int
     assert b"".join(exchange.response_copy) == body[:COPY]
     assert client.passed[-1] == len(body)
     assert b"" not in client.connection.written
-    assert client.connection.held == 1, "what came with the end may wait for it"
+    assert client.connection.ends_expected == 1, "what came with the end may wait for it"
 
 
 async def test_a_piece_that_came_as_a_chunk_goes_on_as_that_chunk() -> None:
@@ -316,6 +316,7 @@ async def test_a_stream_whose_end_never_comes_ends_with_its_body() -> None:
     client = Client()
     assert await client.pump(Answer(FRAME, b"data: {")) == b"data: {"
     assert client.exchange.upstream_ended_ns > 0
+    assert client.connection.ends_expected == 0
     client = Client()
     await client.pump(Answer(FRAME, DONE, b"never read"))
     assert client.exchange.upstream_ended_ns == 0
@@ -327,8 +328,9 @@ async def test_a_slow_client_slows_the_vendor_and_has_a_deadline() -> None:
     slow = Slow(lambda: client.exchange)
     client = Client(connection=slow)
     begun = time.monotonic()
-    await client.pump(Answer(FRAME, FRAME, DONE))
+    await client.pump(Answer(FRAME, FRAME + DONE))
     assert slow.written == [FRAME, FRAME]
+    assert slow.ends_expected == 0, "what a client must be waited for is not kept from it"
     assert all(begun + 9 <= deadline <= time.monotonic() + 9 for deadline in slow.deadlines)
     assert len(slow.deadlines) >= 2
     assert client.exchange.deadline == 0.0
@@ -339,6 +341,7 @@ async def test_a_stream_is_drained_for_who_left() -> None:
     client, answer = Client(client_left=True), Answer(b"data: 1\n\n", DONE[:6], DONE[6:], b"never read")
     await client.pump(answer)
     assert (client.connection.written, answer.left) == ([], [b"never read"])
+    assert client.connection.ends_expected == 0
     with pytest.raises(ClientGone):
         client.transfer.last(DONE)
     client, answer = Client(client_left=True), Answer(FRAME * 2, DONE)
