@@ -55,7 +55,7 @@ async def _hits(client: httpx.AsyncClient, indices: str) -> list[dict[str, Any]]
     found: list[dict[str, Any]] = []
     query: dict[str, Any] = {"size": _PAGE, "sort": ["event_id", "_index"], "query": {"match_all": {}}}
     while True:
-        answer = await _searched(client, f"/{indices}/_search", query)
+        answer = await searched(client, f"/{indices}/_search", query)
         hits = answer.json()["hits"]["hits"]
         for hit in hits:
             assert hit["_id"] == hit["_source"]["event_id"], f"{hit['_id']} holds {hit['_source']['event_id']}"
@@ -65,7 +65,7 @@ async def _hits(client: httpx.AsyncClient, indices: str) -> list[dict[str, Any]]
         query["search_after"] = hits[-1]["sort"]
 
 
-async def _searched(client: httpx.AsyncClient, path: str, query: dict[str, Any]) -> httpx.Response:
+async def searched(client: httpx.AsyncClient, path: str, query: dict[str, Any]) -> httpx.Response:
     """The answer, once the shards of an index that was only just made have started: until then it is 503."""
     async with asyncio.timeout(_SHARD_SECONDS):
         while True:

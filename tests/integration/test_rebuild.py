@@ -27,6 +27,7 @@ from tests.collectors.events import make_event
 from tests.collectors.jobs.replay.running import replayed
 from tests.integration.collecting import QUICK, Collecting
 from tests.integration.other_writers import Written, exchange, framed
+from tests.integration.stores import searched
 from tests.integration.stack import write_yaml
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch
@@ -69,7 +70,7 @@ class Host:
         body = {"size": 10_000, "query": {"match_all": {}}}
         path = f"/{','.join(names)}/_search?ignore_unavailable=true"
         await self.client.post(f"/{self.name}-search-*/_refresh")
-        hits = (await self.client.post(path, json=body)).raise_for_status().json()["hits"]["hits"]
+        hits = (await searched(self.client, path, body)).json()["hits"]["hits"]
         return sorted(hit["_source"]["event_id"] for hit in hits)
 
     async def until_all_found(self) -> None:

@@ -23,6 +23,7 @@ from sluice.dev.servers.ports import LOOPBACK, free_port
 from tests.collectors.jobs.replay.running import replayed
 from tests.integration.collecting import Collecting, Door
 from tests.integration.stack import PARTITIONS, write_yaml
+from tests.integration.stores import searched
 from tests.integration.waiting import until, until_found
 from tests.servers import Elasticsearch, Kafka
 
@@ -60,7 +61,7 @@ class Host:
         """Document id → its version and sequence number: whatever touches a document changes these."""
         async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
             body = {"size": 10_000, "version": True, "seq_no_primary_term": True, "_source": False}
-            found = (await client.post(f"/{self.bench.name}-search-*/_search", json=body)).raise_for_status().json()
+            found = (await searched(client, f"/{self.bench.name}-search-*/_search", body)).json()
         return {hit["_id"]: (hit["_version"], hit["_seq_no"]) for hit in found["hits"]["hits"]}
 
 
