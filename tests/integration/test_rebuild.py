@@ -27,8 +27,8 @@ from tests.collectors.events import make_event
 from tests.collectors.jobs.replay.running import replayed
 from tests.integration.collecting import QUICK, Collecting
 from tests.integration.other_writers import Written, exchange, framed
-from tests.integration.stores import searched
 from tests.integration.stack import write_yaml
+from tests.integration.stores import searched
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch
 from tests.sluice.eventlog.journal.making import begun
