@@ -144,5 +144,4 @@ class Outbox:
     def drop(self) -> None:
         """Close the connection at once, without what waits."""
         self._waiting = b""
-        self.ends_by = 0
         self._transport.abort()

@@ -11,6 +11,7 @@ import httpx
 from tests.go_build import GoPlugins
 from tests.integration.managing import made
 from tests.integration.plugin_gateway import EXAMPLES, SECONDS, install, open_edge, plugin_folder, write_executable
+from tests.integration.stores import searched
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch
 
@@ -39,10 +40,8 @@ async def documents(url: str, prefix: str) -> dict[str, dict[str, Any]]:
     """What lies in the indices that begin so, by its id, with the rest of the index's name."""
     async with httpx.AsyncClient(base_url=url, timeout=10) as client:
         (await client.post(f"/{prefix}-*/_refresh")).raise_for_status()
-        answer = await client.post(f"/{prefix}-*/_search", json={"size": 1000})
-    if answer.status_code == 503:  # an index that was only just made
-        return {}
-    hits = answer.raise_for_status().json()["hits"]["hits"]
+        answer = await searched(client, f"/{prefix}-*/_search", {"size": 1000})
+    hits = answer.json()["hits"]["hits"]
     return {hit["_id"]: {**hit["_source"], "index": hit["_index"].removeprefix(f"{prefix}-")} for hit in hits}
 
 

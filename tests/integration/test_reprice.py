@@ -33,6 +33,7 @@ from tests.collectors.jobs.reprice.running import repriced
 from tests.integration.collecting import QUICK, Collecting
 from tests.integration.other_writers import Written
 from tests.integration.stack import write_yaml
+from tests.integration.stores import searched
 from tests.integration.waiting import until_found
 from tests.servers import Elasticsearch
 from tests.sluice.eventlog.journal.making import begun
@@ -134,8 +135,9 @@ class Host:
     async def documents(self) -> dict[str, dict[str, Any]]:
         """Event id → analytics, as readers find it."""
         await self.client.post(f"/{self.name}-search-*/_refresh")
-        answer = await self.client.post(f"/{self.name}-search-a/_search?ignore_unavailable=true", json={"size": 10_000})
-        return {hit["_source"]["event_id"]: hit["_source"] for hit in answer.raise_for_status().json()["hits"]["hits"]}
+        path = f"/{self.name}-search-a/_search?ignore_unavailable=true"
+        answer = await searched(self.client, path, {"size": 10_000})
+        return {hit["_source"]["event_id"]: hit["_source"] for hit in answer.json()["hits"]["hits"]}
 
 
 @pytest.fixture
