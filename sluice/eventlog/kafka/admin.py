@@ -24,6 +24,7 @@ from schemas.topics import Topic, Topics
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.kafka.config import KafkaDeniedError, connection_arguments, explain
 from sluice.eventlog.kafka.rights import lacks, principal
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import KafkaSettings, LogSettings
 
 MISSING = "is missing"
@@ -104,7 +105,7 @@ async def admin_of(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient
     """Connected; what is raised in the block is translated."""
     admin = AIOKafkaAdminClient(**connection_arguments(settings))
     try:
-        await admin.start()
+        await start(admin)
         yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         raise await explain(error, settings, "Describe") from error

@@ -37,6 +37,7 @@ from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import explain, producer_arguments
 from sluice.eventlog.kafka.publisher import stop_within
 from sluice.eventlog.kafka.record_batch import RecordBatch, fill_batch
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import LogSettings
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class BatchProducer:
         """A new producer, with a producer id or an epoch of its own."""
         producer = AIOKafkaProducer(**self._arguments())
         try:
-            await producer.start()
+            await start(producer)
         except BaseException:
             await stop_within(producer, _CLOSE_SECONDS)
             raise

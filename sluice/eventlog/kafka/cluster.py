@@ -8,6 +8,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import KafkaSettings
 
 
@@ -24,7 +25,7 @@ async def topics_shown(settings: KafkaSettings) -> set[str]:
 async def _ask(settings: KafkaSettings, question: str) -> Any:
     admin = AIOKafkaAdminClient(**connection_arguments(settings))
     try:
-        await admin.start()
+        await start(admin)
         return await getattr(admin, question)()
     except (KafkaError, OSError, TimeoutError) as error:
         raise await explain(error, settings, "Describe") from error

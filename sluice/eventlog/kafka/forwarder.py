@@ -18,6 +18,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from sluice.eventlog.interface import EventLogError
 from sluice.eventlog.kafka.config import KafkaUnreachableError, explain, producer_arguments
 from sluice.eventlog.kafka.publisher import stop_within
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import KafkaSettings
 
 _CLOSED = "the connection is closed"
@@ -125,7 +126,7 @@ class Forwarder:
     async def _connect(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(**producer_arguments(self._settings, self._max_bytes, self._max_bytes))
         try:
-            await producer.start()
+            await start(producer)
         except BaseException as error:
             await stop_within(producer, _CLOSE_SECONDS)
             if isinstance(error, KafkaError | OSError | TimeoutError):

@@ -13,6 +13,7 @@ from schemas.topics import Topics
 from sluice.eventlog.interface import CommitFailedError, Record
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import explain, producer_arguments
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import LogSettings
 
 _BATCH_BYTES = 256 << 10
@@ -53,9 +54,9 @@ class KafkaPublisher:
                 arguments = producer_arguments(self._settings.kafka, _BATCH_BYTES, self._max_request_bytes)
                 producer = AIOKafkaProducer(**arguments, linger_ms=5)
                 try:
-                    await producer.start()
+                    await start(producer)
                 except BaseException:
-                    await producer.stop()
+                    await stop_within(producer, _CLOSE_SECONDS)
                     raise
                 self._producer = producer
             return self._producer

@@ -14,6 +14,7 @@ from sluice.eventlog.interface import EventLogError, OffsetLostError, Partition,
 from sluice.eventlog.kafka.admin import partitions_of
 from sluice.eventlog.kafka.config import connection_arguments, explain
 from sluice.eventlog.kafka.schema_topic import PublishedSchemas
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.kafka.stopping import stop_consumer
 from sluice.eventlog.kafka.topic_ids import topic_ids
 from sluice.eventlog.ranges import OffsetRange
@@ -143,7 +144,7 @@ class KafkaRanges:
                 max_partition_fetch_bytes=_FETCH_BYTES,
             )
             try:
-                await self._asked(consumer.start())
+                await self._asked(start(consumer))
             except BaseException:
                 await stop_consumer(consumer)
                 raise

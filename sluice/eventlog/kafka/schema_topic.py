@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from schemas.topics import Topics
 from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.kafka.stopping import stop_consumer
 from sluice.eventlog.settings import LogSettings
 
@@ -48,7 +49,7 @@ async def read_schema_topic(settings: LogSettings, topics: Topics) -> list[bytes
     consumer = AIOKafkaConsumer(**connection_arguments(settings.kafka), auto_offset_reset="earliest")
     try:
         async with asyncio.timeout(settings.kafka.request_timeout_seconds * 2):
-            await consumer.start()
+            await start(consumer)
             partitions = [TopicPartition(topics.schema.name, number) for number in range(topics.schema.partitions)]
             consumer.assign(partitions)
             return await _read_to_end(consumer, partitions)

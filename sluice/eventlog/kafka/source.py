@@ -36,6 +36,7 @@ from sluice.eventlog.interface import (
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import connection_arguments, explain
 from sluice.eventlog.kafka.schema_topic import PublishedSchemas
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.kafka.stopping import stop_consumer
 from sluice.eventlog.kafka.topic_ids import topic_ids
 from sluice.eventlog.kafka.twins import Twins
@@ -113,7 +114,7 @@ class KafkaSource:
             known.clear()
         self._progress_at = asyncio.get_running_loop().time()
         try:
-            await consumer.start()
+            await start(consumer)
         except BaseException:
             await self._disconnect()
             raise

@@ -12,6 +12,7 @@ from schemas.topics import Topics
 from sluice.eventlog.interface import PolledRecord
 from sluice.eventlog.kafka.admin import ensure_topics
 from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.kafka.stopping import stop_consumer
 from sluice.eventlog.settings import LogSettings
 
@@ -59,7 +60,7 @@ class KafkaTail:
         )
         self._consumer = consumer
         self._progress_at = asyncio.get_running_loop().time()
-        await consumer.start()
+        await start(consumer)
         async with self._patience():
             for partition in consumer.assignment():
                 await consumer.position(partition)  # the end as it is now, not when the first record comes

@@ -31,6 +31,7 @@ from sluice.eventlog.journal.entries import WrittenRecord
 from sluice.eventlog.journal.offsets import CommittedOffset, replace_file, split_offset
 from sluice.eventlog.kafka.batches import BatchProducer, Refused, Watermark
 from sluice.eventlog.kafka.config import connection_arguments, explain
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.settings import LogSettings
 
 ID_FILE = "relay-id"
@@ -67,7 +68,7 @@ class TransactionalProducer(BatchProducer):
         admin = AIOKafkaAdminClient(**connection_arguments(kafka))
         try:
             async with self._patience():
-                await admin.start()
+                await start(admin)
                 found = await admin.list_consumer_group_offsets(self.transactional_id, partitions=[self._watermark_at])
         except (KafkaError, OSError, TimeoutError) as error:
             raise await explain(error, kafka) from error

@@ -6,10 +6,13 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaConnectionError
 
 from sluice.eventlog.kafka import stopping
+from sluice.eventlog.kafka.starting import start
 from sluice.eventlog.kafka.stopping import stop_consumer
+from tests.servers import Kafka
 
 
 class Consumer:
@@ -17,7 +20,7 @@ class Consumer:
 
     def __init__(self, ending: BaseException | None = None, *, hangs: bool = False) -> None:
         self.ending, self.hangs, self.closed = ending, hangs, False
-        self._client = self
+        self._client, self._fetcher = self, None
 
     async def stop(self) -> None:
         if self.hangs:
@@ -58,3 +61,30 @@ async def test_our_own_cancellation_passes() -> None:
         await asyncio.sleep(0)
         task.cancel()
     assert task.cancelled()
+
+
+async def test_who_stops_because_he_was_told_to_end_stops_it_whole() -> None:
+    """A cancellation that came before is not one that came while it stops."""
+    consumer: Any = Consumer(asyncio.CancelledError())
+
+    async def life() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await stop_consumer(consumer)
+
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(life())
+        await asyncio.sleep(0)
+        task.cancel()
+    assert task.cancelled()
+    assert consumer.closed
+
+
+async def test_one_that_has_only_just_started_is_stopped_whole(kafka_server: Kafka) -> None:
+    """Its tasks had no turn of the loop yet, and aiokafka's own stop ends with the first of them."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka_server.bootstrap_servers)
+    await start(consumer)
+    await stop_consumer(consumer)
+    assert consumer._fetcher._fetch_task.done()
+    assert not any(each.connected() for each in consumer._client._conns.values())
