@@ -14,6 +14,7 @@ import uvicorn
 
 from gateway.errors import PortTakenError
 from gateway.server import ConnectionProtocol, make_protocol
+from sluice.beats import beat, seconds_to_beat
 
 if TYPE_CHECKING:
     from gateway.asgi import Application
@@ -90,7 +91,7 @@ class _Server(uvicorn.Server):
         """The date of answers is renewed each second, as a tick of number 0 does."""
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_SECONDS):
+                async with asyncio.timeout(seconds_to_beat(_TICK_SECONDS)):
                     await self._ending.wait()
 
     @contextlib.contextmanager
@@ -140,7 +141,7 @@ class WorkerServer:
         """Close connections that do not complete a request head."""
         loop, settings = asyncio.get_running_loop(), self._settings
         while True:
-            await asyncio.sleep(_EXPIRE_SECONDS)
+            await beat(_EXPIRE_SECONDS)
             for connection in list(self._server.server_state.connections):
                 if isinstance(connection, ConnectionProtocol):
                     connection.expire(loop.time(), settings.client_read_timeout_seconds, settings.keep_alive_seconds)

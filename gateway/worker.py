@@ -36,6 +36,7 @@ from gateway.telemetry import GatewayMetrics
 from gateway.worker_metrics import MetricsFolder
 from schemas.ids import new_boot_id
 from schemas.topics import Topics
+from sluice.beats import beat
 from sluice.eventlog.interface import Boot, EventLogError
 from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.journal.lock import JournalBusyError
@@ -279,5 +280,5 @@ class Worker:
 
 async def _each(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
     while True:
-        await asyncio.sleep(seconds)
+        await beat(seconds)
         await step()

@@ -12,6 +12,7 @@ from gateway.access.host_lock import HostLock
 from gateway.access.ledger import LedgerUnavailableError
 from gateway.access.shared_table import TableFullError
 from gateway.access.slices import MAX_SLICES
+from sluice.beats import beat
 from sluice.clock import now_micros
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ class SliceKeeper:
 
     async def _report(self) -> None:
         while True:
-            await asyncio.sleep(self._report_seconds)
+            await beat(self._report_seconds)
             await self.slices.report()
 
     async def _look(self) -> None:
@@ -128,7 +129,7 @@ class SliceKeeper:
     async def _answer_recalls(self) -> None:
         loop, next_at = asyncio.get_running_loop(), 0.0
         while True:
-            await asyncio.sleep(RECALL_SECONDS if self.has_company else ALONE_SECONDS)
+            await beat(RECALL_SECONDS if self.has_company else ALONE_SECONDS)
             if self.is_keeper and (self._rows.table.used or loop.time() >= next_at):
                 next_at = loop.time() + UNBUDGETED_SECONDS
                 await self._heed_recalls()

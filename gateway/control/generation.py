@@ -12,6 +12,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.control.touches import Touches
+
 FILE_NAME = "control.generation"
 _BYTES = 8
 """One aligned 64-bit word: it is read and written whole."""
@@ -21,6 +23,7 @@ class GenerationFile:
     """One process's view of the file; made where it is missing."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -45,10 +48,16 @@ class GenerationFile:
         """Say what the database has, once, at the start: it may be another one than the last time."""
         self._write(lambda _: generation)
 
+    def touches(self, told: Callable[[], None]) -> Touches:
+        """Calls ``told`` behind each word of whichever process, until it is closed. Raises OSError where the system
+        does not say such things."""
+        return Touches(self._path, told)
+
     def _write(self, next_value: Callable[[int], int]) -> None:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             self._words[0] = next_value(self._words[0])
+            os.utime(self._file)  # memory that is written touches no file
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 

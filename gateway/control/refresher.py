@@ -1,6 +1,6 @@
 """Keeps a worker's snapshot as new as the control database.
 
-1 look: forty times a second at the host's generation file (one read of memory), each second at the database itself
+1 look: at the host's generation file when somebody touched it, each second at the database itself
 2 read: what changed since, into a new snapshot, swapped whole   3 load: plugins, beside what serves, then chained
 4 retire: plugins that serve no more are shut down when the exchanges that began with them are over
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +23,7 @@ from gateway.control.entities import Changes, LlmEntity, PluginEntity
 from gateway.control.errors import ChangesLostError
 from gateway.plugins import uses
 from gateway.snapshot import Snapshot
+from sluice.beats import seconds_to_beat
 from sluice.plugin_host.services import ServicesFactory, bare_services
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from sluice.plugin_host.host import LoadedPlugin
 
 LOOK_SECONDS = 0.05
-"""Half of the 100 ms within which a change is served by; each look wakes an idle worker up."""
+"""Between two looks at the generation file where nobody tells when it is touched: half of the 100 ms within which a
+change is served by. A look is one read of memory, but each wakes an idle worker up."""
 POLL_SECONDS = 1.0
 TOUCH_SECONDS = 10.0
 RETIRE_SECONDS = 660.0
@@ -171,29 +173,32 @@ class Refresher:
         await self._touch_now()
 
     async def _look(self) -> None:
-        """1: one timer that calls back, no task that wakes up each time."""
-        loop = asyncio.get_running_loop()
-        timer: asyncio.TimerHandle | None = None
-
-        def look() -> None:
-            nonlocal timer
-            timer = loop.call_later(LOOK_SECONDS, look)
-            told = self._told.value
-            if told != self._seen:
-                self._seen = told
-                self._due.set()
-
-        look()
+        """1"""
         try:
-            await loop.create_future()
-        finally:
-            if timer is not None:
-                timer.cancel()
+            touches = self._told.touches(self._look_once)
+        except OSError as error:
+            logger.info("generation file is polled", each_seconds=LOOK_SECONDS, reason=_described(error))
+            await self._look_again_and_again()
+        else:
+            with closing(touches):
+                self._look_once()  # at what was told before
+                await asyncio.get_running_loop().create_future()
+
+    def _look_once(self) -> None:
+        told = self._told.value
+        if told != self._seen:
+            self._seen = told
+            self._due.set()
+
+    async def _look_again_and_again(self) -> None:
+        while True:
+            self._look_once()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def _read_when_due(self) -> None:
         backoff = _FIRST_BACKOFF_SECONDS
         while True:
-            await _wait(self._due, POLL_SECONDS)
+            await _wait(self._due, seconds_to_beat(POLL_SECONDS))
             self._due.clear()
             try:
                 await self._read()

@@ -15,6 +15,7 @@ import structlog
 from gateway.control.errors import ControlDatabaseError, ControlError
 from gateway.control.file_entities import ENTITY_SECTIONS, apply_settings
 from gateway.settings import Settings
+from sluice.beats import beat
 from sluice.settings import SettingsError, load_settings
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class SettingsFile:
         self._last = self._stamp_now()
         while True:
             await self.look_when_settled()
-            await asyncio.sleep(LOOK_SECONDS)
+            await beat(LOOK_SECONDS)
 
     async def look_when_settled(self) -> bool:
         """Look where the file is as it was the last time: half of one that is being written would delete the rest."""

@@ -19,6 +19,7 @@ from gateway.payloads.forwarding import Forwarding
 from gateway.payloads.leftovers import remove_leftovers
 from gateway.payloads.pump import Handle, Pump
 from gateway.payloads.receiving import Patience, Receiving
+from sluice.beats import beat
 from sluice.eventlog.interface import Subscription
 from sluice.eventlog.journal.publisher import JournalPublisher
 from sluice.eventlog.journal.source import JournalSource
@@ -87,7 +88,7 @@ class PayloadDelivery:
                 logger.exception("payload delivery broke", error=_described(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _MAX_PAUSE_SECONDS)
-            await asyncio.sleep(self._look_seconds)
+            await beat(self._look_seconds)
 
     def _is_due(self) -> bool:
         return bool(self._plugins.receivers) or self._queue.waiting() > 0

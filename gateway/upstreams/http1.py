@@ -15,6 +15,7 @@ from gateway.upstreams.dial import tls_context
 from gateway.upstreams.framing import request_head
 from gateway.upstreams.limits import DEFAULT_LIMITS, ClientLimits
 from gateway.upstreams.pool import Pool
+from sluice.beats import seconds_to_beat
 
 if TYPE_CHECKING:
     import ssl
@@ -92,7 +93,7 @@ class LeanClient:
 
     def _schedule_sweep(self) -> None:
         loop = self._loop or self._begin()
-        self._sweep_timer = loop.call_later(self._limits.sweep_seconds, self._sweep, loop)
+        self._sweep_timer = loop.call_later(seconds_to_beat(self._limits.sweep_seconds), self._sweep, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
         """Look at all deadlines, as long as there is a connection."""

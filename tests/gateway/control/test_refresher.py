@@ -3,146 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import errno
 import threading
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.access.credentials import Credentials
 from gateway.control import refresher as refresher_module
 from gateway.control.database import ControlDatabase
-from gateway.control.entities import Attachment, Changes, LlmEntity, LlmLink
-from gateway.control.errors import ControlDatabaseError
+from gateway.control.entities import Attachment, Changes, LlmLink
 from gateway.control.generation import FILE_NAME, GenerationFile
-from gateway.control.refresher import Refresher, load
 from gateway.control.store import ControlStore
-from gateway.exchange import Exchange
-from gateway.plugins import WorkerPlugins
-from gateway.settings import Settings
-from gateway.snapshot import Snapshot, SnapshotHolder
+from gateway.snapshot import Snapshot
 from gateway.snapshot_builder import SnapshotBuilder
 from sluice.plugin_host import host as host_module
 from sluice.plugin_host import place
-from sluice.sdk import BasePlugin, Context, EnrichedRequest, PluginResponse, PostAuthHandler
 from sluice.secrets import SecretBox
 from tests.gateway.control.made import ADMIN, app, llm, sha256, token
+from tests.gateway.control.refreshing import LIVES, Bench, FlakyStore, Slow
 from tests.gateway.test_exchange import an_exchange
 from tests.integration.waiting import until
 
 SECONDS = 20.0
-LIVES: list[str] = []
-
-
-class Slow(BasePlugin, PostAuthHandler):
-    """Starts when it is told to, and may fail then."""
-
-    gate = asyncio.Event()
-    is_broken = False
-
-    async def initialize(self, ctx: Context, config: Any) -> None:
-        LIVES.append(f"begins {config.get('label')}")
-        if config.get("waits"):
-            await Slow.gate.wait()
-        if config.get("fails") or self.is_broken:
-            raise ValueError("no database")
-
-    async def shutdown(self, ctx: Context) -> None:
-        LIVES.append(f"ends {self.config.get('label')}")
-
-    async def handle_post_auth(self, ctx: Context, request: EnrichedRequest) -> PluginResponse:
-        return PluginResponse.allow()
-
-
-class FlakyStore(ControlStore):
-    """A store whose database can be away."""
-
-    is_away = False
-    asked = 0
-
-    async def changes_since(self, generation: int) -> Any:
-        """Unless it is away."""
-        self.asked += 1
-        if self.is_away:
-            raise ControlDatabaseError("control.database_url: it is away")
-        return await super().changes_since(generation)
-
-    async def touch_tokens(self, used: Any) -> None:
-        """Unless it is away."""
-        if self.is_away:
-            raise ControlDatabaseError("control.database_url: it is away")
-        await super().touch_tokens(used)
-
-
-class Bench:
-    """A worker's refresher, on a store that others write to as well."""
-
-    def __init__(self, store: FlakyStore, others: ControlStore, told: GenerationFile) -> None:
-        self.store = store
-        self.others = others
-        self.told = told
-        self.plugins = WorkerPlugins()
-        self.credentials = Credentials()
-        self.exchanges: list[Exchange] = []
-        self.snapshots = SnapshotHolder(Snapshot())
-        self.refresher: Refresher
-
-    async def start(self) -> None:
-        """Serve by what is there."""
-        builder = SnapshotBuilder(self.plugins.chains)
-        loaded = await load(self.store, builder, self.plugins)
-        self.snapshots.replace(loaded.snapshot)
-        self.refresher = Refresher(
-            store=self.store, told=self.told, loaded=loaded, snapshots=self.snapshots, builder=builder,
-            plugins=self.plugins, credentials=self.credentials, exchanges=self.under_way,
-        )  # fmt: skip
-        await self.refresher.start_plugins(Settings(), Path())
-
-    def under_way(self) -> Collection[Exchange]:
-        """The exchanges of this worker."""
-        return self.exchanges
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """With all that goes on beside the server."""
-        async with asyncio.TaskGroup() as tasks:
-            task = tasks.create_task(self.refresher.run())
-            try:
-                yield
-            finally:
-                task.cancel()
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """What the next request reads."""
-        return self.snapshots.get()
-
-    def chained(self, llm_id: int) -> list[str]:
-        """The plugins of an LLM, in order."""
-        found = self.snapshot.llms_by_id[llm_id].chains.post_auth
-        return [link.plugin for link in found.links] if found else []
-
-    def is_called(self, llm_id: int) -> bool:
-        """Whether the LLM's chain reaches its plugin, rather than a refusal in its place."""
-        found = self.snapshot.llms_by_id[llm_id].chains.post_auth
-        return found is not None and found.links[0].running is not None
-
-    async def plugin(self, label: str = "a", **config: Any) -> int:
-        """Register one; its id."""
-        values = {
-            "name": label,
-            "slug": label,
-            "command": f"python://{__name__}:Slow",
-            "config": {"label": label, **config},
-        }
-        return (await self.others.plugins.create(values, ADMIN)).id
-
-    async def attach(self, plugin_id: int, name: str = "gpt") -> LlmEntity:
-        """An LLM with it."""
-        return await self.others.llms.create(llm(name, attachments=(Attachment(plugin_id=plugin_id),)), ADMIN)
 
 
 @pytest.fixture(name="bench")
@@ -206,6 +90,29 @@ async def test_what_is_told_is_served_in_a_moment(bench: Bench, monkeypatch: pyt
     assert sorted(delays)[2] <= 0.1, delays
 
 
+def no_touches(*_: object) -> None:
+    """Of a system that does not say when a file is touched."""
+    raise OSError(errno.EMFILE, "too many")
+
+
+@pytest.mark.parametrize("is_polled", [False, True])
+async def test_a_change_is_heard_of_without_asking_the_database(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, is_polled: bool
+) -> None:
+    """By a touch of the file, after which nothing else wakes up; by looking at it where the system tells of none."""
+    monkeypatch.setattr(refresher_module, "POLL_SECONDS", 10 * SECONDS)
+    monkeypatch.setattr(refresher_module, "LOOK_SECONDS", 0.01 if is_polled else 10 * SECONDS)
+    if is_polled:
+        monkeypatch.setattr(GenerationFile, "touches", no_touches)
+    await bench.start()
+    async with bench.running():
+        await until(lambda: bench.store.asked == 1, SECONDS, "it is asked once at the start")
+        await bench.others.llms.create(llm(), ADMIN)
+        await until(lambda: "gpt" in bench.snapshot.llms_by_slug, SECONDS, "it is served")
+        await bench.others.llms.create(llm("other"), ADMIN)
+        await until(lambda: "other" in bench.snapshot.llms_by_slug, SECONDS, "so is the next")
+
+
 async def test_what_nobody_told_is_seen_too(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another host's changes are in the database and not in the file."""
     monkeypatch.setattr(refresher_module, "POLL_SECONDS", 0.02)
@@ -217,9 +124,10 @@ async def test_what_nobody_told_is_seen_too(bench: Bench, monkeypatch: pytest.Mo
 
 
 async def test_a_look_costs_no_query(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Forty times a second it is one read of memory; the database is asked when something was told."""
+    """Where files are polled it is one read of memory; the database is asked when something was told."""
     monkeypatch.setattr(refresher_module, "LOOK_SECONDS", 0.001)
     monkeypatch.setattr(refresher_module, "POLL_SECONDS", SECONDS)
+    monkeypatch.setattr(GenerationFile, "touches", no_touches)
     await bench.start()
     async with bench.running():
         await until(lambda: bench.store.asked == 1, SECONDS, "it is asked once at the start")
