@@ -34,7 +34,7 @@ class OpenAiStream(SseScanner):
         return (
             find(b"[DONE]") >= 0
             or find(b'"tool_calls"') >= 0
-            or (chunk.count(b'"usage"') != chunk.count(b'"usage":null') and _counts_usage(chunk))
+            or ((count := chunk.count(b'"usage"')) and count != chunk.count(b'"usage":null') and _counts_usage(chunk))
             or (find(b"response.") >= 0 and _ends_response(chunk))
         )
 
