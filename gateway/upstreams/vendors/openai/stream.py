@@ -25,6 +25,7 @@ class OpenAiStream(SseScanner):
     """Scans one streamed response; see ``StreamScanner``."""
 
     text_start = b'"content":"'
+    padding_start = b'"obfuscation":"'
     terminal_head = re.compile(rb'(?:event: *|"type": *")(?:' + _TERMINAL_NAMES + rb')["\r\n]')
     bare_end = re.compile(rb"data: ?\[DONE\] *(?:\r\n|\n|\r)*")
 
