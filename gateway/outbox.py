@@ -73,7 +73,7 @@ class Turn:
         for outbox in due:
             if outbox.ends_by and self._keeps(outbox, self.number + turns):
                 continue
-            data, outbox.waiting = outbox.waiting, b""
+            data, outbox.waiting = outbox.waiting, b""  # as its ``flush``, without a call for each
             transport = outbox.transport
             try:
                 if data and not transport.is_closing():
@@ -104,9 +104,10 @@ class Outbox:
         self._turn = turn
         self.transport = transport
         self.waiting = b""
+        """For turns alone, as what follows. Nothing waits that is not due."""
         self.ends_by = 0
         """The turn at whose end what waits is written even if no end of its stream has followed; 0 where it waits for
-        none. For turns alone."""
+        none."""
         self.waits_since = 0.0
         """When it began to wait for that."""
 
