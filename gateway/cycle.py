@@ -9,6 +9,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.headers import BODILESS, CR, LF
+from gateway.outbox import CHUNK
 
 if TYPE_CHECKING:
     from uvicorn.protocols.http.flow_control import FlowControl
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
-_CHUNK = b"%x\r\n%b\r\n"
-"""Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
 
 Framing = Literal["none", "length", "chunked", "close"]
@@ -184,15 +183,7 @@ class Cycle:
         takes more for now."""
         if self._framing != "chunked":
             return self._write_piece
-        put, flow = self._connection.outbox.put, self._connection.flow
-
-        def write_chunk(piece: bytes, chunk: bytes = b"") -> bool:
-            """As ``_write_piece``, with what does not change of a stream looked up once."""
-            if piece and not self.disconnected:
-                put(chunk or _CHUNK % (len(piece), piece))
-            return not flow.write_paused
-
-        return write_chunk
+        return self._connection.outbox.chunk_writer(self._connection.flow)
 
     def _write_piece(self, piece: bytes, _chunk: bytes = b"") -> bool:
         if piece and not self.disconnected:
@@ -244,7 +235,7 @@ class Cycle:
             raise RuntimeError(error)
         if framing == "chunked":
             end = b"0\r\n\r\n"
-            self._connection.outbox.put(_CHUNK % (len(body), body) + end if body else end)
+            self._connection.outbox.put(CHUNK % (len(body), body) + end if body else end)
         elif body and framing != "none":
             self._connection.outbox.put(body)
         self.is_complete = True
@@ -255,7 +246,7 @@ class Cycle:
     def _write(self, body: bytes) -> None:
         framing = self._framing
         if framing == "chunked":
-            self._connection.outbox.put(_CHUNK % (len(body), body))
+            self._connection.outbox.put(CHUNK % (len(body), body))
             return
         if framing == "length":
             self._left -= len(body)

@@ -20,6 +20,13 @@ import structlog
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from uvicorn.protocols.http.flow_control import FlowControl
+
+    from gateway.asgi import Write
+
+CHUNK: Final = b"%x\r\n%b\r\n"
+"""Of the chunked coding: the size and the bytes."""
+
 MAX_WAITING_BYTES: Final = 16 << 10
 """Of one connection; beyond that it is written at once, so that a client that takes no more is noticed in time."""
 MAX_TURN_SECONDS: Final = 0.002
@@ -35,113 +42,143 @@ logger = structlog.get_logger(__name__)
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn, or of one soon."""
 
-    __slots__ = ("_call_soon", "_is_scheduled", "began", "clock", "due", "number")
+    __slots__ = ("_call_soon", "began", "clock", "due", "number")
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.due: list[Outbox] = []
-        """For outboxes alone, as the rest is."""
+        """For outboxes alone, as the rest is. Once one lies here the turn's end comes by itself."""
         self.clock = clock
         self.began = 0.0
         """When the first of these came, or when others went out and they did not."""
         self.number = 0
-        """Of ends so far."""
-        self._is_scheduled = False
-        """Whether the end will come by itself: once a turn, however many call for it."""
+        """Of ends behind which something still waits."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
-    def begin(self) -> list[Outbox]:
-        """Something is to be written at this turn's end; returns where to put it."""
-        if not self._is_scheduled:
-            self._is_scheduled = True
-            call_soon = self._call_soon
-            if call_soon is None:
-                call_soon = self._call_soon = asyncio.get_running_loop().call_soon
-            call_soon(self.end)
-        self.began = self.clock()
-        return self.due
+    def begin(self, first: Outbox) -> None:
+        """The first that has something to write at this turn's end."""
+        call_soon = self._call_soon
+        if call_soon is None:
+            call_soon = self._call_soon = asyncio.get_running_loop().call_soon
+        call_soon(self.end)
+        self.due.append(first)
+        clock = self.clock
+        self.began = clock()
 
-    def end(self) -> None:
-        """The end of a turn: write out what waits."""
-        self._is_scheduled = False
-        self.number += 1
-        self.write_out()
-        if self.due:
-            self.begin()
-
-    def write_out(self) -> None:
-        """Write what waits, now; but what waits for the end of its stream is kept."""
-        due, self.due = self.due, []
+    def end(self, turns: int = 1) -> None:
+        """The end of a turn: write what waits, but not what waits for the end of its stream. Of none where a turn takes
+        long and its end is still to come."""
+        due = self.due
+        self.due = []
         for outbox in due:
-            if outbox.ends_by > self.number and self.clock() - outbox.waits_since <= MAX_TURN_SECONDS:
-                self.due.append(outbox)
+            if outbox.ends_by and self._keeps(outbox, self.number + turns):
                 continue
+            data, outbox.waiting = outbox.waiting, b""  # as its ``flush``, without a call for each
+            transport = outbox.transport
             try:
-                outbox.flush()
+                if data and not transport.is_closing():
+                    transport.write(data)
             except Exception:
                 logger.exception("answer not written")
                 outbox.drop()
+        if not turns:
+            self.began = self.clock()
+        elif self.due:
+            self.number += turns
+            self.begin(self.due.pop())  # so that another end comes
+
+    def _keeps(self, outbox: Outbox, number: int) -> bool:
+        if outbox.ends_by > number and self.clock() - outbox.waits_since <= MAX_TURN_SECONDS:
+            self.due.append(outbox)
+            return True
+        outbox.ends_by = 0
+        return False
 
 
 class Outbox:
     """What one connection has to write, in order. All that is written to its transport goes through here."""
 
-    __slots__ = ("_transport", "_turn", "_waiting", "ends_by", "waits_since")
+    __slots__ = ("_turn", "ends_by", "transport", "waiting", "waits_since")
 
     def __init__(self, turn: Turn, transport: asyncio.Transport) -> None:
         self._turn = turn
-        self._transport = transport
-        self._waiting = b""
+        self.transport = transport
+        self.waiting = b""
+        """For turns alone, as what follows. Nothing waits that is not due."""
         self.ends_by = 0
         """The turn at whose end what waits is written even if no end of its stream has followed; 0 where it waits for
-        none. For turns alone."""
+        none."""
         self.waits_since = 0.0
         """When it began to wait for that."""
 
-    def put(self, data: bytes) -> None:
-        """Write it with whatever else comes in this turn."""
+    def chunk_writer(self, flow: FlowControl) -> Write:
+        """Puts pieces of one stream in the chunked coding; see ``Cycle.body_writer``. What does not change of a stream
+        is looked up once; and what comes as a chunk while nothing waits here, as nearly all does, takes no ``put``."""
         turn = self._turn
-        due = turn.due
-        if not due:
-            due = turn.begin()
-        elif turn.clock() - turn.began > MAX_TURN_SECONDS:
-            turn.write_out()
-            due = turn.begin()
-        if self._waiting:
-            data = b"".join((self._waiting, data))  # a memoryview too
-            self.ends_by = 0
-        elif data:
+        clock, end = turn.clock, turn.end
+        call_soon = asyncio.get_running_loop().call_soon
+
+        def write_chunk(piece: bytes, chunk: bytes = b"", /) -> bool:
+            due = turn.due
+            if not chunk or len(chunk) > MAX_WAITING_BYTES or (due and self.waiting):
+                if piece:
+                    self.put(chunk or CHUNK % (len(piece), piece))
+                return not flow.write_paused
+            if not due:
+                call_soon(end)
+                turn.began = clock()
+            elif clock() - turn.began > MAX_TURN_SECONDS:
+                turn.end(0)
+                due = turn.due
+            self.waiting = chunk
             due.append(self)
-        self._waiting = data
+            return not flow.write_paused
+
+        return write_chunk
+
+    def put(self, data: bytes) -> None:
+        """Write it with whatever else comes in this turn. It is not empty."""
+        turn = self._turn
+        if not turn.due:
+            turn.begin(self)
+        else:
+            if turn.clock() - turn.began > MAX_TURN_SECONDS:
+                turn.end(0)
+            if self.waiting:
+                data = b"".join((self.waiting, data))  # a memoryview too
+                self.ends_by = 0
+            else:
+                turn.due.append(self)
+        self.waiting = data
         if len(data) > MAX_WAITING_BYTES:
             self.flush()
 
     def expect_end(self) -> None:
         """The answer's end follows: what still waits here, if anything, may wait for it, within bounds."""
-        if self._waiting:
+        if self.waiting:
             turn = self._turn
             self.ends_by, self.waits_since = turn.number + MAX_END_TURNS + 1, turn.clock()
 
     def flush(self) -> None:
         """Write what waits, now; to a client that is gone nothing."""
-        data = self._waiting
+        data = self.waiting
         if data:
-            self._waiting = b""
+            self.waiting = b""
             self.ends_by = 0
-            if not self._transport.is_closing():
-                self._transport.write(data)
+            if not self.transport.is_closing():
+                self.transport.write(data)
 
     def close(self) -> None:
         """Close the connection behind everything that was put here."""
         self.flush()
-        self._transport.close()
+        self.transport.close()
 
     def abort(self) -> None:
         """Close the connection at once: the transport gets what waits, but need not bring it out."""
         self.flush()
-        self._transport.abort()
+        self.transport.abort()
 
     def drop(self) -> None:
         """Close the connection at once, without what waits."""
-        self._waiting = b""
-        self._transport.abort()
+        self.waiting = b""
+        self.transport.abort()

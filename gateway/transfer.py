@@ -13,10 +13,9 @@ from gateway.upstreams.caller import fault_outcome
 from gateway.upstreams.vendors.openai import OpenAi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from gateway.asgi import Message, Send
     from gateway.exchange import Exchange
+    from gateway.recording.inflight import Progress
     from gateway.settings import GatewaySettings
     from gateway.upstreams.client import Headers, Take, UpstreamResponse
     from gateway.upstreams.vendors.dialect import StreamScanner
@@ -63,32 +62,36 @@ class Transfer:
         """Count and copy what came of the vendor's answer; returns how much that is so far."""
         return self._exchange.keep_copy(chunk, self._copy_bytes)
 
-    async def pump(self, response: UpstreamResponse, scanner: StreamScanner, note: Callable[[int, int], None]) -> None:
+    async def pump(self, response: UpstreamResponse, scanner: StreamScanner, progress: Progress) -> None:
         """Forward what a scanner lets go, in the very moment in which it comes, until the terminal event or the end.
 
-        No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``note`` is told
-        of each how many bytes and frames there were until now. What came together with a terminal event may wait to go
-        out with it. Raises as ``next``.
+        No task wakes for a piece: it goes from one socket to the other in the event loop's own call. ``progress`` gets
+        with each how many bytes and frames there were until now. What came together with a terminal event may wait to
+        go out with it. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
         feed, write = scanner.feed, connection.body_writer()
         if exchange.stream_copy is not None:
             write = exchange.stream_copy.beside(write)
-        keep, copy_bytes, max_bytes = exchange.response_copy.append, self._copy_bytes, self._max_bytes
+        keep, copy_bytes = exchange.response_copy.append, self._copy_bytes
+        max_bytes, is_bounded = self._max_bytes, self._max_bytes < sys.maxsize
+        numbers, bytes_at = progress
+        frames_at = bytes_at + 1
         count, size = exchange.chunk_count, exchange.response_bytes  # told to the exchange when it is over
 
         def take(piece: bytes, chunk: bytes) -> bool:
             nonlocal count, size
             count += 1
-            room = copy_bytes - size  # as ``Exchange.keep_copy``, with what is told to the exchange at the end alone
-            size += len(piece)
-            if room > 0:
-                keep(piece if size <= copy_bytes else piece[:room])
-            if size > max_bytes:
+            before = size  # as ``Exchange.keep_copy``, with what is told to the exchange at the end alone
+            size = before + len(piece)
+            if before < copy_bytes:
+                keep(piece if size <= copy_bytes else piece[: copy_bytes - before])
+            if is_bounded and size > max_bytes:
                 self._is_too_large = True
                 return True
             out = feed(piece)
-            note(size, scanner.sse_frames)
+            numbers[bytes_at] = size
+            numbers[frames_at] = scanner.sse_frames
             if exchange.client_left:
                 self._missed = self._missed or bool(out)
                 return self._drain(piece) or scanner.ended

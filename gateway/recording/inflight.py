@@ -14,9 +14,9 @@ import mmap
 import os
 import struct
 import uuid
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
@@ -32,7 +32,7 @@ _TEXT_BYTES = 502
 # state, exchange id, occurred_at, app, user, llm, stream, reserved nanos, segment, segment bytes, body bytes,
 # rows of budgets, reset days of app and LLM
 _FIXED = struct.Struct("<B16sqqqqBqqqqiiiBB")
-_PROGRESS = struct.Struct("<qq")
+_PROGRESS = struct.Struct("=qq")  # as this machine writes them: see ``progress_of``
 _WORTH = struct.Struct("<qqq")
 _TEXT = struct.Struct("<H")
 _SLOT = struct.Struct(f"{_FIXED.format}{_PROGRESS.format[1:]}{_WORTH.size}xH{_TEXT_BYTES}s")
@@ -47,6 +47,19 @@ _SEPARATOR = "\x1f"
 _SEPARATORS = 6
 _SHARES = (63, 16, 96, 128, 40, 113, 40)
 """Bytes of each text where not all of them fit: with six separators as many as there are."""
+
+
+class Numbers(Protocol):
+    """Takes a number at each of its places."""
+
+    def __setitem__(self, place: int, number: int, /) -> None:
+        """Write it there."""
+        ...
+
+
+Progress = tuple[Numbers, int]
+"""Where is written how many bytes of a stream have passed; its SSE frames go to the next place. No call for each piece:
+that would cost more than both numbers."""
 
 
 class InFlight(msgspec.Struct, frozen=True):
@@ -92,6 +105,8 @@ class InFlightFile:
         if self._map[: len(_MAGIC)] != _MAGIC:  # a new file, or one that is none of ours
             self._map[:size] = bytes(size)
             self._map[: len(_MAGIC)] = _MAGIC
+        self._longs = memoryview(self._map).cast("q")
+        """The same as numbers of eight bytes: of a slot those of its progress are two."""
         self._slots = (size - _HEADER_BYTES) // _SLOT_BYTES
         self._free = [slot for slot in range(self._slots - 1, -1, -1) if not self._is_open(slot)]
 
@@ -126,9 +141,9 @@ class InFlightFile:
         """What has passed so far."""
         _PROGRESS.pack_into(self._map, self._at(slot) + _PROGRESS_AT, response_bytes, sse_frames)
 
-    def progress_of(self, slot: int) -> Callable[[int, int], None]:
-        """The same for a slot whose stream has many pieces: takes bytes and frames until it is cleared."""
-        return partial(_PROGRESS.pack_into, self._map, self._at(slot) + _PROGRESS_AT)
+    def progress_of(self, slot: int) -> Progress:
+        """The same for a slot whose stream has many pieces: where they are written until it is cleared."""
+        return self._longs, (self._at(slot) + _PROGRESS_AT) // self._longs.itemsize
 
     def price(self, slot: int, worth: Worth) -> None:
         """What is about to be recorded; the state byte goes last, so half of it is nothing."""
@@ -171,6 +186,7 @@ class InFlightFile:
 
     def close(self) -> None:
         """Unmap; what is open stays open in the file."""
+        self._longs.release()
         self._map.close()
         os.close(self._descriptor)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from gateway.access.budgets import Budgets
     from gateway.exchange import Exchange
+    from gateway.recording.inflight import Progress
     from gateway.snapshot import Llm
     from gateway.telemetry import GatewayMetrics
     from schemas.codec import EncodedEvent
@@ -118,9 +119,9 @@ class Recorder:
         if exchange.slot >= 0:
             self._inflight.progress(exchange.slot, exchange.response_bytes, exchange.sse_frames)
 
-    def progress_of(self, exchange: Exchange) -> Callable[[int, int], None]:
-        """Takes bytes and frames that have passed so far, for the same purpose, as long as its upstream call lasts."""
-        return self._inflight.progress_of(exchange.slot) if exchange.slot >= 0 else _forget
+    def progress_of(self, exchange: Exchange) -> Progress:
+        """Where to write what has passed so far, for the same purpose, as long as its upstream call lasts."""
+        return self._inflight.progress_of(exchange.slot) if exchange.slot >= 0 else ([0, 0], 0)
 
     async def record(self, exchange: Exchange) -> bool:
         """Make the exchange's events durable; ``False`` where that failed and the last byte must not go out.
@@ -200,10 +201,6 @@ def _owed(exchange: Exchange, draft: Draft) -> Sequence[EncodedEvent]:
     except Exception:  # the log failed before it came to this
         logger.exception("exchange not encoded", exchange_id=exchange.exchange_id)
         return ()
-
-
-def _forget(_bytes: int, _frames: int) -> None:
-    """Of an exchange that has no slot."""
 
 
 def network_of(address: str) -> str:

@@ -24,18 +24,22 @@ if TYPE_CHECKING:
 _PIECE_BYTES = 64 * 1024
 """A larger body is handed to the transport in pieces of this size, each when the one before has left: the default
 high-water mark of asyncio's and uvloop's transports."""
+_LINE_END = b"\r\n"
 _LARGE = 2048
 """A chunk that takes so many bytes goes through the parser: that is little to what it costs otherwise."""
 
 
-def _size_line(size: int) -> bytes:
-    """What a chunk of the chunked coding that takes so many bytes in all begins with, as we write it."""
-    lines = [b"%x\r\n" % content for content in range(max(size - 8, 1), size)]
-    no_line = bytes(_LARGE)  # no such chunk: longer than what is compared with it
-    return next((line for line in lines if len(line) + int(line, 16) + 2 == size), no_line)
+def _chunk_of(size: int) -> tuple[bytes, slice]:
+    """How a chunk of the chunked coding that takes so many bytes in all begins, as we write it, and where its content
+    is."""
+    for content in range(max(size - 8, 1), size):
+        line = b"%x\r\n" % content
+        if len(line) + content + 2 == size:
+            return line, slice(len(line), -2)
+    return bytes(_LARGE), slice(0)  # no such chunk: with a line that is longer than it
 
 
-_SIZE_LINES = tuple(map(_size_line, range(_LARGE)))
+_CHUNKS = tuple(map(_chunk_of, range(_LARGE)))
 
 
 class StaleConnectionError(UpstreamProtocolError):
@@ -175,31 +179,20 @@ class Connection(asyncio.Protocol):
         if response is None:
             self.close()
             return
-        parser, take = self._parser, response.take
-        if take is not None and parser.is_between_chunks and (size := len(data)) < _LARGE:
-            line = _SIZE_LINES[size]
-            start = len(line)
-            if data[:start] == line and data[-2:] == b"\r\n":
+        take = response.take
+        if take is not None and self._parser.is_between_chunks and (size := len(data)) < _LARGE:
+            line, content = _CHUNKS[size]
+            piece = data[content]
+            if b"".join((line, piece, _LINE_END)) == data:  # faster than to look at both of its ends
                 # One chunk, written as we write them: the parser stays where it is. So come nearly all of a stream.
-                response.give(take, data[start:-2], data)
+                response.has_moved = True
+                try:
+                    if take(piece, data):
+                        response.suffice()
+                except Exception as error:  # noqa: BLE001 - it is that of the caller, who is told
+                    response.give_up(error)
                 return
-        try:
-            parser.feed(data)
-        except UpstreamProtocolError as fault:
-            self.fail(fault)
-            return
-        if take is not None and response.chunks:
-            response.give(take, response.joined(), b"")
-            if not response.complete:
-                return
-        elif response.is_released:
-            response.drop()
-            return
-        if response.buffered_bytes >= self._limits.max_buffered_bytes and not self._paused_reading:
-            self._paused_reading = True
-            self._transport.pause_reading()
-        if response.waiter is not None and response.status:
-            response.wake()
+        self._parse(response, data)
 
     def eof_received(self) -> None:
         """The vendor closed properly, which ends an answer that has no other end."""
@@ -229,6 +222,25 @@ class Connection(asyncio.Protocol):
         self._write_on()
 
     # details
+
+    def _parse(self, response: LeanResponse, data: bytes) -> None:
+        try:
+            self._parser.feed(data)
+        except UpstreamProtocolError as fault:
+            self.fail(fault)
+            return
+        if response.take is not None and response.chunks:
+            response.give(response.take, response.joined())
+            if not response.complete:
+                return
+        elif response.is_released:
+            response.drop()
+            return
+        if response.buffered_bytes >= self._limits.max_buffered_bytes and not self._paused_reading:
+            self._paused_reading = True
+            self._transport.pause_reading()
+        if response.waiter is not None and response.status:
+            response.wake()
 
     def _write_on(self) -> None:
         while (rest := self._unsent) is not None and not self._paused_writing:

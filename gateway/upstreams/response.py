@@ -99,20 +99,26 @@ class LeanResponse:
             if enough:
                 return False
 
-    def give(self, take: Take, piece: bytes, chunk: bytes) -> None:
-        """A piece came for ``take``; wakes its caller when it has enough, and with what it raises."""
+    def give(self, take: Take, piece: bytes) -> None:
+        """A piece came for ``take``."""
         self.has_moved = True
         try:
-            enough = take(piece, chunk)
-        except Exception as error:  # noqa: BLE001 - it is the caller's, who is waiting in ``pump``
-            waiter, self.waiter = self.waiter, None
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error)
-            self.abort()
-            return
-        if enough:
-            self.take = None
-            self.wake()
+            if take(piece, b""):
+                self.suffice()
+        except Exception as error:  # noqa: BLE001 - it is that of the caller, who is told
+            self.give_up(error)
+
+    def suffice(self) -> None:
+        """``take`` has enough: its caller goes on."""
+        self.take = None
+        self.wake()
+
+    def give_up(self, error: Exception) -> None:
+        """``take`` raised that: its caller gets it, who is waiting in ``pump``."""
+        waiter, self.waiter = self.waiter, None
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error)
+        self.abort()
 
     def release(self) -> None:
         """Let the connection read on by itself to the end; see ``UpstreamResponse``."""

@@ -10,8 +10,9 @@ import pytest
 import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.outbox import MAX_END_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from gateway.outbox import CHUNK, MAX_END_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
 from tests.contracts.scripted_upstream import SECONDS, turns, until
 from tests.gateway.test_asgi import GET, Held, serving
 
@@ -63,6 +64,13 @@ class Line:
         self._log.append((self._name, ABORT))
 
 
+class Flow(FlowControl):
+    """A client's that takes all until a test says otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(cast("asyncio.Transport", None))
+
+
 async def test_a_turn_s_writes_wait_for_its_end() -> None:
     """Nothing is written while others are still read; then each connection's pieces are one write, first come first."""
     wire, turn = Wire(), Turn()
@@ -108,6 +116,57 @@ async def test_order_is_kept_and_memory_is_bounded(pieces: list[tuple[int, str]]
         assert len(whole) - written <= (0 if then in {"flush", "turn"} else MAX_WAITING_BYTES)
     await turns(MAX_END_TURNS + 1)
     assert b"".join(data for _, data in wire.log) == whole
+
+
+async def log_of(steps: list[tuple[str, int, bool, str]], *, is_put: bool) -> list[tuple[str, bytes]]:
+    """What streams write of two connections: the size of a piece, whether it comes as a chunk, and what is then."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    outboxes = {name: wire.outbox(turn, name) for name in "ab"}
+    writers = {name: outbox.chunk_writer(Flow()) for name, outbox in outboxes.items()}
+    for name, size, is_chunk, then in steps:
+        piece = b"x" * size
+        if not is_put:
+            assert writers[name](piece, CHUNK % (size, piece) if is_chunk and size else b"")
+        elif size:
+            outboxes[name].put(CHUNK % (size, piece))
+        if then == "flush":
+            outboxes[name].flush()
+        elif then == "end":
+            outboxes[name].expect_end()
+        elif then == "turn":
+            await turns(1)
+            wire.log.append(("turn", b""))
+        elif then == "time":
+            now += MAX_TURN_SECONDS
+    await turns(MAX_END_TURNS + 1)
+    return wire.log
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("ab"),
+            st.sampled_from((0, 1, 9, MAX_WAITING_BYTES - 8, MAX_WAITING_BYTES)),
+            st.booleans(),
+            st.sampled_from(("flush", "end", "turn", "time", "")),
+        ),
+        max_size=12,
+    )
+)
+async def test_pieces_of_streams_go_out_as_all_does(steps: list[tuple[str, int, bool, str]]) -> None:
+    """At the same time and in the same writes as where each is ``put``, whether it came as a chunk or is made one."""
+    assert await log_of(steps, is_put=False) == await log_of(steps, is_put=True)
+
+
+async def test_a_stream_is_told_whether_its_client_takes_more() -> None:
+    """With each piece, and also where there is none."""
+    flow = Flow()
+    write = Wire().outbox(Turn()).chunk_writer(flow)
+    assert all((write(b"a"), write(b""), write(b"b", b"1\r\nb\r\n")))
+    flow.write_paused = True
+    assert not any((write(b"a"), write(b""), write(b"b", b"1\r\nb\r\n")))
 
 
 async def test_what_is_much_goes_out_at_once() -> None:

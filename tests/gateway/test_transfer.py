@@ -90,7 +90,7 @@ class Client:
         given = {"connection": self.connection, "response_code": 200, "response_headers": [(b"a", b"b")]}
         self.exchange = an_exchange(**{**given, **values})
         self.sent: list[Message] = []
-        self.passed: list[int] = []
+        self.passed = [0, 0]
         own = {"bodies": {"max_bytes": COPY}, "drain_max_bytes": DRAIN, "client_write_timeout_seconds": 9}
         self.transfer = Transfer(GatewaySettings.model_validate(own), self.exchange, self.send, max_response_bytes)
 
@@ -102,7 +102,7 @@ class Client:
         """A stream, pumped; what was held."""
         scanner = OpenAi().scanner("/chat/completions", b"text/event-stream", hide_usage=hide_usage)
         assert scanner is not None
-        await self.transfer.pump(answer, scanner, lambda size, _frames: self.passed.append(size))
+        await self.transfer.pump(answer, scanner, (self.passed, 0))
         return scanner.finish()
 
     def leave(self) -> None:
@@ -295,7 +295,7 @@ async def test_a_stream_is_pumped_as_it_comes_and_its_end_is_held(cuts: list[int
     assert (exchange.response_bytes, exchange.sse_frames, exchange.partial) == (len(body), 4, False)
     assert exchange.chunk_count == len(places) - 1
     assert b"".join(exchange.response_copy) == body[:COPY]
-    assert client.passed[-1] == len(body)
+    assert client.passed[0] == len(body)
     assert b"" not in client.connection.written
     assert client.connection.ends_expected == 1, "what came with the end may wait for it"
 

@@ -59,6 +59,21 @@ def test_what_was_filled_is_found_without_being_closed(path: Path, file: InFligh
     assert open_in(path) == {slot: in_flight(response_bytes=1000, sse_frames=20)}
 
 
+def test_a_stream_writes_its_progress_into_its_own_slot(path: Path, file: InFlightFile) -> None:
+    """Found after each piece, by whoever opens the file then; no stream outlives the file's owner."""
+    slots = [file.fill(in_flight(number)) for number in range(3)]
+    numbers, place = file.progress_of(slots[1])
+    for size, frames in ((1, 0), (2**40, 2**33)):
+        numbers[place], numbers[place + 1] = size, frames
+        seen = in_flight(1, response_bytes=size, sse_frames=frames)
+        assert open_in(path) == {slots[0]: in_flight(0), slots[1]: seen, slots[2]: in_flight(2)}
+    other = InFlightFile(path.with_name("other"), 1)
+    numbers, place = other.progress_of(other.fill(in_flight()))
+    other.close()
+    with pytest.raises(ValueError, match="released"):
+        numbers[place] = 1
+
+
 def test_what_was_cleared_is_not(path: Path, file: InFlightFile) -> None:
     """One of two."""
     first, second = file.fill(in_flight(1)), file.fill(in_flight(2))
@@ -120,7 +135,11 @@ def test_a_slot_keeps_everything(
     filled = {**dict(zip(counts, numbers[:7], strict=True)), **dict(zip(names, texts, strict=True))}
     file = InFlightFile(path, 1)
     slot = file.fill(in_flight(number.int, is_stream=is_stream, **filled))
-    file.progress(slot, *numbers[7:])
+    if is_stream:
+        longs, place = file.progress_of(slot)
+        longs[place], longs[place + 1] = numbers[7:]
+    else:
+        file.progress(slot, *numbers[7:])
     found = open_in(path)
     file.clear(slot)
     file.close()

@@ -25,6 +25,7 @@ class OpenAiStream(SseScanner):
     """Scans one streamed response; see ``StreamScanner``."""
 
     text_start = b'"content":"'
+    padding_start = b'"obfuscation":"'
     terminal_head = re.compile(rb'(?:event: *|"type": *")(?:' + _TERMINAL_NAMES + rb')["\r\n]')
     bare_end = re.compile(rb"data: ?\[DONE\] *(?:\r\n|\n|\r)*")
 
@@ -34,7 +35,7 @@ class OpenAiStream(SseScanner):
         return (
             find(b"[DONE]") >= 0
             or find(b'"tool_calls"') >= 0
-            or (chunk.count(b'"usage"') != chunk.count(b'"usage":null') and _counts_usage(chunk))
+            or ((count := chunk.count(b'"usage"')) and count != chunk.count(b'"usage":null') and _counts_usage(chunk))
             or (find(b"response.") >= 0 and _ends_response(chunk))
         )
 

@@ -31,8 +31,6 @@ _PATIENCE: Final = 256
 """What a stream may spend on learning: 1 on a frame without a text, as of one that thinks first; more on one that has
 one. A stream whose frames differ in more than their text is searched frame by frame then."""
 _LESSON: Final = 64
-_NO_TWIN: Final = (0, 0, b"-", b"", 0)
-"""Like no frame."""
 _MIN_TOGETHER_BYTES: Final = 1024
 """Fewer hold so few frames that looking at each is as fast."""
 _MAX_JOINED_BYTES: Final = 64 << 10
@@ -56,12 +54,17 @@ class SseScanner(FrameScanner):
     text_start: ClassVar[bytes] = b""
     """What stands before a text of the answer, in a frame that says nothing else: its key and the opening quote. Inside
     that text nothing ever matters. Empty where frames of a stream are not alike but for such a text."""
+    padding_start: ClassVar[bytes] = b""
+    """The same of a padding that may stand somewhere behind the text, for those who hide its length."""
     terminal_head: ClassVar[re.Pattern[bytes] | None] = None
     """Found in the first half KiB of a frame that is too large and terminal."""
 
     def __init__(self, *, hide_usage: bool = False) -> None:
         super().__init__(hide_usage=hide_usage)
-        self._twin = _NO_TWIN
+        self._twin: tuple[bytes, slice, bytes] | None = None
+        """Of a frame that passed: what is before its text, where that is, and what is behind it. What is between it and
+        a padding counts as text then."""
+        self._between = b""
         self._patience = _PATIENCE if self.text_start else 0
 
     @abstractmethod
@@ -75,18 +78,19 @@ class SseScanner(FrameScanner):
 
     def feed(self, chunk: bytes) -> bytes:
         """The bytes that may go out now."""
-        start, stop, before, behind, least = self._twin
-        if (
-            chunk[:start] == before
-            and chunk[stop:] == behind
-            and len(chunk) >= least
-            and not (self._rest or self.ended)
-            and _QUOTE not in (text := chunk[start:stop])
-            and LF not in text
-            and CR not in text
-        ):  # it differs from one that passed in nothing but its text
-            self.sse_frames += 1
-            return chunk
+        twin = self._twin
+        if twin is not None:
+            before, place, behind = twin
+            text = chunk[place]
+            if (
+                b"".join((before, text, behind)) == chunk  # faster than to look at both of its ends
+                and not (self._rest or self.ended)
+                and LF not in text
+                and CR not in text
+                and (_QUOTE not in text or self._is_padded(text))
+            ):  # it differs from that one in nothing but its text
+                self.sse_frames += 1
+                return chunk
         if (
             1 < len(chunk) == chunk.find(b"\n\n") + 2
             and CR not in chunk
@@ -111,8 +115,22 @@ class SseScanner(FrameScanner):
         self._patience -= _LESSON
         text = frame[start:stop]
         if _BACKSLASH not in text and LF not in text:  # else that quote is escaped, or of another line
+            padding = frame.find(self.padding_start, stop) if self.padding_start else -1
+            self._between = b""
+            if padding >= 0:
+                padding += len(self.padding_start)
+                self._between = frame[stop:padding]
+                stop = max(frame.find(b'"', padding), padding)
             behind = frame[stop:]
-            self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
+            self._twin = (frame[:start], slice(start, -len(behind)), behind)
+
+    def _is_padded(self, text: bytes) -> bool:
+        """Whether what has a quote in it is a text and a padding, as of the twin, and neither has one."""
+        between = self._between
+        if not between:
+            return False
+        text, found, padding = text.partition(between)
+        return bool(found) and _QUOTE not in text and _QUOTE not in padding
 
     def _feed_any(self, chunk: bytes) -> bytes:
         """The same, whatever it is: several frames, a part of one, or lines that end otherwise."""

@@ -380,6 +380,10 @@ SHAPES = st.sampled_from(
         b'data: {"model":"gpt-4o","choices":[{"index":0,"delta":{"content":"%b"},"logprobs":null}],"usage":null}\n\n',
         b'data: {"model":"gpt-4o","choices":[{"index":1,"delta":{"content":"%b"}}]}\n\n',
         b'event: message\ndata: {"content":"%b","choices":[]}\n\n',
+        b'data: {"choices":[{"delta":{"content":"%b"}}],"usage":null,"obfuscation":"xy"}\n\n',
+        b'data: {"choices":[{"delta":{"content":"a"}}],"usage":null,"obfuscation":"%b"}\n\n',
+        b'data: {"choices":[{"delta":{"content":"%b"}}],"obfuscation":"x","usage":null}\n\n',
+        b'data: {"choices":[{"delta":{"content":"%b","obfuscation":',
         b'data: {"content":"%b',
         b'"content":"%b"}\n\n',
     ]
@@ -440,6 +444,25 @@ def test_frames_that_differ_in_their_text_alone_are_not_searched(
     assert [scanner.feed(chunk) for chunk in others] == others
     assert searched[1:] == others
     assert scanner._patience <= 0
+
+
+PADDED = b'data: {"choices":[{"delta":{"content":"%b"}}],"obfuscation":"%b"}\n\n'
+
+
+def test_frames_that_are_padded_are_not_searched(nothing_matters: tuple[OpenAiStream, list[bytes]]) -> None:
+    """Their padding differs from frame to frame as their text does; whatever else differs is found."""
+    scanner, searched = nothing_matters
+    padded = [PADDED % (b"word " * number, b"x" * (9 - number)) for number in range(9)]
+    assert [scanner.feed(chunk) for chunk in padded] == padded
+    assert searched == padded[:1]
+    scanner._patience = 0  # to learn nothing more
+    between = PADDED[: PADDED.rfind(b"%b")].partition(b"%b")[2]
+    others = [
+        *(PADDED % pair for pair in ((b'a"', b"x"), (b"a", b'"x'), (b"a\nb", b"x"), (b"a", b"x\r"))),
+        *(PADDED % (b"a", b"x" + between + b"x"), padded[0].replace(b"}}]", b"}} ]"), padded[0][:-3] + b" }\n\n"),
+    ]
+    assert b"".join(map(scanner.feed, others)) + scanner.finish() == b"".join(others)
+    assert list(dict.fromkeys(searched[1:])) == others
 
 
 @pytest.mark.parametrize(
