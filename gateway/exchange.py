@@ -51,6 +51,10 @@ class ClientConnection(Protocol):
         """The answer's end follows: what still waits to be written may go out with it."""
         ...
 
+    def others_begin(self) -> bool:
+        """Whether other requests, which came in the same turn of the loop, have yet to begin."""
+        ...
+
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
         ...

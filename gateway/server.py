@@ -19,7 +19,7 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION
-from gateway.cycle import Cycle, refusal
+from gateway.cycle import Arrivals, Cycle, refusal
 from gateway.headers import all_values, connection_options
 from gateway.outbox import Outbox, Turn
 
@@ -47,6 +47,7 @@ class ConnectionProtocol(asyncio.Protocol):
     metrics: GatewayMetrics
     max_header_bytes: int
     turn: Turn
+    arrivals: Arrivals
 
     def __init__(
         self,
@@ -115,6 +116,10 @@ class ConnectionProtocol(asyncio.Protocol):
     def expect_end(self) -> None:
         """The answer's end follows: what still waits to be written may go out with it."""
         self.outbox.expect_end()
+
+    def others_begin(self) -> bool:
+        """Whether other requests, which came in the same turn of the loop, have yet to begin."""
+        return self.arrivals.waiting > 0
 
     async def drain(self) -> None:
         """Until the client takes more, or is gone."""
@@ -275,9 +280,8 @@ class ConnectionProtocol(asyncio.Protocol):
 
     def _start(self, cycle: Cycle) -> None:
         self._active = cycle
-        task = asyncio.Task(cycle.run(self._app), loop=self._loop, name="exchange")  # else a name is made for each
-        self.state.tasks.add(task)
-        task.add_done_callback(self.state.tasks.discard)
+        self.arrivals.waiting += 1
+        asyncio.Task(cycle.run(self._app), loop=self._loop, name="exchange")  # else a name is made for each
 
     # what cycles and the server call
 
@@ -396,5 +400,5 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:
     """The protocol class of one worker."""
-    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn()}
+    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn(), "arrivals": Arrivals()}
     return type("WorkerConnection", (ConnectionProtocol,), parts)

@@ -47,6 +47,10 @@ class Connection:
         """Remember."""
         self.ends_expected += 1
 
+    def others_begin(self) -> bool:
+        """It is the only one."""
+        return False
+
     async def drain(self) -> None:
         """Nothing to wait for."""
 
