@@ -29,6 +29,8 @@ class Write(Protocol):
 
 CONNECTION = "sluice.connection"
 """Scope key under which the server's protocol puts itself."""
+FIRST_VALUES = "sluice.first_values"
+"""And that under which it puts the first value of each header, for whoever takes it out."""
 ENDPOINTS = b"/plugins/"
 """What the paths of plugins' own endpoints begin with."""
 

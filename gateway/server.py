@@ -18,9 +18,9 @@ from urllib.parse import unquote
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.asgi import CONNECTION
+from gateway.asgi import CONNECTION, FIRST_VALUES
 from gateway.cycle import Arrivals, Cycle, refusal
-from gateway.headers import all_values, connection_options
+from gateway.headers import all_values, connection_options, first_values
 from gateway.outbox import Outbox, Turn
 
 if TYPE_CHECKING:
@@ -65,8 +65,8 @@ class ConnectionProtocol(asyncio.Protocol):
         self.transport: asyncio.Transport
         self.flow: FlowControl
         self.outbox: Outbox
-        self._client: tuple[str, int] | None = None
-        self._server: tuple[str, int] | None = None
+        self._scope: dict[str, Any]
+        """What the scopes of its requests have in common."""
         self._exchange: Exchange | None = None
         self._active: Cycle | None = None
         """The one that is being answered."""
@@ -132,7 +132,16 @@ class ConnectionProtocol(asyncio.Protocol):
         self.state.connections.add(self)  # type: ignore[arg-type]
         self.transport = cast("asyncio.Transport", transport)
         self.flow, self.outbox = FlowControl(self.transport), Outbox(self.turn, self.transport)
-        self._client, self._server = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        self._scope = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": transport.get_extra_info("sockname"),
+            "client": transport.get_extra_info("peername"),
+            "scheme": "http",
+            "root_path": "",
+            CONNECTION: self,
+        }
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """The client left, or we closed."""
@@ -224,33 +233,24 @@ class ConnectionProtocol(asyncio.Protocol):
         if self._head_bytes + self._piece_bytes > self.max_header_bytes:
             self._check_size()
         parser = self._parser
-        method, version = parser.get_method(), parser.get_http_version()
+        method = parser.get_method()
         if len(self._queue) >= MAX_PIPELINED or method == b"CONNECT":
             raise _Refused
         raw_path, query = _split_target(self._url)
         path = raw_path.decode("ascii", "replace")
-        cycle = self._receiving = Cycle(
-            self,
-            {
-                "type": "http",
-                "asgi": {"version": "3.0", "spec_version": "2.3"},
-                "http_version": version,
-                "server": self._server,
-                "client": self._client,
-                "scheme": "http",
-                "root_path": "",
-                "headers": headers,
-                "method": method.decode("ascii"),
-                "path": unquote(path) if "%" in path else path,
-                "raw_path": raw_path,
-                "query_string": query,
-                CONNECTION: self,
-            },
-        )
-        cycle.expects_continue = _expects_continue(headers)
-        cycle.keep_alive = version != "1.0" and (
-            parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))
-        )
+        values = first_values(headers)
+        scope = self._scope.copy()
+        scope["headers"], scope[FIRST_VALUES] = headers, values
+        scope["method"], scope["query_string"] = method.decode("ascii"), query
+        scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, raw_path
+        cycle = self._receiving = Cycle(self, scope)
+        if b"expect" in values:
+            cycle.expects_continue = _expects_continue(headers)
+        if b"connection" in values or not parser.should_keep_alive():  # HTTP/1.0 goes on only where a header says so
+            version = scope["http_version"] = parser.get_http_version()
+            cycle.keep_alive = version != "1.0" and (
+                parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))
+            )
         if self._active is None:
             self._start(cycle)
         else:
