@@ -154,6 +154,14 @@ class Cycle:
         if self._waiters:
             self._wake()
 
+    def rest_of_body(self) -> bytes | None:
+        """What ``receive`` would give at once, if nothing of the body comes behind it; ``receive`` waits for the
+        disconnect then."""
+        if self.more_body or self.expects_continue or not self._has_news or self.disconnected or self.is_complete:
+            return None
+        self._has_news = False
+        return self._take_body()
+
     async def receive(self) -> Message:
         """ASGI's: the next part of the body, or the disconnect."""
         connection = self._connection
@@ -168,10 +176,11 @@ class Cycle:
             self._has_news = False
         if self.disconnected or self.is_complete:
             return {"type": "http.disconnect"}
+        return {"type": "http.request", "body": self._take_body(), "more_body": self.more_body}
+
+    def _take_body(self) -> bytes:
         body, self._body = self._body, b""
-        if body.__class__ is not bytes:
-            body = bytes(body)
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return body if isinstance(body, bytes) else bytes(body)
 
     async def _wait(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

@@ -43,6 +43,10 @@ class ClientConnection(Protocol):
         """Close the connection at once, without the last byte."""
         ...
 
+    def rest_of_body(self) -> bytes | None:
+        """The rest of the request's body, where its end has come: then it is not received. Else ``None``."""
+        ...
+
     def body_writer(self) -> Write:
         """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...

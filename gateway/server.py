@@ -106,6 +106,10 @@ class ConnectionProtocol(asyncio.Protocol):
         """Close the connection at once; what its transport still holds is not sent."""
         self.outbox.abort()
 
+    def rest_of_body(self) -> bytes | None:
+        """Of the request that is being answered, where its end has come: then it is not received."""
+        return self._active.rest_of_body() if self._active is not None else None
+
     def body_writer(self) -> Write:
         """Writes pieces of the body whose head was sent; returns whether the client takes more now, else ``drain``."""
         if self._active is None:

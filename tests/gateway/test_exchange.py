@@ -34,6 +34,10 @@ class Connection:
         """Remember."""
         self.aborted += 1
 
+    def rest_of_body(self) -> bytes | None:
+        """It has to be received."""
+        return None
+
     def body_writer(self) -> Write:
         """Writes to what is remembered."""
         return self.write_body
