@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from gateway.access.addresses import client_of, parse_network
-from gateway.asgi import CONNECTION
+from gateway.asgi import CONNECTION, FIRST_VALUES
 from gateway.exchange import Exchange
-from gateway.headers import all_values, parse_traceparent
+from gateway.headers import all_values, first_values, parse_traceparent
 from gateway.outcomes import AccessDenied, EventLogUnavailable, LlmUnknown, Overloaded, RequestInvalid
 from gateway.receipts import ASKING_HEADER, is_wanted
 from gateway.request_body import read_body
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from gateway.snapshot import Llm, Snapshot
     from gateway.sweep import Sweep
     from gateway.upstreams.client import Headers
-
-
-_HEEDED = frozenset((b"x-request-id", b"traceparent", ASKING_HEADER))
 
 
 class Acceptor:
@@ -49,22 +46,25 @@ class Acceptor:
     def open(self, route: Route, scope: Scope) -> Exchange:
         """An exchange with its ids and its clock; its outcome is unknown. Never refuses."""
         exchange_id = new_exchange_id()
-        client = scope["client"]
+        client, headers = scope["client"], scope["headers"]
+        values = scope.pop(FIRST_VALUES, None) or first_values(headers)
         exchange = Exchange(
             exchange_id,
             now_micros(),
             time.monotonic_ns(),
             scope["method"],
             route,
-            scope["headers"],
+            headers,
             scope["query_string"],
             client[0] if client else "",
             scope[CONNECTION],
             exchange_id,
             path="/" + route.rest,
             wants_cost=self._tells_cost,
+            known_headers=headers,
+            known_values=values,
         )
-        if not _HEEDED.isdisjoint(exchange.values()):
+        if b"x-request-id" in values or b"traceparent" in values or ASKING_HEADER in values:
             self._heed(exchange)
         if self._proxies:
             exchange.remote_addr = client_of(exchange.remote_addr, _forwarded_for(exchange.headers), self._proxies)

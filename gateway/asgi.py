@@ -3,7 +3,7 @@ else to the application beside them (``gateway/managing.py``)."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.routes import BRIDGE_PREFIX, parse_bridge_route, parse_route
@@ -29,6 +29,8 @@ class Write(Protocol):
 
 CONNECTION = "sluice.connection"
 """Scope key under which the server's protocol puts itself."""
+FIRST_VALUES = "sluice.first_values"
+"""And that under which it puts the first value of each header, for whoever takes it out."""
 ENDPOINTS = b"/plugins/"
 """What the paths of plugins' own endpoints begin with."""
 
@@ -48,18 +50,19 @@ class Gateway:
         self._endpoints = endpoints
         self._bridge = bridge
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Dispatch by path: a mount inside FastAPI would cost more than the whole flow."""
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Coroutine[Any, Any, None]:
+        """Dispatch by path: a mount inside FastAPI would cost more than the whole flow, and a coroutine here would be
+        one more for each of an exchange's steps to go through."""
         if scope["type"] == "http":
             path = scope["raw_path"].decode("ascii", "replace")
             route = parse_route(path)
             if route is not None:
-                await self._proxy.handle(route, scope, receive, send)
-                return
+                return self._proxy.handle(route, scope, receive, send)
             if self._bridge is not None and path.startswith(BRIDGE_PREFIX):
-                await self._bridge.handle(parse_bridge_route(path), scope, receive, send)
-                return
+                return self._bridge.handle(parse_bridge_route(path), scope, receive, send)
             if self._endpoints is not None and scope["raw_path"].startswith(ENDPOINTS):
-                await self._endpoints.handle(scope, receive, send)
-                return
+                return self._endpoints.handle(scope, receive, send)
+        return self._pass(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._application(scope, receive, send)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, cast
 
 import structlog
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
@@ -27,14 +27,24 @@ Framing = Literal["none", "length", "chunked", "close"]
 logger = structlog.get_logger(__name__)
 
 
+class Arrivals:
+    """Requests of one event loop whose tasks are made and have yet to begin: they came in its present turn."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+
 class CycleConnection(Protocol):
     """What a cycle needs of its connection."""
 
     transport: asyncio.Transport
     flow: FlowControl
     outbox: Outbox
+    arrivals: Arrivals
     state: ServerState
-    """uvicorn's: its ``default_headers`` are the date, made anew each second."""
+    """uvicorn's: its ``default_headers`` are the date, made anew each second; its ``tasks`` those that run cycles."""
 
     def finished(self, cycle: Cycle) -> None:
         """The answer's last byte is on its way: in the outbox."""
@@ -83,16 +93,26 @@ class Cycle:
         self._left = 0
 
     async def run(self, app: Application) -> None:
-        """Let the application answer. What it leaves open is an error of ours: said, or the connection is cut."""
+        """Let the application answer, in a task of its own. It enters itself among the server's, and leaves: a callback
+        of each would be one more step of the loop, and one that never began would stay."""
+        connection = self._connection
+        connection.arrivals.waiting -= 1
+        tasks, task = connection.state.tasks, cast("asyncio.Task[None]", asyncio.current_task())
+        tasks.add(task)
         try:
             await app(self.scope, self.receive, self.send)
         except asyncio.CancelledError:
-            self._connection.outbox.abort()
+            connection.outbox.abort()
             raise
         except Exception:
             logger.exception("application failed", path=self.scope["path"])
-        if self.is_complete or self.disconnected or self._connection.transport.is_closing():
-            return
+        finally:
+            tasks.discard(task)
+        if not (self.is_complete or self.disconnected or connection.transport.is_closing()):
+            self._fail()
+
+    def _fail(self) -> None:
+        """What the application left open is an error of ours: said, or the connection is cut."""
         if self.has_started:
             self._connection.outbox.abort()
             return
@@ -133,6 +153,14 @@ class Cycle:
         if self._waiters:
             self._wake()
 
+    def rest_of_body(self) -> bytes | None:
+        """What ``receive`` would give at once, if nothing of the body comes behind it; ``receive`` waits for the
+        disconnect then."""
+        if self.more_body or self.expects_continue or not self._has_news or self.disconnected or self.is_complete:
+            return None
+        self._has_news = False
+        return self._take_body()
+
     async def receive(self) -> Message:
         """ASGI's: the next part of the body, or the disconnect."""
         connection = self._connection
@@ -147,8 +175,11 @@ class Cycle:
             self._has_news = False
         if self.disconnected or self.is_complete:
             return {"type": "http.disconnect"}
-        body, self._body = bytes(self._body), b""
-        return {"type": "http.request", "body": body, "more_body": self.more_body}
+        return {"type": "http.request", "body": self._take_body(), "more_body": self.more_body}
+
+    def _take_body(self) -> bytes:
+        body, self._body = self._body, b""
+        return body if isinstance(body, bytes) else bytes(body)
 
     async def _wait(self) -> None:
         waiter = asyncio.get_running_loop().create_future()

@@ -43,12 +43,20 @@ class ClientConnection(Protocol):
         """Close the connection at once, without the last byte."""
         ...
 
+    def rest_of_body(self) -> bytes | None:
+        """The rest of the request's body, where its end has come: then it is not received. Else ``None``."""
+        ...
+
     def body_writer(self) -> Write:
         """Writes pieces of the body whose head was sent; returns whether the client takes more for now."""
         ...
 
     def expect_end(self) -> None:
         """The answer's end follows: what still waits to be written may go out with it."""
+        ...
+
+    def others_begin(self) -> bool:
+        """Whether other requests, which came in the same turn of the loop, have yet to begin."""
         ...
 
     async def drain(self) -> None:

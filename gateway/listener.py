@@ -111,6 +111,7 @@ class WorkerServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                interface="asgi3",  # uvicorn takes only what is a coroutine's function for one by itself
                 http=make_protocol(metrics, settings.max_header_bytes),
                 ws="none",
                 lifespan="off",

@@ -125,7 +125,8 @@ class Proxy:
             self._acceptor.understand(exchange, llm)  # 5
             await self._admission.admit(exchange, llm, snapshot)
             try:
-                await _all_admitted()
+                if exchange.connection.others_begin():
+                    await _all_admitted()
                 response = await self._caller.call(exchange, llm)  # 6
                 return await self._responder.respond(exchange, llm, response, send)  # 7
             finally:

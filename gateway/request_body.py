@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 
 async def read_body(exchange: Exchange, receive: Receive, max_bytes: int, setting: str, timeout_seconds: float) -> None:
     """Into ``exchange.body``. Raises ``RequestTooLarge``, which names the setting that bounds it, before anything is
-    read where the length says so, or ``ClientGone``; a client that sends nothing is given up by the sweep."""
+    read where the length says so, or ``ClientGone``; a client that sends nothing is given up by the sweep.
+
+    Most bodies have come before their exchange begins: those are taken as they are.
+    """
+    whole = exchange.connection.rest_of_body()
+    if whole is not None:
+        if len(whole) > max_bytes:
+            raise _too_large(max_bytes, setting)
+        exchange.body = whole
+        return
     declared = exchange.values().get(b"content-length")
     if declared is not None and int(declared) > max_bytes:
         raise _too_large(max_bytes, setting)

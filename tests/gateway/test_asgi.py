@@ -67,7 +67,9 @@ class House:
         self.clients: list[Client] = []
         self._state = ServerState()
         self._protocol = make_protocol(self.metrics, max_header_bytes)
-        self._config = uvicorn.Config(app, ws="none", lifespan="off", log_config=None, proxy_headers=False)
+        self._config = uvicorn.Config(
+            app, interface="asgi3", ws="none", lifespan="off", log_config=None, proxy_headers=False
+        )
 
     @property
     def connections(self) -> list[ConnectionProtocol]:

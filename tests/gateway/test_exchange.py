@@ -34,6 +34,10 @@ class Connection:
         """Remember."""
         self.aborted += 1
 
+    def rest_of_body(self) -> bytes | None:
+        """It has to be received."""
+        return None
+
     def body_writer(self) -> Write:
         """Writes to what is remembered."""
         return self.write_body
@@ -46,6 +50,10 @@ class Connection:
     def expect_end(self) -> None:
         """Remember."""
         self.ends_expected += 1
+
+    def others_begin(self) -> bool:
+        """It is the only one."""
+        return False
 
     async def drain(self) -> None:
         """Nothing to wait for."""

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.outcomes import ClientGone, RequestTooLarge
 from gateway.request_body import read_body
-from tests.gateway.test_exchange import an_exchange
+from tests.gateway.test_exchange import Connection, an_exchange
 
 
 def receiving(*pieces: bytes, leaves: bool = False) -> Any:
@@ -69,3 +69,21 @@ async def test_the_sweep_is_told_until_when_to_wait() -> None:
         return {"type": "http.request", "body": b"", "more_body": False}
 
     await read_body(exchange, receive, 10, "some.bound", 5.0)
+
+
+class Whole(Connection):
+    """One whose client has sent all of its body."""
+
+    def rest_of_body(self) -> bytes | None:
+        """Here it is."""
+        return b"1234567890"
+
+
+async def test_a_body_that_has_come_is_taken_without_receiving_it() -> None:
+    """Within the same bound."""
+    exchange, receive = an_exchange(connection=Whole()), receiving()
+    await read_body(exchange, receive, 10, "some.bound", 5.0)
+    assert (exchange.body, exchange.deadline) == (b"1234567890", 0.0)
+    with pytest.raises(RequestTooLarge, match=r"larger than 9 bytes \(some.bound\)"):
+        await read_body(exchange, receive, 9, "some.bound", 5.0)
+    assert receive.asked == 0
