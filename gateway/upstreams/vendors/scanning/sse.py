@@ -58,6 +58,9 @@ class SseScanner(FrameScanner):
     that text nothing ever matters. Empty where frames of a stream are not alike but for such a text."""
     terminal_head: ClassVar[re.Pattern[bytes] | None] = None
     """Found in the first half KiB of a frame that is too large and terminal."""
+    usual_end: ClassVar[bytes] = b""
+    """The frame that nearly all streams end with, to be held as it is: nobody need look at it. Empty where the last one
+    says something, or may be written in many ways."""
 
     def __init__(self, *, hide_usage: bool = False) -> None:
         super().__init__(hide_usage=hide_usage)
@@ -110,7 +113,7 @@ class SseScanner(FrameScanner):
             return
         self._patience -= _LESSON
         text = frame[start:stop]
-        if _BACKSLASH not in text and LF not in text:  # else that quote is escaped, or of another line
+        if _BACKSLASH not in text and LF not in text and CR not in text:  # or that quote is escaped, or of another line
             behind = frame[stop:]
             self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
@@ -211,9 +214,13 @@ class SseScanner(FrameScanner):
         if frame[0] in _SILENT and _ONLY_SILENT.fullmatch(frame):
             return "pass"
         self.sse_frames += 1
+        if frame == self.usual_end:
+            return "hold"
         if self.looks_left:
             self.looks_left -= 1
         elif not self.may_matter(frame):
+            if self._patience > 0 and self._twin is _NO_TWIN:
+                self._learn(frame)
             return "pass"
         return self.inspect(_frame_of(frame))
 
@@ -254,8 +261,9 @@ def _plain_frames(chunk: bytes) -> tuple[int, int]:
 
 
 def _frame_of(frame: bytes) -> SseFrame:
-    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and frame[-1] == LF and CR not in frame:
-        return SseFrame(b"", frame[5:].strip())  # one line and its empty one, as nearly all have
+    line = frame[5:-2]
+    if frame[:5] == b"data:" and frame[-2:] == b"\n\n" and LF not in line and CR not in line:
+        return SseFrame(b"", line.strip())  # one line and its empty one, as nearly all have
     name, data = b"", []
     for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
         if line.startswith(b"data:"):
