@@ -23,6 +23,9 @@ _CHUNK = b"%x\r\n%b\r\n"
 """Of the chunked coding: the size and the bytes."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
 
+_HEEDED = frozenset((b"content-length", b"connection", b"date"))
+"""Headers of an answer that say something to us."""
+
 Framing = Literal["none", "length", "chunked", "close"]
 
 logger = structlog.get_logger(__name__)
@@ -200,11 +203,16 @@ class Cycle:
         return not self._connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        named = dict(headers)
-        length = int(named.get(b"content-length", -1))
-        if b"connection" in named and any(pair[0] == b"connection" and pair[1].lower() == b"close" for pair in headers):
-            self.keep_alive = False
-        if b"date" not in named:
+        length, has_date = -1, False
+        for name, value in headers:
+            if name in _HEEDED:
+                if name == b"content-length":
+                    length = int(value)
+                elif name == b"date":
+                    has_date = True
+                elif value.lower() == b"close":
+                    self.keep_alive = False
+        if not has_date:
             headers += self._connection.state.default_headers
         framing = self._framing = self._framing_of(status, length)
         self._left = length
