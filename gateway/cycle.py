@@ -203,17 +203,7 @@ class Cycle:
         return not self._connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        length, has_date = -1, False
-        for name, value in headers:
-            if name in _HEEDED:
-                if name == b"content-length":
-                    length = int(value)
-                elif name == b"date":
-                    has_date = True
-                elif value.lower() == b"close":
-                    self.keep_alive = False
-        if not has_date:
-            headers += self._connection.state.default_headers
+        length = self._heed(headers)
         framing = self._framing = self._framing_of(status, length)
         self._left = length
         if framing == "chunked":
@@ -231,6 +221,21 @@ class Cycle:
         head = STATUS_LINE[status] + b"\r\n".join(lines)
         self.has_started, self.expects_continue = True, False
         self._connection.outbox.put(head)
+
+    def _heed(self, headers: list[tuple[bytes, bytes]]) -> int:
+        """What the answer's headers say to us, and the date where they have none; returns the length, or -1."""
+        length, has_date = -1, False
+        for name, value in headers:
+            if name in _HEEDED:
+                if name == b"content-length":
+                    length = int(value)
+                elif name == b"date":
+                    has_date = True
+                elif value.lower() == b"close":
+                    self.keep_alive = False
+        if not has_date:
+            headers += self._connection.state.default_headers
+        return length
 
     def _framing_of(self, status: int, length: int) -> Framing:
         if status in BODILESS or self.scope["method"] == "HEAD":

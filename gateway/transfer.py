@@ -15,7 +15,7 @@ from gateway.upstreams.vendors.openai import OpenAi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.asgi import Message, Send
+    from gateway.asgi import Message, Send, Write
     from gateway.exchange import Exchange
     from gateway.settings import GatewaySettings
     from gateway.upstreams.client import Headers, Take, UpstreamResponse
@@ -71,9 +71,7 @@ class Transfer:
         out with it. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
-        feed, write = scanner.feed, connection.body_writer()
-        if exchange.stream_copy is not None:
-            write = exchange.stream_copy.beside(write)
+        feed, write = scanner.feed, self._writer()
         keep, copy_bytes, max_bytes = exchange.response_copy.append, self._copy_bytes, self._max_bytes
         count, size = exchange.chunk_count, exchange.response_bytes  # told to the exchange when it is over
 
@@ -104,12 +102,18 @@ class Transfer:
                 if await self._pumped(response, take):
                     self.ended()
                     return
-                exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
-                await connection.drain()
-                exchange.deadline = 0.0
+                if not write(b""):  # the client takes no more for now
+                    exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
+                    await connection.drain()
+                    exchange.deadline = 0.0
             self.terminated()
         finally:
             exchange.chunk_count, exchange.response_bytes, exchange.sse_frames = count, size, scanner.sse_frames
+
+    def _writer(self) -> Write:
+        exchange = self._exchange
+        write = exchange.connection.body_writer()
+        return write if exchange.stream_copy is None else exchange.stream_copy.beside(write)
 
     async def _pumped(self, response: UpstreamResponse, take: Take) -> bool:
         """Whether the answer has ended; if not, ``take`` has enough for now."""
