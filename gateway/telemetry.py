@@ -117,7 +117,8 @@ class GatewayMetrics:
         """Count an exchange whose outcome is known."""
         self.totals.add(exchange)
         self.exchanges.add(1, exchange.outcome or "gateway_error")
-        seconds = exchange.elapsed_micros() / 1_000_000
+        micros = exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
+        seconds = micros / 1_000_000
         self.duration.observe(seconds)
         if exchange.trace is not None:
             self._note_trace(exchange, exchange.trace, seconds)
