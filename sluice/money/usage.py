@@ -9,7 +9,7 @@ _MAX_TOKENS = 1 << 40
 """No count of one exchange is near it; so sums of money stay within 64 bits."""
 
 
-class Usage(msgspec.Struct):
+class Usage(msgspec.Struct, gc=False):
     """Token counts, all vendors' ways of counting brought to one. ``None`` is absent, zero is a value."""
 
     prompt_tokens: int | None = None

@@ -21,29 +21,30 @@ _USUAL_TIERS = frozenset((b'"default"', b'"auto"', b'"standard"', b'"on_demand"'
 """Service tiers that are billed at the model's prices, or none; flex, priority, scale and whatever comes are not."""
 
 
-class _Message(msgspec.Struct):
+# Without ``gc`` as in ``sluice/usage/counts.py``.
+class _Message(msgspec.Struct, gc=False):
     tool_calls: list[msgspec.Raw] | None = None
 
 
-class _ToolCallStart(msgspec.Struct):
+class _ToolCallStart(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     tool_calls: list[_ToolCallStart] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     message: _Message | None = None
     delta: _Delta | None = None
 
 
-class _Action(msgspec.Struct):
+class _Action(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Output(msgspec.Struct):
+class _Output(msgspec.Struct, gc=False):
     type: str | None = None
     action: msgspec.Raw = ABSENT
 
@@ -63,7 +64,7 @@ class _Output(msgspec.Struct):
             return True
 
 
-class _Inner(msgspec.Struct):
+class _Inner(msgspec.Struct, gc=False):
     """``response`` inside an event of the responses API."""
 
     model: str | None = None
@@ -72,11 +73,11 @@ class _Inner(msgspec.Struct):
     service_tier: msgspec.Raw = ABSENT
 
 
-class _BareInner(msgspec.Struct):
+class _BareInner(msgspec.Struct, gc=False):
     usage: msgspec.Raw = ABSENT
 
 
-class WireResponse(msgspec.Struct):
+class WireResponse(msgspec.Struct, gc=False):
     """A response body or one streamed event."""
 
     model: str | None = None
@@ -94,7 +95,7 @@ class WireResponse(msgspec.Struct):
         return bytes(self.type)
 
 
-class _BareResponse(msgspec.Struct):
+class _BareResponse(msgspec.Struct, gc=False):
     """Of a body whose other fields cannot be read."""
 
     usage: msgspec.Raw = ABSENT

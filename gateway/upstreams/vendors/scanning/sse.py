@@ -39,7 +39,7 @@ _MAX_JOINED_BYTES: Final = 64 << 10
 """Of the beginning of a frame that is copied to stand before the next chunk."""
 
 
-class SseFrame(msgspec.Struct, frozen=True):
+class SseFrame(msgspec.Struct, frozen=True, gc=False):
     """One SSE frame, as its lines say it."""
 
     name: bytes
