@@ -122,14 +122,15 @@ def counted(response: WireResponse) -> Counted:
     """What it says of usage, wherever that stands; what was searched for is a part of it."""
     inner = response.response or response
     found = usage_of(inner.usage)
-    if found.text is None and response.x_groq is not None:
+    usage, text, problem = found
+    if text is None and response.x_groq is not None:
         found = usage_of(response.x_groq.usage)
-    if found.usage is None:
+        usage, text, problem = found
+    if usage is None:
         return found
-    problem = found.problem
     for output in inner.output or ():
         if output.is_billed:
-            found.usage.tool_requests = (found.usage.tool_requests or 0) + 1
+            usage.tool_requests = (usage.tool_requests or 0) + 1
         elif output.type in _UNCOUNTED:
             problem = problem or "tool_uncounted"
     if inner.service_tier:

@@ -127,8 +127,8 @@ class SseScanner(FrameScanner):
             or chunk[0] in _SILENT
         ):
             return self._cut(chunk)
-        if self.looks_left or self.may_matter(chunk):
-            return self._whole(chunk) if _is_one(chunk, last) else self._cut(chunk)
+        if self.looks_left or self.may_matter(chunk):  # of those that end in ``\n\n`` this one is known to hold several
+            return self._whole(chunk) if last == b"\r\n" and _is_one(chunk, last) else self._cut(chunk)
         if _is_one(chunk, last):
             self.sse_frames += 1
             return chunk
