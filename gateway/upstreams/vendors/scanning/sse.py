@@ -113,7 +113,7 @@ class SseScanner(FrameScanner):
             return
         self._patience -= _LESSON
         text = frame[start:stop]
-        if _BACKSLASH not in text and LF not in text and CR not in text:  # or that quote is escaped, or of another line
+        if _BACKSLASH not in text and LF not in text:  # else that quote is escaped, or of another line
             behind = frame[stop:]
             self._twin = (start, -len(behind), frame[:start], behind, len(frame) - len(text))
 
@@ -219,7 +219,7 @@ class SseScanner(FrameScanner):
         if self.looks_left:
             self.looks_left -= 1
         elif not self.may_matter(frame):
-            if self._patience > 0 and self._twin is _NO_TWIN:
+            if self._patience > 0 and self._twin is _NO_TWIN and CR not in frame:
                 self._learn(frame)
             return "pass"
         return self.inspect(_frame_of(frame))
