@@ -20,7 +20,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Write(Protocol):
-    """Writes a piece of an answer's body; returns whether the client takes more for now."""
+    """Writes a piece of an answer's body, if it is not empty; returns whether the client takes more for now."""
 
     def __call__(self, piece: bytes, chunk: bytes = b"", /) -> bool:
         """``chunk``, where there is one, is the piece in the chunked coding: it need not be made."""

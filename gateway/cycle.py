@@ -22,6 +22,9 @@ HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
 _INTERNAL_ERROR = b'{"status":500,"message":"the gateway failed","code":"gateway_error"}'
 
+_HEEDED = frozenset((b"content-length", b"connection", b"date"))
+"""Headers of an answer that say something to us."""
+
 Framing = Literal["none", "length", "chunked", "close"]
 
 logger = structlog.get_logger(__name__)
@@ -222,12 +225,7 @@ class Cycle:
         return not self._connection.flow.write_paused
 
     def _send_head(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        named = dict(headers)
-        length = int(named.get(b"content-length", -1))
-        if b"connection" in named and any(pair[0] == b"connection" and pair[1].lower() == b"close" for pair in headers):
-            self.keep_alive = False
-        if b"date" not in named:
-            headers += self._connection.state.default_headers
+        length = self._heed(headers)
         framing = self._framing = self._framing_of(status, length)
         self._left = length
         if framing == "chunked":
@@ -245,6 +243,21 @@ class Cycle:
         head = STATUS_LINE[status] + b"\r\n".join(lines)
         self.has_started, self.expects_continue = True, False
         self._connection.outbox.put(head)
+
+    def _heed(self, headers: list[tuple[bytes, bytes]]) -> int:
+        """What the answer's headers say to us, and the date where they have none; returns the length, or -1."""
+        length, has_date = -1, False
+        for name, value in headers:
+            if name in _HEEDED:
+                if name == b"content-length":
+                    length = int(value)
+                elif name == b"date":
+                    has_date = True
+                elif value.lower() == b"close":
+                    self.keep_alive = False
+        if not has_date:
+            headers += self._connection.state.default_headers
+        return length
 
     def _framing_of(self, status: int, length: int) -> Framing:
         if status in BODILESS or self.scope["method"] == "HEAD":

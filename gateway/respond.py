@@ -57,6 +57,8 @@ class Responder:
         if llm.chains.response_headers:
             await self._show_headers(exchange, llm, response, values, is_stream=scanner is not None)
         if scanner is not None:
+            if b"content-length" in values or llm.chains.response_headers:  # which may have added one
+                _drop_length(exchange)
             return await self._stream(exchange, llm, response, send, scanner)
         if llm.chains.response_body and _has_body(exchange, response):
             return await self._whole(exchange, llm, response, values)
@@ -107,9 +109,8 @@ class Responder:
         changed = await self._hooks.response_body(exchange, llm, body)
         exchange.response_copy, exchange.response_bytes = [], 0
         exchange.keep_copy(changed, self._copy_bytes)
-        headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
-        headers.append((b"content-length", b"%d" % len(changed)))
-        exchange.response_headers = headers
+        _drop_length(exchange)
+        exchange.response_headers.append((b"content-length", b"%d" % len(changed)))
         return transfer.last(changed)
 
     async def _gather(
@@ -132,8 +133,6 @@ class Responder:
     ) -> list[Message]:
         """A stream of the dialect's: out as it comes in, its terminal event held."""
         exchange.is_stream = True
-        # With a length its last byte would be a stream's end; ours are the terminal event and the chunked coding's.
-        exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
         if llm.chains.acts_on_streams and _has_body(exchange, response):
             begin_stream(exchange, llm, response, self._max_response_bytes)
             if llm.chains.stream_whole:
@@ -185,6 +184,12 @@ def _check_length(exchange: Exchange, response: UpstreamResponse, values: Values
         response.abort()
         exchange.partial = True
         raise too_large(max_bytes, started=False)
+
+
+def _drop_length(exchange: Exchange) -> None:
+    """Of a body that hooks changed it is another; and with a length a stream would end with its last byte, where for us
+    it ends with its terminal event and the chunked coding's end."""
+    exchange.response_headers = [pair for pair in exchange.response_headers if pair[0] != b"content-length"]
 
 
 def _has_body(exchange: Exchange, response: UpstreamResponse) -> bool:

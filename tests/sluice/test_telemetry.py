@@ -35,6 +35,22 @@ def test_series_are_bounded() -> None:
     assert counter.value(OTHER) == 10
 
 
+def test_a_count_that_is_kept_is_the_series_of_its_label() -> None:
+    """However it is found, bounded alike, and shown from when it is first asked for."""
+    counter = Registry().counter("sluice_things_total", "Things.", labels=("network",))
+    count_of = counter.by_label()
+    assert counter.series() == []
+    counter.add(1, "a")
+    count_of("a").amount += 2
+    count_of("b").amount += 4
+    assert counter.series() == [(("a",), 3), (("b",), 4)]
+    for number in range(2 * MAX_SERIES):
+        count_of(str(number)).amount += 1
+        count_of(str(number)).amount += 1
+    assert len(counter.series()) == MAX_SERIES + 1
+    assert counter.value(OTHER) == 2 * (MAX_SERIES + 2)
+
+
 def test_gauges_are_bounded_and_forget() -> None:
     """A gauge shows the last value, and none once it is forgotten."""
     gauge = Registry().gauge("sluice_level", "Level.", labels=("partition",))

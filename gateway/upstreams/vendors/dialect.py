@@ -32,7 +32,7 @@ class Asked(msgspec.Struct, frozen=True):
     """Models beside ``model`` that may answer or help, as the body says: fallbacks, advisors, those of tools."""
 
 
-class Answer(msgspec.Struct):
+class Answer(msgspec.Struct, gc=False):
     """What a response says of its worth."""
 
     usage: Usage | None = None

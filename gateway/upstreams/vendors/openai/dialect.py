@@ -92,10 +92,8 @@ class OpenAi:
     def scanner(self, path: str, content_type: bytes, *, hide_usage: bool) -> StreamScanner | None:
         """Of server-sent events: knows ``[DONE]`` and the terminal events of responses and audio. On other paths, and
         of lines of JSON, whatever counts something."""
-        kind = media_type(content_type)
-        if kind == b"text/event-stream":
-            return _stream_of(path)(hide_usage=hide_usage)
-        return GenericLines() if kind in _LINES else None
+        scanner = _scanner_of(path, content_type)
+        return None if scanner is None else scanner(hide_usage=hide_usage)
 
     def error_body(self, status: int, message: str, code: str, path: str = "") -> bytes:  # noqa: ARG002
         """``{"error": {message, type, param, code}, status, message, code}``."""
@@ -107,8 +105,11 @@ class OpenAi:
 
 
 @lru_cache(maxsize=256)
-def _stream_of(path: str) -> type[SseScanner]:
+def _scanner_of(path: str, content_type: bytes) -> type[SseScanner | GenericLines] | None:
     """What reads the streams of a path."""
+    kind = media_type(content_type)
+    if kind != b"text/event-stream":
+        return GenericLines if kind in _LINES else None
     if not _is_known(path):
         return GenericStream
     return AudioStream if "/audio/" in path else OpenAiStream

@@ -27,6 +27,7 @@ class OpenAiStream(SseScanner):
     text_start = b'"content":"'
     padding_start = b'"obfuscation":"'
     terminal_head = re.compile(rb'(?:event: *|"type": *")(?:' + _TERMINAL_NAMES + rb')["\r\n]')
+    usual_end = b"data: [DONE]\n\n"
     bare_end = re.compile(rb"data: ?\[DONE\] *(?:\r\n|\n|\r)*")
 
     def may_matter(self, chunk: bytes) -> bool:
@@ -41,11 +42,12 @@ class OpenAiStream(SseScanner):
 
     def inspect(self, frame: SseFrame) -> Verdict:
         """What to do with a frame; takes note of what it says on the way."""
-        if frame.data.startswith(b"[DONE]"):
+        data = frame.data
+        if data[:6] == b"[DONE]":
             return "hold"
-        event = _decode(frame.data)
+        event = _decode(data)
         is_usage = event is not None and self._note(event)
-        if frame.name in _TERMINAL_EVENTS or (event is not None and event.kind in _TERMINAL_TYPES):
+        if frame.name in _TERMINAL_EVENTS or (event is not None and event.type and event.kind in _TERMINAL_TYPES):
             return "hold"
         return "hide" if is_usage and self.hide_usage else "pass"
 
@@ -88,7 +90,7 @@ def _counts_usage(chunk: bytes) -> bool:
     place = chunk.rfind(b'"usage"')
     while place >= 0:
         end = place + len(b'"usage"')
-        if chunk[end : end + 5] != b":null" and not _IS_NULL.match(chunk, end):
+        if chunk[end : end + 2] == b":{" or (chunk[end : end + 5] != b":null" and not _IS_NULL.match(chunk, end)):
             return True
         place = chunk.rfind(b'"usage"', 0, place)
     return False

@@ -21,29 +21,30 @@ _USUAL_TIERS = frozenset((b'"default"', b'"auto"', b'"standard"', b'"on_demand"'
 """Service tiers that are billed at the model's prices, or none; flex, priority, scale and whatever comes are not."""
 
 
-class _Message(msgspec.Struct):
+# Without ``gc`` as in ``sluice/usage/counts.py``.
+class _Message(msgspec.Struct, gc=False):
     tool_calls: list[msgspec.Raw] | None = None
 
 
-class _ToolCallStart(msgspec.Struct):
+class _ToolCallStart(msgspec.Struct, gc=False):
     id: str | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     tool_calls: list[_ToolCallStart] | None = None
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int | None = None
     message: _Message | None = None
     delta: _Delta | None = None
 
 
-class _Action(msgspec.Struct):
+class _Action(msgspec.Struct, gc=False):
     type: str | None = None
 
 
-class _Output(msgspec.Struct):
+class _Output(msgspec.Struct, gc=False):
     type: str | None = None
     action: msgspec.Raw = ABSENT
 
@@ -63,7 +64,7 @@ class _Output(msgspec.Struct):
             return True
 
 
-class _Inner(msgspec.Struct):
+class _Inner(msgspec.Struct, gc=False):
     """``response`` inside an event of the responses API."""
 
     model: str | None = None
@@ -72,11 +73,11 @@ class _Inner(msgspec.Struct):
     service_tier: msgspec.Raw = ABSENT
 
 
-class _BareInner(msgspec.Struct):
+class _BareInner(msgspec.Struct, gc=False):
     usage: msgspec.Raw = ABSENT
 
 
-class WireResponse(msgspec.Struct):
+class WireResponse(msgspec.Struct, gc=False):
     """A response body or one streamed event."""
 
     model: str | None = None
@@ -94,7 +95,7 @@ class WireResponse(msgspec.Struct):
         return bytes(self.type)
 
 
-class _BareResponse(msgspec.Struct):
+class _BareResponse(msgspec.Struct, gc=False):
     """Of a body whose other fields cannot be read."""
 
     usage: msgspec.Raw = ABSENT
@@ -121,14 +122,15 @@ def counted(response: WireResponse) -> Counted:
     """What it says of usage, wherever that stands; what was searched for is a part of it."""
     inner = response.response or response
     found = usage_of(inner.usage)
-    if found.text is None and response.x_groq is not None:
+    usage, text, problem = found
+    if text is None and response.x_groq is not None:
         found = usage_of(response.x_groq.usage)
-    if found.usage is None:
+        usage, text, problem = found
+    if usage is None:
         return found
-    problem = found.problem
     for output in inner.output or ():
         if output.is_billed:
-            found.usage.tool_requests = (found.usage.tool_requests or 0) + 1
+            usage.tool_requests = (usage.tool_requests or 0) + 1
         elif output.type in _UNCOUNTED:
             problem = problem or "tool_uncounted"
     if inner.service_tier:

@@ -37,7 +37,7 @@ _MAX_JOINED_BYTES: Final = 64 << 10
 """Of the beginning of a frame that is copied to stand before the next chunk."""
 
 
-class SseFrame(msgspec.Struct, frozen=True):
+class SseFrame(msgspec.Struct, frozen=True, gc=False):
     """One SSE frame, as its lines say it."""
 
     name: bytes
@@ -58,6 +58,9 @@ class SseScanner(FrameScanner):
     """The same of a padding that may stand somewhere behind the text, for those who hide its length."""
     terminal_head: ClassVar[re.Pattern[bytes] | None] = None
     """Found in the first half KiB of a frame that is too large and terminal."""
+    usual_end: ClassVar[bytes] = b""
+    """The frame that nearly all streams end with, to be held as it is: nobody need look at it. Empty where the last one
+    says something, or may be written in many ways."""
 
     def __init__(self, *, hide_usage: bool = False) -> None:
         super().__init__(hide_usage=hide_usage)
@@ -142,8 +145,8 @@ class SseScanner(FrameScanner):
             or chunk[0] in _SILENT
         ):
             return self._cut(chunk)
-        if self.looks_left or self.may_matter(chunk):
-            return self._whole(chunk) if _is_one(chunk, last) else self._cut(chunk)
+        if self.looks_left or self.may_matter(chunk):  # of those that end in ``\n\n`` this one is known to hold several
+            return self._whole(chunk) if last == b"\r\n" and _is_one(chunk, last) else self._cut(chunk)
         if _is_one(chunk, last):
             self.sse_frames += 1
             return chunk
@@ -229,9 +232,13 @@ class SseScanner(FrameScanner):
         if frame[0] in _SILENT and _ONLY_SILENT.fullmatch(frame):
             return "pass"
         self.sse_frames += 1
+        if frame == self.usual_end:
+            return "hold"
         if self.looks_left:
             self.looks_left -= 1
         elif not self.may_matter(frame):
+            if self._patience > 0 and self._twin is None and CR not in frame:
+                self._learn(frame)
             return "pass"
         return self.inspect(_frame_of(frame))
 
@@ -272,8 +279,9 @@ def _plain_frames(chunk: bytes) -> tuple[int, int]:
 
 
 def _frame_of(frame: bytes) -> SseFrame:
-    if frame.startswith(b"data:") and frame.find(b"\n") + 2 == len(frame) and frame[-1] == LF and CR not in frame:
-        return SseFrame(b"", frame[5:].strip())  # one line and its empty one, as nearly all have
+    line = frame[5:-2]
+    if frame[:5] == b"data:" and frame[-2:] == b"\n\n" and LF not in line and CR not in line:
+        return SseFrame(b"", line.strip())  # one line and its empty one, as nearly all have
     name, data = b"", []
     for line in frame.removeprefix(_BYTE_ORDER_MARK).splitlines():
         if line.startswith(b"data:"):

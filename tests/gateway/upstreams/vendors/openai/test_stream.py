@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.upstreams.sse_frames import MAX_FRAME_BYTES
 from gateway.upstreams.vendors.openai.stream import AudioStream, OpenAiStream
+from gateway.upstreams.vendors.scanning import SseFrame, Verdict
 from sluice.money.usage import Usage
 from tests.gateway.upstreams.vendors.scanning_laws import every_cut_is_the_same, memory_is_flat
 
@@ -463,6 +464,37 @@ def test_frames_that_are_padded_are_not_searched(nothing_matters: tuple[OpenAiSt
     ]
     assert b"".join(map(scanner.feed, others)) + scanner.finish() == b"".join(others)
     assert list(dict.fromkeys(searched[1:])) == others
+
+
+def test_of_frames_that_came_together_one_teaches_too(nothing_matters: tuple[OpenAiStream, list[bytes]]) -> None:
+    """The first is looked at, for the model; what is like the second is not searched."""
+    scanner, searched = nothing_matters
+    scanner.looks_left = 8
+    first, second, third = (delta(text, created=1) for text in "abc")
+    assert scanner.feed(first + second) == first + second
+    assert scanner.feed(third) == third
+    assert searched == [second]
+    assert scanner.sse_frames == 3
+
+
+@pytest.mark.parametrize("before", [b"", delta("a"), delta("a") + delta("b")])
+def test_the_usual_end_is_held_unread(before: bytes) -> None:
+    """Whatever came with it; written in another way it is looked at."""
+
+    read: list[bytes] = []
+
+    class Reading(OpenAiStream):
+        def inspect(self, frame: SseFrame) -> Verdict:
+            read.append(frame.data)
+            return super().inspect(frame)
+
+    for end in (DONE, b"data:[DONE]\n\n"):
+        scanner = Reading()
+        scanner.looks_left = 0
+        assert scanner.feed(before + end) == before
+        assert scanner.ended
+        assert scanner.finish() == end
+    assert read == [b"[DONE]"]
 
 
 @pytest.mark.parametrize(
