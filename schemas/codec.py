@@ -96,7 +96,15 @@ class EncodedEvent(msgspec.Struct, frozen=True):
 
 def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
     """A whole event: frame, id, sequence number, and everything behind them."""
-    return b"".join((_FRAMES[kind], LONGS[len(event_id)], event_id, LONGS[sequence], tail))
+    return event_head(kind, event_id, sequence) + tail
+
+
+def event_head(kind: Kind, event_id: bytes, sequence: int) -> bytes:
+    """What stands in front of an event's ``tail``."""
+    return b"".join((_FRAMES[kind], _long(len(event_id)), event_id, _long(sequence)))
+
+
+_long = LONGS.__getitem__
 
 
 class ExchangeFields(msgspec.Struct):

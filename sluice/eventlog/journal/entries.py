@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
-from schemas.codec import EncodedEvent, frame_event
+from schemas.codec import EncodedEvent, event_head
 from schemas.events import KINDS, SUFFIXES, Kind
 from sluice.eventlog.interface import Record
 from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
@@ -84,11 +84,13 @@ def encode_events(
         extra, at = event.traceparent.encode() if event.traceparent else b"", event.occurred_at
         event_id = key + suffix
         sequence = sequences[kind] = sequences[kind] + 1
-        value = frame_event(kind, event_id, sequence, event.tail)
+        head, tail = event_head(kind, event_id, sequence), event.tail
+        size = len(head) + len(tail)
         parts += (
-            _pack_record(index, len(event_id), len(key), len(extra), len(value), at, sequence), event_id, extra, value
+            _pack_record(index, len(event_id), len(key), len(extra), size, at, sequence), event_id, extra, head, tail
         )  # fmt: skip
         if copy is not None:
+            value = head + tail
             headers = ((TRACEPARENT, extra),) if extra else ()
             place, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
             copy.records.append(WrittenRecord(place, topic, key, value, event_id, at, headers, appended_at_ms))

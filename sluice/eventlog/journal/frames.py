@@ -45,11 +45,16 @@ def checksum(seed: int, payload: bytes) -> int:
 
 def frame(seed: int, payload: bytes) -> bytes:
     """The payload, framed; ValueError where no reader would take it."""
+    return frame_head(seed, payload) + payload
+
+
+def frame_head(seed: int, payload: bytes) -> bytes:
+    """What stands in front of the payload; raises as ``frame``."""
     size = len(payload)
     if size > MAX_PAYLOAD_BYTES:
         message = f"{size} bytes; no reader would take more than {MAX_PAYLOAD_BYTES} for a record"
         raise ValueError(message)
-    return FRAME.pack(size, extend(seed ^ size, payload)) + payload
+    return FRAME.pack(size, extend(seed ^ size, payload))
 
 
 def payload_at(data: bytes, at: int, seed: int) -> bytes | None:
