@@ -28,9 +28,9 @@ _POSSIBLE_MARK = re.compile(rb"\xe5JE1(?<=[\0-\x02][\0-\xff]{4}\xe5JE1)")
 """An entry's mark behind a length whose highest byte is none above that of ``MAX_PAYLOAD_BYTES``."""
 
 
-def crc32c(raw: bytes) -> int:
-    """CRC-32C, Castagnoli's: Kafka's batches have it too."""
-    return int(extend(0, raw))
+def crc32c(raw: bytes, before: int = 0) -> int:
+    """CRC-32C, Castagnoli's, behind bytes that have ``before``: Kafka's batches have it too."""
+    return int(extend(before, raw))
 
 
 def seed_of(segment_id: bytes) -> int:
