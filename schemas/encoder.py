@@ -30,10 +30,16 @@ _UNIQUE = "unique string"
 _BITS, _MASK = 14, (1 << 14) - 1
 _LOW_BITS, _LOW_MASK = 2 * _BITS, (1 << 2 * _BITS) - 1
 _INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
+_EVEN = _INNER[::2]
+_MEDIUM = 1 << 2 * _BITS - 1
+"""What is not small and below it is in two parts: costs, and durations of up to two minutes."""
+_EVEN_BITS, _EVEN_MASK = _BITS - 1, (1 << _BITS - 1) - 1
 _LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
 
 
 def _encode_large(value: int) -> bytes:
+    if _SMALL <= value < _MEDIUM:
+        return _EVEN[value & _EVEN_MASK] + _LAST[value >> _EVEN_BITS]
     bits = value << 1 if value >= 0 else ~(value << 1)
     high = bits >> _LOW_BITS
     if high:
