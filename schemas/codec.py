@@ -101,10 +101,11 @@ def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> byte
 
 def event_head(kind: Kind, event_id: bytes, sequence: int) -> bytes:
     """What stands in front of an event's ``tail``."""
-    return b"".join((_FRAMES[kind], _long(len(event_id)), event_id, _long(sequence)))
+    size, number = _known_long(len(event_id)), _known_long(sequence)
+    return b"".join((_FRAMES[kind], size or LONGS[len(event_id)], event_id, number or LONGS[sequence]))
 
 
-_long = LONGS.__getitem__
+_known_long = LONGS.get
 
 
 class ExchangeFields(msgspec.Struct):

@@ -90,6 +90,10 @@ class _NullableLongs(dict[int | None, bytes]):
 _NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in LONGS.items())
 _NULLABLE_LONGS[None] = b"\0"
 
+_SMALL_LONGS, _SMALL_NULLABLE_LONGS = tuple(LONGS.values()), tuple(map(_NULLABLE_LONGS.__getitem__, range(_SMALL)))
+"""A subscript of a tuple, and ``get`` of the tables of texts, are what CPython specialises: neither a subscript of a
+dict's subclass with ``__missing__`` nor its ``__getitem__``."""
+
 
 def encode_long(value: int) -> bytes:
     """One of ``LONGS``."""
@@ -173,7 +177,7 @@ _RECORDS = """\
 def encode(items):
     if items.__class__ is SharedList:
         return encode_shared(items, encode)
-    parts = [long(len(items))]
+    parts = [known_long(len(items)) or LONGS[len(items)]]
     for record in items:
         parts += (
             {parts},
@@ -198,12 +202,16 @@ class _Source:
         self._unique = unique
         self._alike = alike
         self._scope: dict[str, Any] = {
-            "long": LONGS.__getitem__,
-            "nullable_long": _NULLABLE_LONGS.__getitem__,
+            "longs": _SMALL_LONGS,
+            "nullable_longs": _SMALL_NULLABLE_LONGS,
             "text": _TEXTS.__getitem__,
+            "known_text": _TEXTS.get,
             "nullable_text": _NULLABLE_TEXTS.__getitem__,
+            "known_nullable_text": _NULLABLE_TEXTS.get,
             "SharedList": SharedList,
             "encode_shared": _encode_shared,
+            "LONGS": LONGS,
+            "known_long": LONGS.get,
             "large": _encode_large,
             "join": b"".join,
         }
@@ -217,8 +225,9 @@ class _Source:
         for is_alike, group in groupby(fields, lambda field: field["name"] in self._alike):
             run = [*group]
             if is_alike and len(run) > 1:
-                look_up = self._named("run", _runs_of(json.dumps([field["type"] for field in run])).__getitem__)
-                yield f"{look_up}(({', '.join(map(_value, run))}))"
+                runs = _runs_of(json.dumps([field["type"] for field in run]))
+                known, look_up = self._named("known", runs.get), self._named("run", runs.__getitem__)
+                yield f"{known}(run := ({', '.join(map(_value, run))})) or {look_up}(run)"
                 continue
             for field in run:
                 kind = _without_cache(field["type"]) if field["name"] in self._unique else field["type"]
@@ -227,22 +236,25 @@ class _Source:
     def _expression(self, kind: Any, value: str) -> str:
         """One that makes the bytes of a value, or some with commas between."""
         if isinstance(kind, list):
-            look_up = {"long": "nullable_long", "string": "nullable_text"}.get(str(kind[1]))
-            if look_up is not None:
-                return f"{look_up}({value})"
-            raw = "raw.encode('utf-8', 'replace')" if kind[1] == _UNIQUE else "raw"
-            return f"b'\\0' if (raw := {value}) is None else nullable_long(len(raw := {raw})), raw or b''"
+            if kind[1] == "string":
+                return f"known_nullable_text(raw := {value}) or nullable_text(raw)"
+            present = {
+                "long": f"nullable_longs[raw] if 0 <= raw < {_SMALL} else b'\\2' + large(raw)",
+                _UNIQUE: "b'\\2' + LONGS[len(raw := raw.encode('utf-8', 'replace'))], raw or b''",
+                "bytes": f"nullable_longs[size] if (size := len(raw)) < {_SMALL} else b'\\2' + large(size), raw or b''",
+            }[kind[1]]
+            return f"b'\\0' if (raw := {value}) is None else {present}"
         if isinstance(kind, dict) and kind["type"] == "array":
             array = self._named("array", self._array(kind["items"]))
             return f"{array}(items) if (items := {value}) else b'\\0'"
         if isinstance(kind, dict):
             return f"large({value})"  # a time
         return {
-            "string": f"text({value})",
-            _UNIQUE: f"long(len(raw := {value}.encode('utf-8', 'replace'))), raw",
-            "long": f"long({value})",
+            "string": f"known_text(raw := {value}) or text(raw)",
+            _UNIQUE: f"known_long(len(raw := {value}.encode('utf-8', 'replace'))) or LONGS[len(raw)], raw",
+            "long": f"longs[raw] if 0 <= (raw := {value}) < {_SMALL} else large(raw)",
             "boolean": f"b'\\1' if {value} else b'\\0'",
-            "bytes": f"long(len(raw := {value})), raw",
+            "bytes": f"known_long(len(raw := {value})) or LONGS[len(raw)], raw",
         }[kind]
 
     def _array(self, kind: Any) -> Callable[[Sequence[Any]], bytes]:
