@@ -47,7 +47,7 @@ def _encode_large(value: int) -> bytes:
             message = f"{value} does not fit in 64 bits"
             raise OverflowError(message)
         low = bits & _LOW_MASK  # within one of the digits that CPython's integers consist of: quicker from here on
-        return _INNER[low & _MASK] + _INNER[low >> _BITS] + _high(high)
+        return _INNER[low & _MASK] + _INNER[low >> _BITS] + (_known_high(high) or _highs[high])
     return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
 
 
@@ -66,8 +66,10 @@ class _Highs(dict[int, bytes]):
 
 
 _MAX_HIGHS = 64
-_high = _Highs().__getitem__
-"""The method itself: ``table[key]`` of a dict's subclass, with ``__missing__``, costs four times as much in CPython."""
+_highs = _Highs()
+_known_high = _highs.get
+"""What CPython specialises is ``get``: a subscript of a dict's subclass with ``__missing__`` costs four times as much,
+and a call of its ``__getitem__`` twice."""
 
 
 class _Longs(dict[int, bytes]):
@@ -91,8 +93,8 @@ _NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in 
 _NULLABLE_LONGS[None] = b"\0"
 
 _SMALL_LONGS, _SMALL_NULLABLE_LONGS = tuple(LONGS.values()), tuple(map(_NULLABLE_LONGS.__getitem__, range(_SMALL)))
-"""A subscript of a tuple, and ``get`` of the tables of texts, are what CPython specialises: neither a subscript of a
-dict's subclass with ``__missing__`` nor its ``__getitem__``."""
+"""A subscript of a tuple costs less than any of a table."""
+_known_long = LONGS.get
 
 
 def encode_long(value: int) -> bytes:
@@ -121,7 +123,7 @@ class _Texts(dict[str, bytes]):
 
     def __missing__(self, text: str) -> bytes:
         raw = text.encode("utf-8", "replace")
-        encoded = self.mark + LONGS[len(raw)] + raw
+        encoded = self.mark + (_known_long(len(raw)) or LONGS[len(raw)]) + raw
         if len(text) <= _MAX_CACHED_CHARACTERS:
             self.keep(text, encoded)
         return encoded
@@ -211,7 +213,7 @@ class _Source:
             "SharedList": SharedList,
             "encode_shared": _encode_shared,
             "LONGS": LONGS,
-            "known_long": LONGS.get,
+            "known_long": _known_long,
             "large": _encode_large,
             "join": b"".join,
         }
