@@ -56,11 +56,19 @@ FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) 
 """What today's writers put in front of each event."""
 
 _FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
-_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], ("exchange_id", "request_id"))
+_UNIQUE = frozenset(("exchange_id", "raw_usage", "request_id", "trace_id"))
+_ALIKE = frozenset(
+    ("app_id", "boot_id", "choices", "cost_status", "currency", "error_kind", "gateway_id", "hook", "is_stream",
+     "llm_id", "llm_slug", "may_be_billed", "model_name", "outcome", "partial", "plugin", "price_id", "price_version",
+     "requests_count", "response_code", "status", "tool_calls", "upstream_status", "vendor", "worker")
+)  # fmt: skip
+"""Fields that are the same in many events, and those beside them with them: of an app, of an LLM, of a price."""
+
+_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], _UNIQUE, _ALIKE)
 _ENCODERS: dict[Kind, Encoder] = {
-    "proxy_log": record_encoder(record_schema(ProxyLogFields)["fields"]),
-    "analytics": record_encoder(record_schema(AnalyticsFields)["fields"], ("raw_usage",)),
-    "budget": record_encoder(record_schema(BudgetFields)["fields"]),
+    "proxy_log": record_encoder(record_schema(ProxyLogFields)["fields"], _UNIQUE, _ALIKE),
+    "analytics": record_encoder(record_schema(AnalyticsFields)["fields"], _UNIQUE, _ALIKE),
+    "budget": record_encoder(record_schema(BudgetFields)["fields"], _UNIQUE, _ALIKE),
 }
 """Of what each adds to ``Common``."""
 
@@ -88,7 +96,16 @@ class EncodedEvent(msgspec.Struct, frozen=True):
 
 def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
     """A whole event: frame, id, sequence number, and everything behind them."""
-    return b"".join((_FRAMES[kind], LONGS[len(event_id)], event_id, LONGS[sequence], tail))
+    return event_head(kind, event_id, sequence) + tail
+
+
+def event_head(kind: Kind, event_id: bytes, sequence: int) -> bytes:
+    """What stands in front of an event's ``tail``."""
+    size, number = _known_long(len(event_id)), _known_long(sequence)
+    return b"".join((_FRAMES[kind], size or LONGS[len(event_id)], event_id, number or LONGS[sequence]))
+
+
+_known_long = LONGS.get
 
 
 class ExchangeFields(msgspec.Struct):
@@ -125,7 +142,7 @@ def encode_exchanges(exchanges: Sequence[ExchangeFields]) -> list[list[EncodedEv
         for each, head, events in begun:
             fields = getattr(each, kind)
             if fields is not None:
-                common, tail = each.common, head + encode(fields)
+                common, tail = each.common, encode(fields, head)
                 events.append(EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, each.traceparent))
     return encoded
 

@@ -7,12 +7,21 @@ decodes what is written here in the contract tests, and stays the decoder everyw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, cast
+import json
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any, Protocol, cast
 
-Encoder = Callable[[Mapping[str, Any]], bytes]
-"""Takes a record's fields, all of them; raises KeyError, TypeError or AttributeError on what does not fit."""
+
+class Encoder(Protocol):
+    """Writes records of one schema."""
+
+    def __call__(self, record: Mapping[str, Any], head: bytes = b"", /) -> bytes:
+        """A record's fields, all of them, behind ``head``; raises KeyError, TypeError or AttributeError on what does
+        not fit."""
+        ...
+
 
 _SMALL = 8192
 _UNIQUE = "unique string"
@@ -21,10 +30,16 @@ _UNIQUE = "unique string"
 _BITS, _MASK = 14, (1 << 14) - 1
 _LOW_BITS, _LOW_MASK = 2 * _BITS, (1 << 2 * _BITS) - 1
 _INNER = tuple(bytes((bits & 0x7F | 0x80, bits >> 7 | 0x80)) for bits in range(1 << _BITS))
+_EVEN = _INNER[::2]
+_MEDIUM = 1 << 2 * _BITS - 1
+"""What is not small and below it is in two parts: costs, and durations of up to two minutes."""
+_EVEN_BITS, _EVEN_MASK = _BITS - 1, (1 << _BITS - 1) - 1
 _LAST = tuple(bytes((bits,)) if bits < 0x80 else bytes((bits & 0x7F | 0x80, bits >> 7)) for bits in range(1 << _BITS))
 
 
 def _encode_large(value: int) -> bytes:
+    if _SMALL <= value < _MEDIUM:
+        return _EVEN[value & _EVEN_MASK] + _LAST[value >> _EVEN_BITS]
     bits = value << 1 if value >= 0 else ~(value << 1)
     high = bits >> _LOW_BITS
     if high:
@@ -32,18 +47,29 @@ def _encode_large(value: int) -> bytes:
             message = f"{value} does not fit in 64 bits"
             raise OverflowError(message)
         low = bits & _LOW_MASK  # within one of the digits that CPython's integers consist of: quicker from here on
-        return _INNER[low & _MASK] + _INNER[low >> _BITS] + _encode_high(high)
+        return _INNER[low & _MASK] + _INNER[low >> _BITS] + (_known_high(high) or _highs[high])
     return _INNER[bits & _MASK] + _LAST[bits >> _BITS] if bits > _MASK else _LAST[bits]
 
 
-@lru_cache(maxsize=64)
-def _encode_high(bits: int) -> bytes:
+class _Highs(dict[int, bytes]):
     """What is left above 28 bits: of a time, that stays the same for two minutes."""
-    out = b""
-    while bits > _MASK:
-        out += _INNER[bits & _MASK]
-        bits >>= _BITS
-    return out + _LAST[bits]
+
+    def __missing__(self, high: int) -> bytes:
+        bits, out = high, b""
+        while bits > _MASK:
+            out += _INNER[bits & _MASK]
+            bits >>= _BITS
+        if len(self) >= _MAX_HIGHS:
+            self.clear()
+        encoded = self[high] = out + _LAST[bits]
+        return encoded
+
+
+_MAX_HIGHS = 64
+_highs = _Highs()
+_known_high = _highs.get
+"""What CPython specialises is ``get``: a subscript of a dict's subclass with ``__missing__`` costs four times as much,
+and a call of its ``__getitem__`` twice."""
 
 
 class _Longs(dict[int, bytes]):
@@ -65,6 +91,10 @@ class _NullableLongs(dict[int | None, bytes]):
 
 _NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in LONGS.items())
 _NULLABLE_LONGS[None] = b"\0"
+
+_SMALL_LONGS, _SMALL_NULLABLE_LONGS = tuple(LONGS.values()), tuple(map(_NULLABLE_LONGS.__getitem__, range(_SMALL)))
+"""A subscript of a tuple costs less than any of a table."""
+_known_long = LONGS.get
 
 
 def encode_long(value: int) -> bytes:
@@ -93,7 +123,7 @@ class _Texts(dict[str, bytes]):
 
     def __missing__(self, text: str) -> bytes:
         raw = text.encode("utf-8", "replace")
-        encoded = self.mark + LONGS[len(raw)] + raw
+        encoded = self.mark + (_known_long(len(raw)) or LONGS[len(raw)]) + raw
         if len(text) <= _MAX_CACHED_CHARACTERS:
             self.keep(text, encoded)
         return encoded
@@ -128,17 +158,20 @@ def encode_bytes(raw: bytes) -> bytes:
     return LONGS[len(raw)] + raw
 
 
-def record_encoder(fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Encoder:
+def record_encoder(
+    fields: Sequence[Mapping[str, Any]], unique: Collection[str] = (), alike: Collection[str] = ()
+) -> Encoder:
     """An encoder of the given Avro fields, in their order. The texts of ``unique`` fields never repeat: no cache is
-    asked for them."""
-    encoder: Encoder = _compiled(_RECORD, fields, unique)
+    asked for them. Those that are ``alike`` in many records, which arrays are not, are looked up together where they
+    follow one another."""
+    encoder: Encoder = _Source(unique, alike).compiled(_RECORD, fields)
     return encoder
 
 
 _RECORD = """\
-def encode(record):
+def encode(record, head=b''):
     return join((
-        {parts},
+        head, {parts},
     ))
 """
 
@@ -146,7 +179,7 @@ _RECORDS = """\
 def encode(items):
     if items.__class__ is SharedList:
         return encode_shared(items, encode)
-    parts = [LONGS[len(items)]]
+    parts = [known_long(len(items)) or LONGS[len(items)]]
     for record in items:
         parts += (
             {parts},
@@ -156,65 +189,130 @@ def encode(items):
 """
 """Of an array: a call for each of its records would cost as much as the record."""
 
+_RUN = """\
+def encode(record):
+    return join((
+        {parts},
+    ))
+"""
 
-def _compiled(source: str, fields: Sequence[Mapping[str, Any]], unique: Collection[str] = ()) -> Any:
-    scope: dict[str, Any] = {
-        "LONGS": LONGS,
-        "NULLABLE_LONGS": _NULLABLE_LONGS,
-        "TEXTS": _TEXTS,
-        "NULLABLE_TEXTS": _NULLABLE_TEXTS,
-        "SharedList": SharedList,
-        "encode_shared": _encode_shared,
-        "large": _encode_large,
-        "join": b"".join,
-    }
-    parts = [
-        _expression(_without_cache(field["type"]) if field["name"] in unique else field["type"],
-                    f"record[{field['name']!r}]", scope)
-        for field in fields
-    ]  # fmt: skip
-    exec(source.format(parts=", ".join(parts)), scope)  # noqa: S102 - made from our own schema, never from input
-    return scope["encode"]
+
+class _Source:
+    """Writes the source of encoders."""
+
+    def __init__(self, unique: Collection[str] = (), alike: Collection[str] = ()) -> None:
+        self._unique = unique
+        self._alike = alike
+        self._scope: dict[str, Any] = {
+            "longs": _SMALL_LONGS,
+            "nullable_longs": _SMALL_NULLABLE_LONGS,
+            "text": _TEXTS.__getitem__,
+            "known_text": _TEXTS.get,
+            "nullable_text": _NULLABLE_TEXTS.__getitem__,
+            "known_nullable_text": _NULLABLE_TEXTS.get,
+            "SharedList": SharedList,
+            "encode_shared": _encode_shared,
+            "LONGS": LONGS,
+            "known_long": _known_long,
+            "large": _encode_large,
+            "join": b"".join,
+        }
+
+    def compiled(self, source: str, fields: Sequence[Mapping[str, Any]]) -> Any:
+        """A function of one of the sources above."""
+        exec(source.format(parts=", ".join(self._parts(fields))), self._scope)  # noqa: S102 - our own schema, no input
+        return self._scope["encode"]
+
+    def _parts(self, fields: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        for is_alike, group in groupby(fields, lambda field: field["name"] in self._alike):
+            run = [*group]
+            if is_alike and len(run) > 1:
+                runs = _runs_of(json.dumps([field["type"] for field in run]))
+                known, look_up = self._named("known", runs.get), self._named("run", runs.__getitem__)
+                yield f"{known}(run := ({', '.join(map(_value, run))})) or {look_up}(run)"
+                continue
+            for field in run:
+                kind = _without_cache(field["type"]) if field["name"] in self._unique else field["type"]
+                yield self._expression(kind, _value(field))
+
+    def _expression(self, kind: Any, value: str) -> str:
+        """One that makes the bytes of a value, or some with commas between."""
+        if isinstance(kind, list):
+            if kind[1] == "string":
+                return f"known_nullable_text(raw := {value}) or nullable_text(raw)"
+            present = {
+                "long": f"nullable_longs[raw] if 0 <= raw < {_SMALL} else b'\\2' + large(raw)",
+                _UNIQUE: "b'\\2' + LONGS[len(raw := raw.encode('utf-8', 'replace'))], raw or b''",
+                "bytes": f"nullable_longs[size] if (size := len(raw)) < {_SMALL} else b'\\2' + large(size), raw or b''",
+            }[kind[1]]
+            return f"b'\\0' if (raw := {value}) is None else {present}"
+        if isinstance(kind, dict) and kind["type"] == "array":
+            array = self._named("array", self._array(kind["items"]))
+            return f"{array}(items) if (items := {value}) else b'\\0'"
+        if isinstance(kind, dict):
+            return f"large({value})"  # a time
+        return {
+            "string": f"known_text(raw := {value}) or text(raw)",
+            _UNIQUE: f"known_long(len(raw := {value}.encode('utf-8', 'replace'))) or LONGS[len(raw)], raw",
+            "long": f"longs[raw] if 0 <= (raw := {value}) < {_SMALL} else large(raw)",
+            "boolean": f"b'\\1' if {value} else b'\\0'",
+            "bytes": f"known_long(len(raw := {value})) or LONGS[len(raw)], raw",
+        }[kind]
+
+    def _array(self, kind: Any) -> Callable[[Sequence[Any]], bytes]:
+        """Of one block with its count, then the end mark."""
+        if isinstance(kind, dict) and kind["type"] == "record":
+            encoder: Callable[[Sequence[Any]], bytes] = _Source((), self._alike).compiled(_RECORDS, kind["fields"])
+            return encoder
+        encode_count = LONGS.__getitem__
+        encode_item: Callable[[Any], bytes] = _TEXTS.__getitem__ if kind == "string" else encode_count
+
+        def encode(items: Sequence[Any]) -> bytes:
+            if items.__class__ is SharedList:
+                return _encode_shared(items, encode)
+            return b"".join([encode_count(len(items)), *map(encode_item, items), b"\0"])
+
+        return encode
+
+    def _named(self, what: str, function: Callable[..., bytes]) -> str:
+        name = f"{what}{len(self._scope)}"
+        self._scope[name] = function
+        return name
+
+
+def _value(field: Mapping[str, Any]) -> str:
+    return f"record[{field['name']!r}]"
 
 
 def _without_cache(kind: Any) -> Any:
     return [kind[0], _UNIQUE] if isinstance(kind, list) else _UNIQUE
 
 
-def _expression(kind: Any, value: str, scope: dict[str, Any]) -> str:
-    if isinstance(kind, list):
-        table = {"long": "NULLABLE_LONGS", "string": "NULLABLE_TEXTS"}.get(str(kind[1]))
-        if table is not None:
-            return f"{table}[{value}]"
-        return f"b'\\0' if (value := {value}) is None else b'\\2' + {_expression(kind[1], 'value', scope)}"
-    if isinstance(kind, dict) and kind["type"] == "array":
-        name = f"array{len(scope)}"
-        scope[name] = _array_encoder(kind["items"])
-        return f"({name}(items) if (items := {value}) else b'\\0')"
-    if isinstance(kind, dict):
-        return f"large({value})"  # a time
-    return {
-        "string": f"TEXTS[{value}]",
-        _UNIQUE: f"LONGS[len(raw := {value}.encode('utf-8', 'replace'))] + raw",
-        "long": f"LONGS[{value}]",
-        "boolean": f"(b'\\1' if {value} else b'\\0')",
-        "bytes": f"LONGS[len(raw := {value})] + raw",
-    }[kind]
+class _Runs(dict[tuple[Any, ...], bytes]):
+    """Encoded fields that follow one another: what is the same for an app, an LLM or a model takes one look."""
+
+    def __init__(self, encode: Callable[[tuple[Any, ...]], bytes]) -> None:
+        super().__init__()
+        self._encode = encode
+
+    def __missing__(self, run: tuple[Any, ...]) -> bytes:
+        encoded = self._encode(run)
+        if len(encoded) <= _MAX_RUN_BYTES:
+            if len(self) >= _MAX_RUNS:
+                self.clear()
+            self[run] = encoded
+        return encoded
 
 
-def _array_encoder(kind: Any) -> Callable[[Sequence[Any]], bytes]:
-    """Of one block with its count, then the end mark."""
-    if isinstance(kind, dict) and kind["type"] == "record":
-        encoder: Callable[[Sequence[Any]], bytes] = _compiled(_RECORDS, kind["fields"])
-        return encoder
-    encode_item: Callable[[Any], bytes] = _TEXTS.__getitem__ if kind == "string" else LONGS.__getitem__
+_MAX_RUNS = 4096
+_MAX_RUN_BYTES = 128
 
-    def encode(items: Sequence[Any]) -> bytes:
-        if items.__class__ is SharedList:
-            return _encode_shared(items, encode)
-        return b"".join([LONGS[len(items)], *map(encode_item, items), b"\0"])
 
-    return encode
+@cache
+def _runs_of(kinds: str) -> _Runs:
+    """Of fields of these types: those of two events may be the same."""
+    fields = [{"name": at, "type": kind} for at, kind in enumerate(json.loads(kinds))]
+    return _Runs(_Source().compiled(_RUN, fields))
 
 
 def _encode_shared(items: SharedList, encode: Callable[[Sequence[Any]], bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from typing import Any
 
 import pytest
@@ -107,6 +108,32 @@ def test_absent_texts_are_absent_before_and_after_the_cache_is_cleared() -> None
         assert encode({"text": None}) == b"\0"
         assert encode({"text": f"model-{number}"}) == b"\2" + encode_text(f"model-{number}")
     assert len(encoder._NULLABLE_TEXTS) <= encoder._MAX_CACHED_TEXTS
+
+
+@pytest.mark.parametrize("name", PARTS)
+@given(data=st.data())
+def test_fields_that_are_alike_are_looked_up_together(name: str, data: st.DataObject) -> None:
+    """Whichever they are and however often: the same bytes, behind what is put in front of them."""
+    definition, values = PARTS[name]
+    fields, value = record_schema(definition)["fields"], data.draw(values)
+    names = [field["name"] for field in fields if not isinstance(value[field["name"]], list)]
+    alike = data.draw(st.sets(st.sampled_from(names)))
+    encode, plain = record_encoder(fields, (), alike), record_encoder(fields)
+    assert encode(value) == encode(value) == plain(value)
+    assert encode(value, b"head") == b"head" + plain(value)
+
+
+def test_what_is_looked_up_together_is_bounded() -> None:
+    """Neither many runs of fields nor long ones stay in memory."""
+    kinds = ("string", "boolean", "string")
+    fields = [{"name": str(at), "type": kind} for at, kind in enumerate(kinds)]
+    encode = record_encoder(fields, (), ("0", "1", "2"))
+    for number in range(encoder._MAX_RUNS + 10):
+        encode({"0": "model", "1": True, "2": f"{number}"})
+    encode({"0": "model", "1": True, "2": "x" * 1000})
+    runs = encoder._runs_of(json.dumps(kinds))
+    assert 0 < len(runs) <= encoder._MAX_RUNS
+    assert max(map(len, runs.values())) <= encoder._MAX_RUN_BYTES
 
 
 @given(LONGS | st.none())

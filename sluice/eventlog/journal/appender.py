@@ -21,7 +21,7 @@ from sluice.eventlog.interface import Boot, CommitFailedError, Record
 from sluice.eventlog.journal.counters import JournalCounters
 from sluice.eventlog.journal.disk import Disk
 from sluice.eventlog.journal.entries import Copy, encode_events, encode_record
-from sluice.eventlog.journal.frames import frame
+from sluice.eventlog.journal.frames import frame_head
 from sluice.eventlog.journal.header import SegmentHeader, event_topics
 from sluice.eventlog.journal.offsets import offset_of
 from sluice.eventlog.journal.recovery import Recovered, no_sequences
@@ -52,6 +52,7 @@ class WrittenGroup(msgspec.Struct):
     ends: list[int | CommitFailedError] = []
     """For each append the next offset behind it, or why it could not be encoded."""
     frames: list[bytes] = []
+    """Heads and payloads, in turn: they are copied but once, to be written together."""
     size: int = 0
 
 
@@ -162,14 +163,17 @@ class Appender:
     def _encode(self, append: Append, appended_at_ms: int, group: WrittenGroup) -> None:
         """What cannot be encoded fails alone: it gives no numbers and leaves nothing in the group."""
         events, copy, end, seed = append.events, group.copy, group.records, self._seed
-        sequences, frames = {**group.sequences}, []
+        sequences: dict[Kind, int] = {**group.sequences}
+        frames: list[bytes] = []
         copied = len(copy.records) if copy is not None else 0
         try:
             if events:
-                frames.append(frame(seed, encode_events(events, sequences, end, appended_at_ms, copy)))
+                payload = encode_events(events, sequences, end, appended_at_ms, copy)
+                frames += (frame_head(seed, payload), payload)
                 end += len(events)
             for record in append.records:
-                frames.append(frame(seed, encode_record(record, end, appended_at_ms, copy)))
+                payload = encode_record(record, end, appended_at_ms, copy)
+                frames += (frame_head(seed, payload), payload)
                 end += 1
         except (struct.error, ValueError, TypeError, OverflowError) as error:
             if copy is not None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
-from schemas.codec import EncodedEvent, frame_event
+from schemas.codec import EncodedEvent, event_head
 from schemas.events import KINDS, SUFFIXES, Kind
 from sluice.eventlog.interface import Record
 from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
@@ -75,21 +75,27 @@ def encode_events(
     """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
     exchange_id, key = "", b""
+    traceparent, extra = "", b""
+    headers: tuple[tuple[str, bytes], ...] = ()
     for offset, event in enumerate(events, first_record):
         kind = event.kind
         index, suffix = _WRITTEN_AS[kind]
         if event.exchange_id is not exchange_id:  # once for all three
             exchange_id = event.exchange_id
             key = exchange_id.encode()
-        extra, at = event.traceparent.encode() if event.traceparent else b"", event.occurred_at
-        event_id = key + suffix
+        if event.traceparent is not traceparent:
+            traceparent = event.traceparent
+            extra = traceparent.encode()
+            headers = ((TRACEPARENT, extra),) if extra else ()
+        event_id, at = key + suffix, event.occurred_at
         sequence = sequences[kind] = sequences[kind] + 1
-        value = frame_event(kind, event_id, sequence, event.tail)
+        head, tail = event_head(kind, event_id, sequence), event.tail
+        size = len(head) + len(tail)
         parts += (
-            _pack_record(index, len(event_id), len(key), len(extra), len(value), at, sequence), event_id, extra, value
+            _pack_record(index, len(event_id), len(key), len(extra), size, at, sequence), event_id, extra, head, tail
         )  # fmt: skip
         if copy is not None:
-            headers = ((TRACEPARENT, extra),) if extra else ()
+            value = head + tail
             place, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
             copy.records.append(WrittenRecord(place, topic, key, value, event_id, at, headers, appended_at_ms))
     return b"".join(parts)

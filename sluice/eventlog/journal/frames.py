@@ -28,9 +28,9 @@ _POSSIBLE_MARK = re.compile(rb"\xe5JE1(?<=[\0-\x02][\0-\xff]{4}\xe5JE1)")
 """An entry's mark behind a length whose highest byte is none above that of ``MAX_PAYLOAD_BYTES``."""
 
 
-def crc32c(raw: bytes) -> int:
-    """CRC-32C, Castagnoli's: Kafka's batches have it too."""
-    return int(extend(0, raw))
+def crc32c(raw: bytes, before: int = 0) -> int:
+    """CRC-32C, Castagnoli's, behind bytes that have ``before``: Kafka's batches have it too."""
+    return int(extend(before, raw))
 
 
 def seed_of(segment_id: bytes) -> int:
@@ -45,11 +45,16 @@ def checksum(seed: int, payload: bytes) -> int:
 
 def frame(seed: int, payload: bytes) -> bytes:
     """The payload, framed; ValueError where no reader would take it."""
+    return frame_head(seed, payload) + payload
+
+
+def frame_head(seed: int, payload: bytes) -> bytes:
+    """What stands in front of the payload; raises as ``frame``."""
     size = len(payload)
     if size > MAX_PAYLOAD_BYTES:
         message = f"{size} bytes; no reader would take more than {MAX_PAYLOAD_BYTES} for a record"
         raise ValueError(message)
-    return FRAME.pack(size, extend(seed ^ size, payload)) + payload
+    return FRAME.pack(size, extend(seed ^ size, payload))
 
 
 def payload_at(data: bytes, at: int, seed: int) -> bytes | None:

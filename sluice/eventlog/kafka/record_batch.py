@@ -27,7 +27,6 @@ from sluice.eventlog.journal.frames import crc32c
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
 _LENGTH_COUNTS_FROM, _CRC_AT, _CRC_COUNTS_FROM = 12, 17, 21
-_CRC = struct.Struct(">I")
 _VERSION, _ZSTD, _TRANSACTIONAL = 2, 0x04, 0x10
 _LEVEL = 1
 """Of zstd: a fifth to a third cheaper than 3, and what it makes of events is as small within some percent."""
@@ -96,14 +95,12 @@ class RecordBatch:
     def _encoded(self) -> bytes:
         records: bytes = zstd_encode(b"".join(self._pieces), _LEVEL)
         length, at_ms = HEADER.size - _LENGTH_COUNTS_FROM + len(records), now_micros() // 1000
-        head = bytearray(
-            HEADER.pack(
-                0, length, -1, _VERSION, 0, self._attributes, self._count - 1, at_ms, at_ms, *self._producer,
-                self._count,
-            )
-        )  # fmt: skip
-        _CRC.pack_into(head, _CRC_AT, crc32c(bytes(head[_CRC_COUNTS_FROM:]) + records))
-        return bytes(head) + records
+        head = HEADER.pack(
+            0, length, -1, _VERSION, 0, self._attributes, self._count - 1, at_ms, at_ms, *self._producer, self._count
+        )
+        checked = head[_CRC_COUNTS_FROM:]
+        crc = crc32c(records, crc32c(checked)).to_bytes(_CRC_COUNTS_FROM - _CRC_AT)
+        return b"".join((head[:_CRC_AT], crc, checked, records))
 
 
 def fill_batch(
