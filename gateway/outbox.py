@@ -2,8 +2,10 @@
 
 Streams that are paced alike come in bursts. Where each piece is written as soon as it is read, each wakes its reader
 anew, and the processor goes to and fro between what receives, what decides and what sends.
-But for the end of a stream nothing waits for more to come: the loop does not sleep while something lies here. And
-nothing waits long for others that compute in the same turn: what lies here then is written before more is put here.
+So in a burst, where more than one has something to write, the sockets are looked at once more before any of it is
+written, as long as each look brings another. But for the end of a stream nothing waits for more to come: the loop does
+not sleep while something lies here. And nothing waits long for others that compute in the same turn: what lies here
+then is written before more is put here.
 
 The piece that came together with a stream's terminal event waits for it: the event follows when the exchange is
 recorded, most often three turns later, and both are one write and wake their reader once.
@@ -42,7 +44,7 @@ logger = structlog.get_logger(__name__)
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn, or of one soon."""
 
-    __slots__ = ("_call_soon", "began", "clock", "due", "number")
+    __slots__ = ("_call_soon", "_looked_for", "began", "clock", "due", "number")
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self.due: list[Outbox] = []
@@ -52,23 +54,27 @@ class Turn:
         """When the first of these came, or when others went out and they did not."""
         self.number = 0
         """Of ends behind which something still waits."""
+        self._looked_for = 1
+        """As many lay here when the sockets were looked at last; one beside those that wait for an end is no burst."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
     def begin(self, first: Outbox) -> None:
         """The first that has something to write at this turn's end."""
-        call_soon = self._call_soon
-        if call_soon is None:
-            call_soon = self._call_soon = asyncio.get_running_loop().call_soon
-        call_soon(self.end)
+        self._end_soon()
         self.due.append(first)
         clock = self.clock
         self.began = clock()
 
     def end(self, turns: int = 1) -> None:
-        """The end of a turn: write what waits, but not what waits for the end of its stream. Of none where a turn takes
-        long and its end is still to come."""
+        """The end of a turn: write what waits, but not what waits for the end of its stream; in a burst behind one more
+        look at the sockets. Of none where a turn takes long and its end is still to come."""
         due = self.due
+        if turns and len(due) > self._looked_for and self.clock() - self.began <= MAX_TURN_SECONDS:
+            self._looked_for = len(due)
+            self.number += turns
+            self._end_soon()
+            return
         self.due = []
         for outbox in due:
             if outbox.ends_by and self._keeps(outbox, self.number + turns):
@@ -81,11 +87,18 @@ class Turn:
             except Exception:
                 logger.exception("answer not written")
                 outbox.drop()
+        self._looked_for = len(self.due) + 1
         if not turns:
             self.began = self.clock()
         elif self.due:
             self.number += turns
             self.begin(self.due.pop())  # so that another end comes
+
+    def _end_soon(self) -> None:
+        call_soon = self._call_soon
+        if call_soon is None:
+            call_soon = self._call_soon = asyncio.get_running_loop().call_soon
+        call_soon(self.end)
 
     def _keeps(self, outbox: Outbox, number: int) -> bool:
         if outbox.ends_by > number and self.clock() - outbox.waits_since <= MAX_TURN_SECONDS:

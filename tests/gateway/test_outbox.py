@@ -72,14 +72,60 @@ class Flow(FlowControl):
 
 
 async def test_a_turn_s_writes_wait_for_its_end() -> None:
-    """Nothing is written while others are still read; then each connection's pieces are one write, first come first."""
+    """Nothing is written while others are still read; then a connection's pieces are one write."""
     wire, turn = Wire(), Turn()
-    first, second = wire.outbox(turn), wire.outbox(turn, "b")
-    for outbox, piece in ((first, b"1"), (second, b"2"), (first, b"3")):
+    outbox = wire.outbox(turn)
+    for piece in (b"1", b"2"):
         outbox.put(piece)
     assert wire.log == []
     await turns(1)
-    assert wire.log == [("a", b"13"), ("b", b"2")]
+    assert wire.log == [("a", b"12")]
+
+
+async def test_a_burst_ends_when_a_look_brings_nobody_else() -> None:
+    """Behind each that brought another the sockets are looked at once more; then all go out, first come first."""
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    first, second, third = wire.outbox(turn), wire.outbox(turn, "b"), wire.outbox(turn, "c")
+    for outbox, piece in ((first, b"1"), (second, b"2"), (first, b"3")):
+        outbox.put(piece)
+    await turns(1)
+    third.put(b"4")
+    await turns(1)
+    assert wire.log == []
+    second.put(b"5")  # it was here before
+    await turns(1)
+    assert wire.log == [("a", b"13"), ("b", b"25"), ("c", b"4")]
+    first.put(b"6")
+    second.put(b"7")
+    await turns(2)
+    assert wire.log[3:] == [("a", b"6"), ("b", b"7")], "of the next burst as of this one"
+
+
+async def test_a_long_burst_is_written_out() -> None:
+    """However many more each look brings."""
+    now = 0.0
+    wire, turn = Wire(), Turn(lambda: now)
+    for name in ("a", "b"):
+        wire.outbox(turn, name).put(b"1")
+    await turns(1)
+    wire.outbox(turn, "c").put(b"1")
+    now += 2 * MAX_TURN_SECONDS
+    await turns(1)
+    assert [name for name, _ in wire.log] == ["a", "b", "c"]
+
+
+async def test_who_waits_for_an_end_makes_no_burst() -> None:
+    """What goes out behind them goes out as soon as without them."""
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    for name in ("a", "b", "c"):
+        outbox = wire.outbox(turn, name)
+        outbox.put(b"1")
+        outbox.expect_end()
+    await turns(2)
+    other = Wire()
+    other.outbox(turn).put(b"2")
+    await turns(1)
+    assert (wire.log, other.log) == ([], [("a", b"2")])
 
 
 async def test_nothing_waits_for_more_than_its_turn() -> None:
@@ -111,7 +157,7 @@ async def test_order_is_kept_and_memory_is_bounded(pieces: list[tuple[int, str]]
         elif then == "end":
             outbox.expect_end()
         elif then == "turn":
-            await turns(1)
+            await turns(2)  # one that was flushed and has more looks like a burst
         written = sum(len(data) for _, data in wire.log)
         assert len(whole) - written <= (0 if then in {"flush", "turn"} else MAX_WAITING_BYTES)
     await turns(MAX_END_TURNS + 1)
@@ -179,7 +225,7 @@ async def test_what_is_much_goes_out_at_once() -> None:
     assert wire.log == [("a", b"x" * MAX_WAITING_BYTES + b"y")]
     outbox.put(b"z")
     assert len(wire.log) == 1
-    await turns(1)
+    await turns(2)
     assert wire.log[1:] == [("a", b"z")]
 
 
@@ -210,7 +256,7 @@ async def test_a_fault_of_one_connection_is_not_another_s() -> None:
     broken, sound = wire.outbox(turn, "broken"), wire.outbox(turn)
     broken.put(b"1")
     sound.put(b"2")
-    await turns(1)
+    await turns(2)
     assert wire.log == [("broken", ABORT), ("a", b"2")]
     broken.put(b"3")
     await turns(1)
@@ -232,7 +278,7 @@ async def test_nothing_waits_long_for_what_computes_in_the_same_turn() -> None:
     now += MAX_TURN_SECONDS / 2
     first.put(b"4")
     assert len(wire.log) == 2, "the time is counted anew"
-    await turns(1)
+    await turns(2)
     assert wire.log[2:] == [("b", b"3"), ("a", b"4")]
 
 
@@ -243,7 +289,7 @@ async def test_what_waits_for_its_stream_s_end_goes_out_with_it() -> None:
     ending.put(b"1")
     ending.expect_end()
     other.put(b"2")
-    await turns(1)
+    await turns(2)
     assert wire.log == [("b", b"2")]
     other.put(b"3")
     await turns(1)
@@ -321,7 +367,7 @@ async def test_what_waits_for_an_end_is_written_when_it_must_be(end: str) -> Non
     getattr(outbox, end)()
     assert wire.log[0] == ("a", b"1")
     outbox.put(b"2")
-    await turns(1)
+    await turns(2)
     assert wire.log[-1] == (("a", b"2") if end == "flush" else ("a", CLOSE if end == "close" else ABORT))
 
 
