@@ -61,10 +61,12 @@ class Command:
             headers={"authorization": f"Bearer {TOKEN}"},
         )  # fmt: skip
         self.processes: list[subprocess.Popen[bytes]] = []
+        self.entry = ["-m", "sluice"]
+        """What Python runs."""
 
     def launch(self, *options: str) -> subprocess.Popen[bytes]:
         """Start it; returns at once."""
-        command = [sys.executable, "-m", "sluice", "gateway", "--config", str(self.config), *options]
+        command = [sys.executable, *self.entry, "gateway", "--config", str(self.config), *options]
         with self.log.open("ab") as log:
             process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self.processes.append(process)
@@ -198,6 +200,27 @@ async def test_a_worker_leaves_nothing_that_its_next_boot_cannot_close(mock_vend
         assert (report["outcomes"], gateway.in_flight()) == ({"ok": 1}, 0)
         assert not is_held(gateway.journal() / LOCK_FILE)
         assert "Traceback" not in gateway.said()
+
+
+async def test_a_report_is_written_each_minute(mock_vendor: MockVendor, tmp_path: Path) -> None:
+    """And not at the end alone: of what was until then, in this process. The minutes are short here."""
+    async with command(tmp_path, mock_vendor) as gateway:
+        hurried = "import gateway.worker; gateway.worker.REPORT_SECONDS /= 300; import sluice.cli; sluice.cli.main()"
+        gateway.entry = ["-c", hurried]
+        process = await gateway.start()
+        assert (await gateway.post()).status_code == 200
+        await until(lambda: ok_in(reports_in(gateway.journal())) == 1, SECONDS, "the first is reported")
+        assert (await gateway.post()).status_code == 200
+        await until(lambda: ok_in(reports_in(gateway.journal())) == 2, SECONDS, "the second too")
+        assert not any(each["closing"] for each in reports_in(gateway.journal()))
+        process.send_signal(signal.SIGTERM)
+        assert await ended(process) == 0
+        assert [each["closing"] for each in reports_in(gateway.journal())][-2:] == [False, True]
+
+
+def ok_in(reports: list[dict[str, Any]]) -> int:
+    """How many exchanges ended well, as the last report says."""
+    return int(reports[-1]["outcomes"].get("ok", 0)) if reports else 0
 
 
 async def test_budget_alerts_are_beside_the_events(mock_vendor: MockVendor, tmp_path: Path) -> None:
