@@ -62,18 +62,18 @@ async def test_the_same_without_kafka(unique_name: str, tmp_path: Path) -> None:
     """The journal is the event log, the events database the sink: worker, gateway and collector are killed."""
     stack = Stack(tmp_path, unique_name, workers=2)
     async with stack.running():
-        traffic = Traffic(stack.url, seed=2, clients=(1, 2, 3), pause_seconds=0.01)
+        traffic = Traffic(stack.url, seed=2, pause_seconds=0.01)
         async with traffic.flowing():
-            await traffic.more(60, 120)
+            await traffic.more(150, 120)
             await stack.gateway.kill_worker("w0")
-            await traffic.more(60, 120)
+            await traffic.more(150, 120)
             await stack.collector.kill()
             await stack.gateway.kill_worker("w1")
-            await traffic.more(60, 120)
+            await traffic.more(150, 120)
             await stack.collector.start()
             await stack.gateway.kill()
             await stack.gateway.start()
-            await traffic.reach(300, 120)
+            await traffic.reach(EXCHANGES, 240)
         await stack.until_the_ledger_holds(traffic.accounts, SETTLE_SECONDS)
 
 
