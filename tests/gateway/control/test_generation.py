@@ -55,7 +55,7 @@ def test_a_reset_is_believed(views: tuple[GenerationFile, GenerationFile]) -> No
 
 
 def test_a_word_that_cannot_be_told_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it says is committed: a disk that takes no more makes nobody's change fail, and others look by themselves."""
+    """What it says is committed: a disk that takes no more makes no change fail, and others look by themselves."""
 
     def fail(_file: int) -> None:
         raise OSError(errno.ENOSPC, "no space left")
