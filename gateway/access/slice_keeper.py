@@ -131,7 +131,8 @@ class SliceKeeper:
         while True:
             await beat(RECALL_SECONDS if self.has_company else ALONE_SECONDS)
             if self.is_keeper and (self._rows.table.used or loop.time() >= next_at):
-                next_at = loop.time() + UNBUDGETED_SECONDS
+                # half a look sooner: none is at its beat to the millisecond
+                next_at = loop.time() + UNBUDGETED_SECONDS - ALONE_SECONDS / 2
                 await self._heed_recalls()
 
     async def _heed_recalls(self) -> None:

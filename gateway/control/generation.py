@@ -10,6 +10,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from gateway.control.touches import Touches
@@ -57,7 +58,8 @@ class GenerationFile:
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
             self._words[0] = next_value(self._words[0])
-            os.utime(self._file)  # memory that is written touches no file
+            with suppress(OSError):  # a disk that takes no more: who is not told looks by himself
+                os.utime(self._file)  # memory that is written touches no file
         finally:
             fcntl.flock(self._file, fcntl.LOCK_UN)
 

@@ -48,16 +48,23 @@ def test_the_next_beat(clock: Loop, now: float, seconds: float, left: float) -> 
     assert seconds_to_beat(seconds) == pytest.approx(left)
 
 
-async def test_who_waits_for_the_same_wakes_at_once() -> None:
+@pytest.mark.parametrize(("now", "seconds"), [(1000.0, 1.0), (1000.3, 1.0), (1000.75, 1.0), (1000.8, 0.25)])
+def test_who_waits_for_the_same_wakes_at_once(clock: Loop, now: float, seconds: float) -> None:
     """Whenever they began to wait; those that beat four times as often are there too."""
-    loop, woken = asyncio.get_running_loop(), list[float]()
+    clock.now = now
+    assert now + seconds_to_beat(seconds) == pytest.approx(1001.0, abs=1e-6)
 
-    async def wait(delay: float, seconds: float) -> None:
-        await asyncio.sleep(delay)
-        await beat(seconds)
-        woken.append((loop.time() + beats._PHASE) % 0.05)
 
-    async with asyncio.TaskGroup() as tasks:
-        for delay, seconds in ((0.0, 0.2), (0.01, 0.2), (0.03, 0.2), (0.06, 0.05), (0.11, 0.05)):
-            tasks.create_task(wait(delay, seconds))
-    assert all(each < 0.02 or each > 0.045 for each in woken), woken
+async def test_a_beat_is_slept_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the loop's own clock, in the phase of this process."""
+    slept, loop = list[float](), asyncio.get_running_loop()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    began = loop.time()
+    await beat(1_000.0)
+    past = loop.time() - began
+    assert 250.0 <= slept[0] <= 1_250.0
+    assert (began + past + slept[0] + beats._PHASE + 1e-6) % 1_000.0 <= past + 1e-5

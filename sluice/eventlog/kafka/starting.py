@@ -16,7 +16,8 @@ async def start(client: AIOKafkaAdminClient | AIOKafkaConsumer | AIOKafkaProduce
     except BaseException as error:
         # its first connection is known to one local variable of ``bootstrap`` until the cluster has answered, and who
         # is cancelled then leaves it to the garbage collector, which logs an error for each
-        for frame, _ in walk_tb(error.__traceback__):
+        beyond = error.__traceback__ and error.__traceback__.tb_next  # our own locals have the error, and would keep it
+        for frame, _ in walk_tb(beyond):
             connection = frame.f_locals.get("bootstrap_conn")
             if isinstance(connection, AIOKafkaConnection) and connection.connected():
                 connection.close()

@@ -132,6 +132,32 @@ async def test_without_a_budget_nothing_can_be_recalled(
         answering.cancel()
 
 
+async def test_without_a_budget_a_host_is_heard_of_at_each_fifth_look(
+    worker: Worker, ledger: MemoryLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that comes a little sooner behind its beat than the one before it waits for no other."""
+    looks, heard, last = 0, list[int](), 12
+
+    async def beat(seconds: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks > last:
+            raise EOFError
+
+    async def recalls(_host: str) -> Recalls:
+        heard.append(looks)
+        return Recalls()
+
+    monkeypatch.setattr(slice_keeper_module, "beat", beat)
+    monkeypatch.setattr(ledger, "recalls", recalls)
+    worker.keeper.is_keeper = True
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio.get_running_loop(), "time", lambda: looks + (last - looks) / 1_000)
+        with pytest.raises(EOFError):
+            await worker.keeper._answer_recalls()
+    assert heard == [1, 6, 11]
+
+
 async def test_a_recall_is_heeded(worker: Worker, ledger: MemoryLedger) -> None:
     """What is idle goes back, what is held stays; the ledger can give it to others."""
     worker.hold(BUDGET, 40)

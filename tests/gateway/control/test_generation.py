@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +52,19 @@ def test_a_reset_is_believed(views: tuple[GenerationFile, GenerationFile]) -> No
     other.reset(3)
     one.bump(4)
     assert other.value == 4
+
+
+def test_a_word_that_cannot_be_told_is_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it says is committed: a disk that takes no more makes no change fail, and others look by themselves."""
+
+    def fail(_file: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr(os, "utime", fail)
+    view = GenerationFile(path)
+    view.bump(7)
+    assert view.value == 7
+    view.close()
 
 
 def test_it_outlives_its_processes(path: Path) -> None:

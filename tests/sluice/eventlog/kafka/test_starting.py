@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -48,3 +51,26 @@ async def test_cut_off_while_the_cluster_answers_it_leaves_no_connection(
             await start(made)
         assert not (await asked.get()).connected()
     await (made.close if client is AIOKafkaAdminClient else made.stop)()
+
+
+async def test_what_failed_is_forgotten_at_once() -> None:
+    """A Kafka that is away for long leaves nothing to the garbage collector, try by try."""
+    errors = list[weakref.ref[KafkaError]]()
+
+    class Client:
+        async def start(self) -> None:
+            error = KafkaError("away")
+            errors.append(weakref.ref(error))
+            try:
+                raise error
+            finally:
+                del error
+
+    client: Any = Client()
+    gc.disable()
+    try:
+        with suppress(KafkaError):
+            await start(client)
+        assert errors[0]() is None
+    finally:
+        gc.enable()
