@@ -252,7 +252,8 @@ class ConnectionProtocol(asyncio.Protocol):
         cycle = self._receiving = Cycle(self, scope)
         if b"expect" in values:
             cycle.expects_continue = _expects_continue(headers)
-        if b"connection" in values or not parser.should_keep_alive():  # HTTP/1.0 goes on only where a header says so
+        # HTTP/1.0 goes on only where a header says so; to the parser both of these do.
+        if b"connection" in values or b"proxy-connection" in values or not parser.should_keep_alive():
             version = scope["http_version"] = parser.get_http_version()
             cycle.keep_alive = version != "1.0" and (
                 parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))

@@ -91,6 +91,8 @@ KEEPING = [
     (b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n", {"connection": "keep-alive"}, False),
     (b"GET / HTTP/1.0\r\n\r\n", {}, False),
     (b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", {}, False),
+    (b"GET / HTTP/1.0\r\nproxy-connection: keep-alive\r\n\r\n", {}, False),
+    (b"GET / HTTP/1.1\r\nproxy-connection: keep-alive\r\n\r\n", {}, True),
 ]
 
 
@@ -434,10 +436,11 @@ async def test_messages_out_of_turn_are_refused(kinds: str) -> None:
     assert [type(error) for error in app.errors] == [RuntimeError]
 
 
-async def test_an_old_client_gets_no_chunks() -> None:
-    """An answer without a length to HTTP/1.0 ends with its connection."""
+@pytest.mark.parametrize("line", [b"", b"connection: keep-alive\r\n", b"proxy-connection: keep-alive\r\n"])
+async def test_an_old_client_gets_no_chunks(line: bytes) -> None:
+    """An answer without a length to HTTP/1.0 ends with its connection, whatever the client would like."""
     async with serving(answering(b"a", b"b", length=None)) as house:
-        assert await house.whole(b"GET / HTTP/1.0\r\n\r\n") == OK + b"connection: close\r\n\r\nab"
+        assert await house.whole(b"GET / HTTP/1.0\r\n%b\r\n" % line) == OK + b"connection: close\r\n\r\nab"
 
 
 async def test_an_answer_has_one_date() -> None:
