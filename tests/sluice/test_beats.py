@@ -48,16 +48,23 @@ def test_the_next_beat(clock: Loop, now: float, seconds: float, left: float) -> 
     assert seconds_to_beat(seconds) == pytest.approx(left)
 
 
-async def test_who_waits_for_the_same_wakes_at_once() -> None:
+def test_who_waits_for_the_same_wakes_at_once(clock: Loop) -> None:
     """Whenever they began to wait; those that beat four times as often are there too."""
-    loop, woken = asyncio.get_running_loop(), list[float]()
+    beats_at = []
+    for now, seconds in ((1000.0, 1.0), (1000.3, 1.0), (1000.74, 1.0), (1000.6, 0.25), (1000.8, 0.25)):
+        clock.now = now
+        beats_at.append(now + seconds_to_beat(seconds))
+    assert beats_at == pytest.approx([1001.0, 1001.0, 1001.0, 1000.75, 1001.0])
 
-    async def wait(delay: float, seconds: float) -> None:
-        await asyncio.sleep(delay)
-        await beat(seconds)
-        woken.append((loop.time() + beats._PHASE) % 0.05)
 
-    async with asyncio.TaskGroup() as tasks:
-        for delay, seconds in ((0.0, 0.2), (0.01, 0.2), (0.03, 0.2), (0.06, 0.05), (0.11, 0.05)):
-            tasks.create_task(wait(delay, seconds))
-    assert all(each < 0.02 or each > 0.045 for each in woken), woken
+async def test_a_beat_is_slept_until(clock: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No longer."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    clock.now = 1000.5
+    await beat(1.0)
+    assert slept == [0.5]
