@@ -53,9 +53,10 @@ class Turn:
         self.began = 0.0
         """When the first of these came, or when others went out and they did not."""
         self.number = 0
-        """Of ends behind which something still waits."""
+        """How many ends there were behind which something still waited."""
         self._looked_for = 1
-        """As many lay here when the sockets were looked at last; one beside those that wait for an end is no burst."""
+        """More than so many are a burst that has grown: how many lay here at the last look at the sockets; before the
+        first, those that wait for the end of their stream and one."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
@@ -68,7 +69,7 @@ class Turn:
 
     def end(self, turns: int = 1) -> None:
         """The end of a turn: write what waits, but not what waits for the end of its stream; in a burst behind one more
-        look at the sockets. Of none where a turn takes long and its end is still to come."""
+        look at the sockets. ``turns`` is 0 in the middle of a turn that takes long: its end still comes."""
         due = self.due
         if turns and len(due) > self._looked_for and self.clock() - self.began <= MAX_TURN_SECONDS:
             self._looked_for = len(due)
