@@ -251,7 +251,8 @@ class ConnectionProtocol(asyncio.Protocol):
         scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, raw_path
         cycle = self._receiving = Cycle(self, scope)
         if b"expect" in values:
-            cycle.expects_continue = _expects_continue(headers)
+            # An old client knows no interim answer: it would take it for the answer (RFC 9110, 10.1.1).
+            cycle.expects_continue = parser.get_http_version() != "1.0" and _expects_continue(headers)
         # HTTP/1.0 goes on only where a header says so; to the parser both of these do.
         if b"connection" in values or b"proxy-connection" in values or not parser.should_keep_alive():
             version = scope["http_version"] = parser.get_http_version()

@@ -436,13 +436,6 @@ async def test_messages_out_of_turn_are_refused(kinds: str) -> None:
     assert [type(error) for error in app.errors] == [RuntimeError]
 
 
-@pytest.mark.parametrize("line", [b"", b"connection: keep-alive\r\n", b"proxy-connection: keep-alive\r\n"])
-async def test_an_old_client_gets_no_chunks(line: bytes) -> None:
-    """An answer without a length to HTTP/1.0 ends with its connection, whatever the client would like."""
-    async with serving(answering(b"a", b"b", length=None)) as house:
-        assert await house.whole(b"GET / HTTP/1.0\r\n%b\r\n" % line) == OK + b"connection: close\r\n\r\nab"
-
-
 async def test_an_answer_has_one_date() -> None:
     """The vendor's where it gave one: it says when the answer was made."""
     async with serving(answering(b"a", date="Thu, 01 Jan 1970 00:00:00 GMT")) as house:
