@@ -19,9 +19,9 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION, FIRST_VALUES
-from gateway.cycle import Arrivals, Cycle, refusal
+from gateway.cycle import Cycle, refusal
 from gateway.headers import all_values, connection_options, first_values
-from gateway.outbox import Outbox, Turn
+from gateway.outbox import Arrivals, Outbox, Turn
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -408,5 +408,7 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:
     """The protocol class of one worker."""
-    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn(), "worker_arrivals": Arrivals()}
+    arrivals = Arrivals()
+    turn = Turn(arrivals=arrivals)
+    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": turn, "worker_arrivals": arrivals}
     return type("WorkerConnection", (ConnectionProtocol,), parts)

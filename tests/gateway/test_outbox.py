@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.outbox import CHUNK, MAX_END_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from gateway.outbox import (
+    CHUNK,
+    MAX_BEGINNING,
+    MAX_END_TURNS,
+    MAX_TURN_SECONDS,
+    MAX_WAITING_BYTES,
+    Arrivals,
+    Outbox,
+    Turn,
+)
 from tests.contracts.scripted_upstream import turns
 
 CLOSE, ABORT = b"<closed>", b"<aborted>"
@@ -105,6 +114,20 @@ async def test_a_long_burst_is_written_out() -> None:
     now += 2 * MAX_TURN_SECONDS
     await turns(1)
     assert [name for name, _ in wire.log] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("beginning", [0, MAX_BEGINNING, MAX_BEGINNING + 1])
+async def test_no_burst_waits_for_many_requests_that_begin(beginning: int) -> None:
+    """They compute, and until they are answered nothing of theirs comes here that would tell the time."""
+    arrivals = Arrivals()
+    wire, turn = Wire(), Turn(lambda: 0.0, arrivals)
+    arrivals.waiting = beginning
+    for name in ("a", "b"):
+        wire.outbox(turn, name).put(b"1")
+    await turns(1)
+    assert len(wire.log) == (2 if beginning > MAX_BEGINNING else 0)
+    await turns(1)
+    assert len(wire.log) == 2
 
 
 async def test_who_waits_for_an_end_makes_no_burst() -> None:
