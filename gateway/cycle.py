@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from uvicorn.server import ServerState
 
     from gateway.asgi import Application, Message, Scope, Write
-    from gateway.outbox import Outbox
+    from gateway.outbox import Arrivals, Outbox
 
 HIGH_WATER_BYTES = 64 << 10
 """Of a body that nobody has read yet: more is not taken from the socket."""
@@ -28,15 +28,6 @@ _HEEDED = frozenset((b"content-length", b"connection", b"date"))
 Framing = Literal["none", "length", "chunked", "close"]
 
 logger = structlog.get_logger(__name__)
-
-
-class Arrivals:
-    """Requests of one event loop whose tasks are made and have yet to begin: they came in its present turn."""
-
-    __slots__ = ("waiting",)
-
-    def __init__(self) -> None:
-        self.waiting = 0
 
 
 class CycleConnection(Protocol):

@@ -3,9 +3,9 @@
 Streams that are paced alike come in bursts. Where each piece is written as soon as it is read, each wakes its reader
 anew, and the processor goes to and fro between what receives, what decides and what sends.
 So in a burst, where more than one has something to write, the sockets are looked at once more before any of it is
-written, as long as each look brings another. But for the end of a stream nothing waits for more to come: the loop does
-not sleep while something lies here. And nothing waits long for others that compute in the same turn: what lies here
-then is written before more is put here.
+written, as long as each look brings another; but not where many requests are about to begin. But for the end of a
+stream nothing waits for more to come: the loop does not sleep while something lies here. And nothing waits long for
+others that compute in the same turn: what lies here then is written before more is put here.
 
 The piece that came together with a stream's terminal event waits for it: the event follows when the exchange is
 recorded, most often three turns later, and both are one write and wake their reader once.
@@ -33,6 +33,9 @@ MAX_WAITING_BYTES: Final = 16 << 10
 """Of one connection; beyond that it is written at once, so that a client that takes no more is noticed in time."""
 MAX_TURN_SECONDS: Final = 0.002
 """Of a turn since something waits in it; some hundred streams' pieces."""
+MAX_BEGINNING: Final = 8
+"""Requests that may begin before a burst is written. Each takes some 0.2 ms and puts nothing here until it is answered,
+so that many of them would not be noticed in ``MAX_TURN_SECONDS``."""
 MAX_END_TURNS: Final = 4
 """For how many turns an end is waited for, and never longer than ``MAX_TURN_SECONDS``. Three are needed where the
 journal takes the record at once: the exchange goes on, the journal writes, the exchange goes on. Behind a slow disk, or
@@ -41,21 +44,32 @@ Kafka, the end comes much later."""
 logger = structlog.get_logger(__name__)
 
 
+class Arrivals:
+    """Requests of one event loop whose tasks are made and have yet to begin: they came in its present turn."""
+
+    __slots__ = ("waiting",)
+
+    def __init__(self) -> None:
+        self.waiting = 0
+
+
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn, or of one soon."""
 
-    __slots__ = ("_call_soon", "_looked_for", "began", "clock", "due", "number")
+    __slots__ = ("_arrivals", "_call_soon", "_looked_for", "began", "clock", "due", "number")
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, arrivals: Arrivals | None = None) -> None:
+        self._arrivals = arrivals or Arrivals()
         self.due: list[Outbox] = []
         """For outboxes alone, as the rest is. Once one lies here the turn's end comes by itself."""
         self.clock = clock
         self.began = 0.0
         """When the first of these came, or when others went out and they did not."""
         self.number = 0
-        """Of ends behind which something still waits."""
+        """How many ends there were behind which something still waited."""
         self._looked_for = 1
-        """As many lay here when the sockets were looked at last; one beside those that wait for an end is no burst."""
+        """More than so many are a burst that has grown: how many lay here at the last look at the sockets; before the
+        first, those that wait for the end of their stream and one."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
@@ -68,9 +82,14 @@ class Turn:
 
     def end(self, turns: int = 1) -> None:
         """The end of a turn: write what waits, but not what waits for the end of its stream; in a burst behind one more
-        look at the sockets. Of none where a turn takes long and its end is still to come."""
+        look at the sockets. ``turns`` is 0 in the middle of a turn that takes long: its end still comes."""
         due = self.due
-        if turns and len(due) > self._looked_for and self.clock() - self.began <= MAX_TURN_SECONDS:
+        if (
+            turns
+            and len(due) > self._looked_for
+            and self._arrivals.waiting <= MAX_BEGINNING
+            and self.clock() - self.began <= MAX_TURN_SECONDS
+        ):
             self._looked_for = len(due)
             self.number += turns
             self._end_soon()

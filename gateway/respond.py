@@ -57,7 +57,7 @@ class Responder:
         if llm.chains.response_headers:
             await self._show_headers(exchange, llm, response, values, is_stream=scanner is not None)
         if scanner is not None:
-            if b"content-length" in values or llm.chains.response_headers:  # which may have added one
+            if b"content-length" in values:  # hooks add none
                 _drop_length(exchange)
             return await self._stream(exchange, llm, response, send, scanner)
         if llm.chains.response_body and _has_body(exchange, response):

@@ -19,9 +19,9 @@ import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
 
 from gateway.asgi import CONNECTION, FIRST_VALUES
-from gateway.cycle import Arrivals, Cycle, refusal
+from gateway.cycle import Cycle, refusal
 from gateway.headers import all_values, connection_options, first_values
-from gateway.outbox import Outbox, Turn
+from gateway.outbox import Arrivals, Outbox, Turn
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -251,8 +251,10 @@ class ConnectionProtocol(asyncio.Protocol):
         scope["path"], scope["raw_path"] = unquote(path) if "%" in path else path, raw_path
         cycle = self._receiving = Cycle(self, scope)
         if b"expect" in values:
-            cycle.expects_continue = _expects_continue(headers)
-        if b"connection" in values or not parser.should_keep_alive():  # HTTP/1.0 goes on only where a header says so
+            # An old client knows no interim answer: it would take it for the answer (RFC 9110, 10.1.1).
+            cycle.expects_continue = parser.get_http_version() != "1.0" and _expects_continue(headers)
+        # HTTP/1.0 goes on only where a header says so; to the parser both of these do.
+        if b"connection" in values or b"proxy-connection" in values or not parser.should_keep_alive():
             version = scope["http_version"] = parser.get_http_version()
             cycle.keep_alive = version != "1.0" and (
                 parser.should_keep_alive() or (parser.should_upgrade() and not _asks_to_close(headers))
@@ -406,5 +408,7 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:
     """The protocol class of one worker."""
-    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn(), "worker_arrivals": Arrivals()}
+    arrivals = Arrivals()
+    turn = Turn(arrivals=arrivals)
+    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": turn, "worker_arrivals": arrivals}
     return type("WorkerConnection", (ConnectionProtocol,), parts)

@@ -36,6 +36,13 @@ class Label(BasePlugin, ResponseHandler):
         return ResponseWriteResponse.modify(headers=request.headers | {"x-label": "yes"})
 
 
+class Measure(BasePlugin, ResponseHandler):
+    """Says how long every answer is, without knowing."""
+
+    async def on_before_write_headers(self, ctx: Context, request: ResponseWriteRequest) -> ResponseWriteResponse:
+        return ResponseWriteResponse.modify(headers=request.headers | {"Content-Length": "3"})
+
+
 class LookWhole(BasePlugin, ResponseHandler):
     """Changes nothing of whole bodies."""
 

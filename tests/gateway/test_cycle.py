@@ -89,7 +89,7 @@ async def test_what_is_here_of_a_body_to_its_end_need_not_be_received(body: byte
 
 
 async def test_a_body_without_its_end_has_to_be_received() -> None:
-    """And so has one whose client waits to be told to go on, or has left."""
+    """And so has one whose client waits to be told to go on."""
     told: list[object] = []
 
     async def app(scope: Scope, receive: Receive, _send: Send) -> None:
@@ -103,3 +103,22 @@ async def test_a_body_without_its_end_has_to_be_received() -> None:
         await house.connect(post(b"abc", b"expect: 100-continue"))
         await until(lambda: len(told) == 6)
     assert told == [None, b"ab", None, None, b"abc", None]
+
+
+async def test_of_a_client_that_left_before_its_exchange_began_nothing_is_taken() -> None:
+    """However whole its body is: nobody is to be called for it."""
+    told: list[object] = []
+
+    async def app(scope: Scope, receive: Receive, _send: Send) -> None:
+        told.append(scope[CONNECTION].rest_of_body())
+        told.append((await receive())["type"])
+
+    async with serving(app) as house:
+        await house.connect()
+        await until(lambda: len(house.connections) == 1)
+        connection = house.connections[0]
+        connection.data_received(post(b"abc"))
+        connection.connection_lost(None)
+        connection.transport.abort()
+        await until(lambda: len(told) == 2)
+    assert told == [None, "http.disconnect"]

@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from gateway.outbox import CHUNK, MAX_END_TURNS, MAX_TURN_SECONDS, MAX_WAITING_BYTES, Outbox, Turn
+from gateway.outbox import (
+    CHUNK,
+    MAX_BEGINNING,
+    MAX_END_TURNS,
+    MAX_TURN_SECONDS,
+    MAX_WAITING_BYTES,
+    Arrivals,
+    Outbox,
+    Turn,
+)
 from tests.contracts.scripted_upstream import turns
 
 CLOSE, ABORT = b"<closed>", b"<aborted>"
@@ -66,7 +75,7 @@ class Flow(FlowControl):
 
 async def test_a_turn_s_writes_wait_for_its_end() -> None:
     """Nothing is written while others are still read; then a connection's pieces are one write."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     for piece in (b"1", b"2"):
         outbox.put(piece)
@@ -107,6 +116,20 @@ async def test_a_long_burst_is_written_out() -> None:
     assert [name for name, _ in wire.log] == ["a", "b", "c"]
 
 
+@pytest.mark.parametrize("beginning", [0, MAX_BEGINNING, MAX_BEGINNING + 1])
+async def test_no_burst_waits_for_many_requests_that_begin(beginning: int) -> None:
+    """They compute, and until they are answered nothing of theirs comes here that would tell the time."""
+    arrivals = Arrivals()
+    wire, turn = Wire(), Turn(lambda: 0.0, arrivals)
+    arrivals.waiting = beginning
+    for name in ("a", "b"):
+        wire.outbox(turn, name).put(b"1")
+    await turns(1)
+    assert len(wire.log) == (2 if beginning > MAX_BEGINNING else 0)
+    await turns(1)
+    assert len(wire.log) == 2
+
+
 async def test_who_waits_for_an_end_makes_no_burst() -> None:
     """What goes out behind them goes out as soon as without them."""
     wire, turn = Wire(), Turn(lambda: 0.0)
@@ -123,7 +146,7 @@ async def test_who_waits_for_an_end_makes_no_burst() -> None:
 
 async def test_nothing_waits_for_more_than_its_turn() -> None:
     """The end of each turn comes by itself, however many there were before."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     for number in range(3):
         outbox.put(b"%d" % number)
@@ -210,7 +233,7 @@ async def test_a_stream_is_told_whether_its_client_takes_more() -> None:
 
 async def test_what_is_much_goes_out_at_once() -> None:
     """So that a client that takes no more is noticed before more is read; what comes behind it waits again."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     outbox.put(b"x" * MAX_WAITING_BYTES)
     assert wire.log == []
@@ -225,7 +248,7 @@ async def test_what_is_much_goes_out_at_once() -> None:
 @pytest.mark.parametrize(("end", "mark"), [("close", CLOSE), ("abort", ABORT)])
 async def test_a_connection_is_closed_behind_what_was_put(end: str, mark: bytes) -> None:
     """An answer is not lost because its connection is closed in the same turn."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     outbox.put(b"all of it")
     getattr(outbox, end)()
@@ -235,7 +258,7 @@ async def test_a_connection_is_closed_behind_what_was_put(end: str, mark: bytes)
 
 async def test_who_is_gone_gets_nothing() -> None:
     """A write to a closed transport raises in some event loops; what comes behind an end is not written."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     outbox.close()
     outbox.put(b"late")
@@ -245,7 +268,7 @@ async def test_who_is_gone_gets_nothing() -> None:
 
 async def test_a_fault_of_one_connection_is_not_another_s() -> None:
     """It is closed; the others' bytes go out in this turn, and its own later ones do not come back."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     broken, sound = wire.outbox(turn, "broken"), wire.outbox(turn)
     broken.put(b"1")
     sound.put(b"2")
@@ -353,7 +376,7 @@ async def test_what_was_much_ends_no_wait() -> None:
 @pytest.mark.parametrize("end", ["flush", "close", "abort"])
 async def test_what_waits_for_an_end_is_written_when_it_must_be(end: str) -> None:
     """Before the connection is closed; and what comes behind it waits for one turn."""
-    wire, turn = Wire(), Turn()
+    wire, turn = Wire(), Turn(lambda: 0.0)
     outbox = wire.outbox(turn)
     outbox.put(b"1")
     outbox.expect_end()

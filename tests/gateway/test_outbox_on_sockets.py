@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import uvloop
 
-from gateway.outbox import MAX_END_TURNS, MAX_WAITING_BYTES
+from gateway.asgi import Receive, Scope, Send
+from gateway.outbox import MAX_BEGINNING, MAX_END_TURNS, MAX_WAITING_BYTES
 from tests.contracts.scripted_upstream import SECONDS, turns, until
-from tests.gateway.test_asgi import GET, Held, serving
+from tests.gateway.test_asgi import GET, Held, answer, serving
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 on_both_loops = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -34,6 +35,45 @@ def test_a_worker_that_stops_brings_out_the_answer_of_this_turn(run: Run, pieces
             held.connection.shutdown()
             await client.head()
             assert await client.read() == b"".join(pieces)
+
+    run(scene())
+
+
+@on_both_loops
+def test_no_burst_waits_for_a_flood_of_requests(run: Run) -> None:
+    """Over real sockets: what two streams have to write is out before the first of so many begins."""
+
+    async def scene() -> None:
+        held, waiting = [Held(), Held()], list[bytes]()
+        applications = iter(held)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            stream = next(applications, None)
+            if stream is not None:
+                await stream(scope, receive, send)
+                return
+            waiting.extend([stream.connection.outbox.waiting for stream in held])
+            await answer(send, b"a")
+
+        async with serving(app) as house:
+            for stream in held:
+                client = await house.connect(GET)
+                await stream.begun.wait()
+                await client.head()
+            for _ in range(MAX_BEGINNING + 1):
+                await house.connect()
+            await until(lambda: len(house.connections) == len(held) + MAX_BEGINNING + 1)
+            streaming = [stream.connection for stream in held]
+            others = [connection for connection in house.connections if connection not in streaming]
+            streaming[0].turn.clock = lambda: 0.0  # however busy this machine is
+            for connection in streaming:
+                connection.body_writer()(b"abc")
+            for connection in others:
+                connection.data_received(GET)
+            await until(lambda: len(waiting) == len(held) * len(others))
+            for stream in held:
+                await stream.end()
+        assert not any(waiting)
 
     run(scene())
 

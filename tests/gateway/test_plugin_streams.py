@@ -22,6 +22,7 @@ from tests.gateway.stream_plugins import (
     HoldBack,
     Label,
     Look,
+    Measure,
     Shout,
     chunk,
     cuts_of,
@@ -291,6 +292,15 @@ async def test_headers_of_a_stream_are_for_plugins_too(tmp_path: Path) -> None:
         assert "x-label: yes" in got.log["response_headers"]
         assert {piece.headers["x-label"] for piece in SEEN} == {"yes"}
         assert [timing["hook"] for timing in got.log["plugins"]] == ["response_headers", "response_body"]
+
+
+async def test_no_plugin_gives_a_stream_a_length(tmp_path: Path) -> None:
+    """With one its last byte would be the answer's end, before the record."""
+    async with plugged(tmp_path, {Measure: {}}) as (flow, vendor):
+        cuts_of(vendor, FRAMES + DONE, 3)
+        got = await streamed(flow)
+    assert got.body == FRAMES + DONE
+    assert not [line for line in got.log["response_headers"] if line.lower().startswith("content-length")]
 
 
 async def test_a_plugin_that_hangs_for_a_client_that_left(tmp_path: Path) -> None:

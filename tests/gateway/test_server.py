@@ -91,6 +91,8 @@ KEEPING = [
     (b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n", {"connection": "keep-alive"}, False),
     (b"GET / HTTP/1.0\r\n\r\n", {}, False),
     (b"GET / HTTP/1.0\r\nconnection: keep-alive\r\n\r\n", {}, False),
+    (b"GET / HTTP/1.0\r\nproxy-connection: keep-alive\r\n\r\n", {}, False),
+    (b"GET / HTTP/1.1\r\nproxy-connection: keep-alive\r\n\r\n", {}, True),
 ]
 
 
@@ -432,12 +434,6 @@ async def test_messages_out_of_turn_are_refused(kinds: str) -> None:
     async with serving(app) as house:
         assert len(codes(await house.whole(CLOSING))) == 1
     assert [type(error) for error in app.errors] == [RuntimeError]
-
-
-async def test_an_old_client_gets_no_chunks() -> None:
-    """An answer without a length to HTTP/1.0 ends with its connection."""
-    async with serving(answering(b"a", b"b", length=None)) as house:
-        assert await house.whole(b"GET / HTTP/1.0\r\n\r\n") == OK + b"connection: close\r\n\r\nab"
 
 
 async def test_an_answer_has_one_date() -> None:

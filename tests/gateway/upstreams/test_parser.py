@@ -41,6 +41,12 @@ def feed_often(parser: AnswerParser, piece: bytes, size: int) -> None:
         parser.feed(piece)
 
 
+def feed_cut(parser: AnswerParser, raw: bytes, starts: list[int]) -> None:
+    """Feed pieces that start there."""
+    for start, end in zip(starts, [*starts[1:], len(raw)], strict=True):
+        parser.feed(raw[start:end])
+
+
 def test_a_parser_is_used_again() -> None:
     """One connection's answers come one after the other, also behind one to HEAD whose announced body never comes."""
     parser = AnswerParser(DEFAULT_LIMITS)
@@ -155,3 +161,20 @@ def test_no_bytes_break_the_parser(pieces: list[bytes]) -> None:
     except UpstreamProtocolError:
         assert not answer.complete
     assert sum(map(len, answer.chunks)) == answer.buffered_bytes <= sum(map(len, pieces))
+
+
+@pytest.mark.parametrize("starts", [[0], [0, 5], [0, 9], [0, 28]], ids=["whole", "in the name", "one", "the second"])
+@pytest.mark.parametrize("version", [b"1.0", b"2.0"])
+def test_an_answer_s_version_is_its_own(version: bytes, starts: list[int]) -> None:
+    """However it is cut, and whatever version the 1xx before it had: a coding in HTTP/1.0 cannot be trusted."""
+    coded = b" 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    for raw in (
+        b"HTTP/%b%b" % (version, coded),
+        b"HTTP/1.1 103 Early\r\n\r\nHTTP/%b%b" % (version, coded),
+        b"HTTP/1.1 103 Early\r\nx: yyy\r\n\r\nHTTP/%b%b" % (version, coded),
+    ):
+        parser = AnswerParser(DEFAULT_LIMITS)
+        answer = begin(parser)
+        with pytest.raises(UpstreamProtocolError):
+            feed_cut(parser, raw, starts)
+        assert answer.status == 0
