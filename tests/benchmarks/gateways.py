@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -99,6 +100,7 @@ def settings(data_dir: Path, vendor: str, port: int, bootstrap: str) -> dict[str
 
 def measure(target: Target, *, stream: bool, seconds: float) -> Figures:
     """One run: CPU of the tree from the first request until nothing is left to do, over the answers."""
+    os.sync()  # or what runs before left to be written is written back during this one
     before = target.process.cpu_seconds()
     found = run_load(target, stream=stream, seconds=seconds)
     asking = settle(target)
