@@ -61,7 +61,6 @@ def main() -> None:
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
-        "rounds": options.rounds,
     }
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     print(write_table(results))

@@ -37,8 +37,14 @@ def render(results: dict[str, Any]) -> str:
     machine = results["machine"]
     idle = ", ".join(f"{name} {mib:g}" for name, mib in gateway.get("idle_rss_mib", {}).items())
     where = f"{machine['processor']}, {machine['system']}, CPython {machine['python']}"
-    lines += ["", f"Idle, resident MiB: {idle}. {where}, medians of {machine['rounds']} rounds, {machine['at'][:10]}."]
+    rounds = f"gateways {_rounds(gateway)}, collectors {_rounds(results.get('collector', {}))}"
+    lines += ["", f"Idle, resident MiB: {idle}. {where}, medians of rounds ({rounds}), {machine['at'][:10]}."]
     return "\n".join(lines)
+
+
+def _rounds(figures: dict[str, Any]) -> int:
+    """Of how many runs the medians are: parts are measured in calls of their own, too."""
+    return max((len(each.get("runs_cpu_us", ())) for each in figures.values()), default=0)
 
 
 def _control_line(control: dict[str, Any]) -> str:
