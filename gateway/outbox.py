@@ -56,10 +56,10 @@ class Arrivals:
 class Turn:
     """The outboxes of one event loop that have something to write at the end of its present turn, or of one soon."""
 
-    __slots__ = ("_arrivals", "_call_soon", "_looked_for", "began", "clock", "due", "number")
+    __slots__ = ("_call_soon", "_looked_for", "arrivals", "began", "clock", "due", "number")
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter, arrivals: Arrivals | None = None) -> None:
-        self._arrivals = arrivals or Arrivals()
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.arrivals = Arrivals()
         self.due: list[Outbox] = []
         """For outboxes alone, as the rest is. Once one lies here the turn's end comes by itself."""
         self.clock = clock
@@ -77,8 +77,7 @@ class Turn:
         """The first that has something to write at this turn's end."""
         self._end_soon()
         self.due.append(first)
-        clock = self.clock
-        self.began = clock()
+        self.began = self.clock()
 
     def end(self, turns: int = 1) -> None:
         """The end of a turn: write what waits, but not what waits for the end of its stream; in a burst behind one more
@@ -87,7 +86,7 @@ class Turn:
         if (
             turns
             and len(due) > self._looked_for
-            and self._arrivals.waiting <= MAX_BEGINNING
+            and self.arrivals.waiting <= MAX_BEGINNING
             and self.clock() - self.began <= MAX_TURN_SECONDS
         ):
             self._looked_for = len(due)

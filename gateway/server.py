@@ -21,7 +21,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from gateway.asgi import CONNECTION, FIRST_VALUES
 from gateway.cycle import Cycle, refusal
 from gateway.headers import all_values, connection_options, first_values
-from gateway.outbox import Arrivals, Outbox, Turn
+from gateway.outbox import Outbox, Turn
 
 if TYPE_CHECKING:
     from uvicorn import Config
@@ -47,7 +47,6 @@ class ConnectionProtocol(asyncio.Protocol):
     metrics: GatewayMetrics
     max_header_bytes: int
     turn: Turn
-    worker_arrivals: Arrivals
 
     def __init__(
         self,
@@ -60,8 +59,8 @@ class ConnectionProtocol(asyncio.Protocol):
             config.load()
         self._app = config.loaded_app
         self._loop = _loop or asyncio.get_running_loop()
-        # Of the class too, but of an instance they are found in a tenth of the time.
-        self.arrivals, self._max_header_bytes = self.worker_arrivals, self.max_header_bytes
+        # Of the class and its turn too, but of an instance they are found in a tenth of the time.
+        self.arrivals, self._max_header_bytes = self.turn.arrivals, self.max_header_bytes
         self.state = server_state
         self._parser = _new_parser(self)
         self.transport: asyncio.Transport
@@ -408,7 +407,5 @@ def _split_target(target: bytes) -> tuple[bytes, bytes]:
 
 def make_protocol(metrics: GatewayMetrics, max_header_bytes: int) -> type[ConnectionProtocol]:
     """The protocol class of one worker."""
-    arrivals = Arrivals()
-    turn = Turn(arrivals=arrivals)
-    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": turn, "worker_arrivals": arrivals}
+    parts = {"metrics": metrics, "max_header_bytes": max_header_bytes, "turn": Turn()}
     return type("WorkerConnection", (ConnectionProtocol,), parts)

@@ -28,7 +28,7 @@ from schemas.avro_schema import (
     schema_fingerprint,
     schema_json,
 )
-from schemas.encoder import LONGS, Encoder, record_encoder
+from schemas.encoder import LONGS, Encoder, known_long, record_encoder
 from schemas.events import KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
@@ -101,11 +101,8 @@ def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> byte
 
 def event_head(kind: Kind, event_id: bytes, sequence: int) -> bytes:
     """What stands in front of an event's ``tail``."""
-    size, number = _known_long(len(event_id)), _known_long(sequence)
+    size, number = known_long(len(event_id)), known_long(sequence)
     return b"".join((_FRAMES[kind], size or LONGS[len(event_id)], event_id, number or LONGS[sequence]))
-
-
-_known_long = LONGS.get
 
 
 class ExchangeFields(msgspec.Struct):

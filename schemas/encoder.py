@@ -82,19 +82,12 @@ LONGS = _Longs((value, _encode_large(value)) for value in range(_SMALL))
 """Avro's variable-length zig-zag integers; OverflowError outside 64 bits, which no reader could read."""
 
 
-class _NullableLongs(dict[int | None, bytes]):
-    """The same behind the mark of a union's branch."""
-
-    def __missing__(self, value: int) -> bytes:
-        return b"\2" + _encode_large(value)
-
-
-_NULLABLE_LONGS = _NullableLongs((value, b"\2" + encoded) for value, encoded in LONGS.items())
-_NULLABLE_LONGS[None] = b"\0"
-
-_SMALL_LONGS, _SMALL_NULLABLE_LONGS = tuple(LONGS.values()), tuple(map(_NULLABLE_LONGS.__getitem__, range(_SMALL)))
-"""A subscript of a tuple costs less than any of a table."""
-_known_long = LONGS.get
+SMALL_LONGS = tuple(LONGS.values())
+"""The small ones by themselves: a subscript of a tuple costs less than any of a table."""
+_SMALL_NULLABLE_LONGS = tuple(b"\2" + encoded for encoded in SMALL_LONGS)
+"""The same behind the mark of a union's branch."""
+known_long = LONGS.get
+"""For those of which most are small; see ``_known_high``."""
 
 
 def encode_long(value: int) -> bytes:
@@ -123,7 +116,7 @@ class _Texts(dict[str, bytes]):
 
     def __missing__(self, text: str) -> bytes:
         raw = text.encode("utf-8", "replace")
-        encoded = self.mark + (_known_long(len(raw)) or LONGS[len(raw)]) + raw
+        encoded = self.mark + (known_long(len(raw)) or LONGS[len(raw)]) + raw
         if len(text) <= _MAX_CACHED_CHARACTERS:
             self.keep(text, encoded)
         return encoded
@@ -189,13 +182,6 @@ def encode(items):
 """
 """Of an array: a call for each of its records would cost as much as the record."""
 
-_RUN = """\
-def encode(record):
-    return join((
-        {parts},
-    ))
-"""
-
 
 class _Source:
     """Writes the source of encoders."""
@@ -204,7 +190,7 @@ class _Source:
         self._unique = unique
         self._alike = alike
         self._scope: dict[str, Any] = {
-            "longs": _SMALL_LONGS,
+            "longs": SMALL_LONGS,
             "nullable_longs": _SMALL_NULLABLE_LONGS,
             "text": _TEXTS.__getitem__,
             "known_text": _TEXTS.get,
@@ -213,7 +199,7 @@ class _Source:
             "SharedList": SharedList,
             "encode_shared": _encode_shared,
             "LONGS": LONGS,
-            "known_long": _known_long,
+            "known_long": known_long,
             "large": _encode_large,
             "join": b"".join,
         }
@@ -312,7 +298,7 @@ _MAX_RUN_BYTES = 128
 def _runs_of(kinds: str) -> _Runs:
     """Of fields of these types: those of two events may be the same."""
     fields = [{"name": at, "type": kind} for at, kind in enumerate(json.loads(kinds))]
-    return _Runs(_Source().compiled(_RUN, fields))
+    return _Runs(_Source().compiled(_RECORD, fields))
 
 
 def _encode_shared(items: SharedList, encode: Callable[[Sequence[Any]], bytes]) -> bytes:

@@ -227,6 +227,17 @@ class Held:
         self.over.set()
 
 
+@contextlib.asynccontextmanager
+async def streaming() -> AsyncIterator[tuple[Held, Client]]:
+    """An answer whose head its client has; the rest is the test's."""
+    held = Held()
+    async with serving(held) as house:
+        client = await house.connect(GET)
+        await held.begun.wait()
+        await client.head()
+        yield held, client
+
+
 class Flow:
     """Stands for the proxy: keeps the routes it is given."""
 
@@ -387,11 +398,7 @@ async def test_an_abort_is_seen_as_one(length: int | None) -> None:
 
 async def test_an_empty_piece_is_nothing() -> None:
     """It is not the last byte, which waits for the record."""
-    held = Held()
-    async with serving(held) as house:
-        client = await house.connect(GET)
-        await held.begun.wait()
-        await client.head()
+    async with streaming() as (held, client):
         for piece in (b"", b"a"):
             held.connection.body_writer()(piece)
         assert await client.reader.readexactly(6) == b"1\r\na\r\n"

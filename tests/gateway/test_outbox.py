@@ -16,7 +16,6 @@ from gateway.outbox import (
     MAX_END_TURNS,
     MAX_TURN_SECONDS,
     MAX_WAITING_BYTES,
-    Arrivals,
     Outbox,
     Turn,
 )
@@ -119,9 +118,8 @@ async def test_a_long_burst_is_written_out() -> None:
 @pytest.mark.parametrize("beginning", [0, MAX_BEGINNING, MAX_BEGINNING + 1])
 async def test_no_burst_waits_for_many_requests_that_begin(beginning: int) -> None:
     """They compute, and until they are answered nothing of theirs comes here that would tell the time."""
-    arrivals = Arrivals()
-    wire, turn = Wire(), Turn(lambda: 0.0, arrivals)
-    arrivals.waiting = beginning
+    wire, turn = Wire(), Turn(lambda: 0.0)
+    turn.arrivals.waiting = beginning
     for name in ("a", "b"):
         wire.outbox(turn, name).put(b"1")
     await turns(1)

@@ -12,7 +12,7 @@ import uvloop
 from gateway.asgi import Receive, Scope, Send
 from gateway.outbox import MAX_BEGINNING, MAX_END_TURNS, MAX_WAITING_BYTES
 from tests.contracts.scripted_upstream import SECONDS, turns, until
-from tests.gateway.test_asgi import GET, Held, answer, serving
+from tests.gateway.test_asgi import GET, Held, answer, serving, streaming
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 on_both_loops = pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
@@ -85,11 +85,7 @@ def test_an_aborted_answer_keeps_what_went_before(run: Run, is_end_expected: boo
     fails while the piece waits for it."""
 
     async def scene() -> None:
-        held = Held()
-        async with serving(held) as house:
-            client = await house.connect(GET)
-            await held.begun.wait()
-            await client.head()
+        async with streaming() as (held, client):
             held.connection.body_writer()(b"abc")
             if is_end_expected:
                 held.connection.expect_end()
@@ -107,11 +103,7 @@ def test_a_connection_s_end_goes_out_with_what_came_before_it(run: Run) -> None:
     """Over a real socket: in one write."""
 
     async def scene() -> None:
-        held = Held()
-        async with serving(held) as house:
-            client = await house.connect(GET)
-            await held.begun.wait()
-            await client.head()
+        async with streaming() as (held, client):
             held.connection.turn.clock = lambda: 0.0  # however busy this machine is
             held.connection.body_writer()(b"abc")
             held.connection.expect_end()
@@ -127,11 +119,7 @@ def test_a_client_that_ends_its_side_still_gets_what_was_put(run: Run) -> None:
     """Over a real socket: its end is read between a piece and the end of that piece's turn, and closes our side."""
 
     async def scene() -> None:
-        held = Held()
-        async with serving(held) as house:
-            client = await house.connect(GET)
-            await held.begun.wait()
-            await client.head()
+        async with streaming() as (held, client):
             client.writer.write_eof()
             asyncio.get_running_loop().call_soon(held.connection.body_writer(), b"abc")
             assert await client.read() == b"3\r\nabc\r\n"

@@ -145,12 +145,12 @@ def test_nullable_longs_are_fastavro_s(value: int | None) -> None:
 
 def test_large_numbers_do_not_stay_in_the_tables() -> None:
     """Times and durations never end."""
-    before = len(encoder.LONGS), len(encoder._NULLABLE_LONGS)
+    before = len(encoder.LONGS), len(encoder._SMALL_NULLABLE_LONGS)
     encode = record_encoder([{"name": "value", "type": ["null", "long"]}])
     for value in range(1 << 40, (1 << 40) + 100):
         encode_long(value)
         encode({"value": value})
-    assert (len(encoder.LONGS), len(encoder._NULLABLE_LONGS)) == before
+    assert (len(encoder.LONGS), len(encoder._SMALL_NULLABLE_LONGS)) == before
 
 
 @given(st.binary(), st.booleans())

@@ -20,7 +20,7 @@ from itertools import islice
 from aiokafka.codec import zstd_encode
 
 from schemas.cloudevents import EVENT_ID, cloudevent_headers
-from schemas.encoder import encode_bytes, encode_long
+from schemas.encoder import SMALL_LONGS, encode_bytes, encode_long
 from sluice.clock import now_micros
 from sluice.eventlog.journal.entries import TRACEPARENT, WrittenRecord
 from sluice.eventlog.journal.frames import crc32c
@@ -32,10 +32,7 @@ _LEVEL = 1
 """Of zstd: a fifth to a third cheaper than 3, and what it makes of events is as small within some percent."""
 _PLAIN = b"\0\0"
 """A record's attributes, and the difference of its time to its batch's."""
-_SMALL = 8192
-_LENGTHS = tuple(map(encode_long, range(_SMALL)))
-"""Encoded numbers: a subscript of a tuple costs a tenth of one of ``LONGS``."""
-_PLACES = tuple(_PLAIN + length for length in _LENGTHS)
+_PLACES = tuple(_PLAIN + length for length in SMALL_LONGS)
 """How a record begins behind its length, by its place in the batch."""
 _NONE = encode_long(-1)
 _SPECIFIED = 5
@@ -122,7 +119,7 @@ def fill_batch(
     size, count, second, fixed = HEADER.size, 0, 0, 0
     key_bytes = id_bytes = trace_bytes = _NO_TRACE
     key_length = before_id = before = behind = b""
-    topic, lengths, small, digits = records[start].topic, _LENGTHS, _SMALL, _DIGITS
+    topic, lengths, small, digits = records[start].topic, SMALL_LONGS, len(SMALL_LONGS), _DIGITS
     for record in islice(records, start, start + len(_PLACES)):
         key, value = record.key, record.value
         event_id, own = record.event_id, record.headers  # of an event, its trace or nothing
