@@ -3,7 +3,7 @@
 Streams that are paced alike come in bursts. Where each piece is written as soon as it is read, each wakes its reader
 anew, and the processor goes to and fro between what receives, what decides and what sends.
 So in a burst, where more than one has something to write, the sockets are looked at once more before any of it is
-written, as long as each look brings another; but not where many requests are about to begin. But for the end of a
+written, as long as each look brings some others; but not where many requests are about to begin. But for the end of a
 stream nothing waits for more to come: the loop does not sleep while something lies here. And nothing waits long for
 others that compute in the same turn: what lies here then is written before more is put here.
 
@@ -33,6 +33,8 @@ MAX_WAITING_BYTES: Final = 16 << 10
 """Of one connection; beyond that it is written at once, so that a client that takes no more is noticed in time."""
 MAX_TURN_SECONDS: Final = 0.002
 """Of a turn since something waits in it; some hundred streams' pieces."""
+MIN_BROUGHT: Final = 3
+"""A look that brought fewer others was a burst's last: one more would cost about what it saves."""
 MAX_BEGINNING: Final = 8
 """Requests that may begin before a burst is written. Each takes some 0.2 ms and puts nothing here until it is answered,
 so that many of them would not be noticed in ``MAX_TURN_SECONDS``."""
@@ -68,8 +70,8 @@ class Turn:
         self.number = 0
         """How many ends there were behind which something still waited."""
         self._looked_for = 1
-        """More than so many are a burst that has grown: how many lay here at the last look at the sockets; before the
-        first, those that wait for the end of their stream and one."""
+        """More than so many are a burst that has grown enough: how many lay here at the last look at the sockets, and
+        ``MIN_BROUGHT``, less one; before the first, those that wait for the end of their stream and one."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
         """Of the event loop, which is known when the first begins."""
 
@@ -89,7 +91,7 @@ class Turn:
             and self.arrivals.waiting <= MAX_BEGINNING
             and self.clock() - self.began <= MAX_TURN_SECONDS
         ):
-            self._looked_for = len(due)
+            self._looked_for = len(due) + MIN_BROUGHT - 1
             self.number += turns
             self._end_soon()
             return

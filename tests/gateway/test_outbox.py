@@ -16,6 +16,7 @@ from gateway.outbox import (
     MAX_END_TURNS,
     MAX_TURN_SECONDS,
     MAX_WAITING_BYTES,
+    MIN_BROUGHT,
     Outbox,
     Turn,
 )
@@ -83,23 +84,29 @@ async def test_a_turn_s_writes_wait_for_its_end() -> None:
     assert wire.log == [("a", b"12")]
 
 
-async def test_a_burst_ends_when_a_look_brings_nobody_else() -> None:
-    """Behind each that brought another the sockets are looked at once more; then all go out, first come first."""
+@pytest.mark.parametrize("others", range(MIN_BROUGHT))
+async def test_a_burst_ends_when_a_look_brings_few_others(others: int) -> None:
+    """Behind each that brought some the sockets are looked at once more; then all go out, first come first."""
     wire, turn = Wire(), Turn(lambda: 0.0)
-    first, second, third = wire.outbox(turn), wire.outbox(turn, "b"), wire.outbox(turn, "c")
+    first, second = wire.outbox(turn), wire.outbox(turn, "b")
     for outbox, piece in ((first, b"1"), (second, b"2"), (first, b"3")):
         outbox.put(piece)
     await turns(1)
-    third.put(b"4")
+    brought = [str(number) for number in range(MIN_BROUGHT + others)]
+    for name in brought[:MIN_BROUGHT]:
+        wire.outbox(turn, name).put(b"4")
     await turns(1)
     assert wire.log == []
+    for name in brought[MIN_BROUGHT:]:
+        wire.outbox(turn, name).put(b"4")
     second.put(b"5")  # it was here before
     await turns(1)
-    assert wire.log == [("a", b"13"), ("b", b"25"), ("c", b"4")]
+    assert wire.log == [("a", b"13"), ("b", b"25"), *((name, b"4") for name in brought)]
+    wire.log.clear()
     first.put(b"6")
     second.put(b"7")
     await turns(2)
-    assert wire.log[3:] == [("a", b"6"), ("b", b"7")], "of the next burst as of this one"
+    assert wire.log == [("a", b"6"), ("b", b"7")], "of the next burst as of this one"
 
 
 async def test_a_long_burst_is_written_out() -> None:
@@ -109,10 +116,12 @@ async def test_a_long_burst_is_written_out() -> None:
     for name in ("a", "b"):
         wire.outbox(turn, name).put(b"1")
     await turns(1)
-    wire.outbox(turn, "c").put(b"1")
+    more = "cdefgh"[:MIN_BROUGHT]
+    for name in more:
+        wire.outbox(turn, name).put(b"1")
     now += 2 * MAX_TURN_SECONDS
     await turns(1)
-    assert [name for name, _ in wire.log] == ["a", "b", "c"]
+    assert "".join(name for name, _ in wire.log) == "ab" + more
 
 
 @pytest.mark.parametrize("beginning", [0, MAX_BEGINNING, MAX_BEGINNING + 1])
