@@ -2,7 +2,8 @@
 
 Everything that is compared runs in one call, in turn, pinned: the measured process on one core, load, mock vendor,
 Kafka and Elasticsearch on the other. CPU is user + system time of the process tree over the exchanges. Medians of
-several runs go to ``results.json`` and into the table of ``README.md``; quote ratios, these machines are noisy.
+several runs go to ``results.json`` and into the table of ``README.md``; quote ratios, these machines are noisy: each is
+the median of the rounds' own, for a machine that is slow for some seconds is slow for all who run in them.
 """
 
 from __future__ import annotations
@@ -106,8 +107,12 @@ def gateway_figures(folder: Path, bootstrap: str, rounds: int, seconds: float) -
                         figures = measure(target, stream=stream, seconds=seconds)
                         runs.setdefault((stream, target.name), []).append(figures)
                         print(f"round {at + 1} {'stream' if stream else 'plain'} {target.name}: {figures}", flush=True)
+                    targets.append(targets.pop(0))  # nobody always runs behind the same one
     finally:
         vendor.stop()
+    for (stream, _), each in runs.items():
+        for figures, floor in zip(each, runs[stream, "floor"], strict=True):
+            figures["of_floor"] = figures["cpu_us"] / floor["cpu_us"]
     found: dict[str, Any] = {name: median_of(each) for (stream, name), each in runs.items() if not stream}
     found["stream"] = {name: median_of(each) for (stream, name), each in runs.items() if stream}
     found["idle_rss_mib"] = {name: round(statistics.median(each), 1) for name, each in idle.items()}

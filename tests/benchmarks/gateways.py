@@ -144,8 +144,8 @@ def run_load(target: Target, *, stream: bool, seconds: float, connections: int =
 
 def median_of(runs: list[Figures]) -> dict[str, Any]:
     """The median of each figure, and the runs it came from."""
-    medians: dict[str, Any] = {key: round(statistics.median(run[key] for run in runs), 2) for key in runs[0]}
-    return medians | {f"runs_{key}": [round(run[key], 1) for run in runs] for key in runs[0]}
+    medians: dict[str, Any] = {key: round(statistics.median(run[key] for run in runs), 3) for key in runs[0]}
+    return medians | {f"runs_{key}": [round(run[key], 3) for run in runs] for key in runs[0]}
 
 
 def answers(url: str) -> bool:

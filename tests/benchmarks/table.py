@@ -72,9 +72,8 @@ def _plugins_line(plugins: dict[str, Any]) -> str:
 
 def _gateway_row(name: str, gateway: dict[str, Any]) -> str:
     plain, stream = gateway[name], gateway["stream"][name]
-    floor, stream_floor = gateway["floor"]["cpu_us"], gateway["stream"]["floor"]["cpu_us"]
     return (
-        f"| {name} | {plain['cpu_us']:.0f} | {plain['cpu_us'] / floor:.2f} | {plain['requests_per_second']:,.0f} "
+        f"| {name} | {plain['cpu_us']:.0f} | {plain['of_floor']:.2f} | {plain['requests_per_second']:,.0f} "
         f"| {plain['p50_ms']:.1f} | {plain['p99_ms']:.1f} | {stream['cpu_us']:.0f} "
-        f"| {stream['cpu_us'] / stream_floor:.2f} | {stream['p99_ms']:.0f} |"
+        f"| {stream['of_floor']:.2f} | {stream['p99_ms']:.0f} |"
     )
