@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,24 @@ rollup = pathlib.Path("/proc/self/smaps_rollup").read_text()
 assert hashlib.sha256("".join(held).encode()).digest() == before
 assert taken % HUGE_PAGE_BYTES == 0 and huge * 1024 >= taken
 """
+KEPT = """
+import resource
+from sluice.memory import FEW, settle_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        held = [bytes(3_000) for _ in range(3_000)]  # events that wait for their round
+        del held
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+faults()
+before = faults()
+settle_memory(FEW)
+faults()
+after = faults()
+assert after * 100 < before, (before, after)
+"""
 GRANTED = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
 
@@ -51,6 +70,12 @@ def run(script: str) -> None:
 def test_cycles_are_still_found_after_what_lives_for_long_is_set_apart() -> None:
     """Garbage in a cycle goes with the allocations that follow, without anybody asking."""
     run(CYCLES)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another malloc than glibc's")
+def test_what_was_freed_is_touched_again_without_a_fault() -> None:
+    """Memory of some megabytes that comes and goes stays with the process."""
+    run(KEPT)
 
 
 @pytest.mark.skipif(not GRANTED.exists(), reason="this system has no transparent huge pages")
