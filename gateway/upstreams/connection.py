@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
         if transport.is_closing():
             self._cut()
         elif len(body) <= _PIECE_BYTES:
-            transport.write(head + body)
+            self._pool.departures.put(transport, head + body, self._loop)
         else:
             transport.write(head)
             self._unsent = memoryview(body)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamUnreachable
 from gateway.upstreams.connection import Connection
+from gateway.upstreams.departures import Departures
 from gateway.upstreams.dial import dial
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Pool:
         connections: set[Connection],
     ) -> None:
         self._origin = origin
+        self.departures = Departures()
+        """Requests to be written at the end of this turn, of connections of this pool."""
         self._limits = limits
         self._tls = tls
         self._connections = connections
