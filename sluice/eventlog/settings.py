@@ -134,9 +134,10 @@ class KafkaSettings(KafkaConnection):
 class RelaySettings(Section):
     """How journal records are carried to Kafka."""
 
-    linger_seconds: Seconds = 0.5
-    """From the beginning of one round to the next, which grows meanwhile; sooner where it is large or a client waits
-    (``durability: strict``), and at once after a quiet while."""
+    linger_seconds: Seconds = 1.0
+    """From the beginning of one round to the next, which grows meanwhile: events reach Kafka up to so much after their
+    exchange, and half of it makes twice as many rounds, at 0.5 to 1 ms of CPU beside what events cost. Sooner where one
+    is large or a client waits (``durability: strict``), and at once after a quiet while."""
     max_batch_bytes: Annotated[int, Field(ge=16_384, le=1 << 20)] = 512 << 10
     """Of a batch, before compression."""
     max_memory_bytes: Bytes = 32 << 20

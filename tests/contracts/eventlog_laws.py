@@ -330,6 +330,7 @@ class KafkaBench(JournalBench):
 
 
 LOGS = ("memory", "journal", "kafka")
+_ROUNDS = {"linger_seconds": 0.1}
 _QUICK = {"heartbeat_interval_seconds": 0.2}
 """Members hear of a rebalance with their heartbeat."""
 Law = Callable[..., Coroutine[Any, Any, None]]
@@ -375,8 +376,9 @@ async def _on_bench(test: Law, kind: str, folder: Path, server: Any, name: str) 
         elif kind == "journal":
             bench = JournalBench(folder, Topics(name, 2))
         elif kind == "kafka":
-            own = {"bootstrap_servers": server.bootstrap_servers, "single_broker": True, "namespace": name}
-            bench = KafkaBench(folder, LogSettings.model_validate({"kafka": {**own, "partitions": 2, **_QUICK}}), tasks)
+            own = {"bootstrap_servers": server.bootstrap_servers, "single_broker": True, "namespace": name, **_QUICK}
+            settings = LogSettings.model_validate({"kafka": {**own, "partitions": 2}, "relay": _ROUNDS})
+            bench = KafkaBench(folder, settings, tasks)
         else:
             settings, frames = await _with_everything(server, name, around)
             bench = KafkaBench(folder, settings, tasks)
@@ -397,7 +399,7 @@ async def _with_everything(
         frames[topic] = frame_of(schema_id)
         BOOK.learn(schema_text(schema_id, schema_json(kind)))
     await secured.allow_everything(name)
-    everything = {"relay": {"exactly_once": True}, "schema_registry": registry.settings(), **_QUICK}
+    everything = {"relay": {"exactly_once": True, **_ROUNDS}, "schema_registry": registry.settings(), **_QUICK}
     return secured.settings(name, "SASL_SSL", request_timeout_seconds=10, **everything), frames
 
 

@@ -87,6 +87,7 @@ class Stack:
         return {
             "data_dir": str(self.folder / "data"),
             "kafka": kafka,
+            "relay": {"linger_seconds": 0.1},
             "gateway": {"id": self.name, "port": self._gateway_port, "drain_timeout_seconds": 5},
             "plugins": [
                 {"id": 1, "name": "firewall", "command": "python://sluice.plugins.firewall:Firewall",

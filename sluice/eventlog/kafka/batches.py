@@ -149,7 +149,7 @@ class BatchProducer:
         for record in records:
             by_topic[record.topic].append(record)
         try:
-            await self._deliver([self._fitting(topic, own) for topic, own in by_topic.items()], watermark)
+            await self._deliver([*by_topic.values()], watermark)
         except ExceptionGroup as group:
             raise await explain(_first(group), self._settings.kafka, "Write") from group
         except (KafkaError, OSError, TimeoutError) as error:
@@ -183,38 +183,26 @@ class BatchProducer:
         return [sent for task in tasks for sent in task.result()]
 
     async def _send_chunk(self, chunk: list[WrittenRecord]) -> list[_Sent]:
-        """Send records of one topic and wait for each batch."""
+        """Send records of one topic and wait for each batch; what the topic does not take is refused here, before the
+        broker does it for a whole batch."""
+        topic, usual = chunk[0].topic, self._settings.relay.max_batch_bytes
+        largest = self._max_record_bytes.get(topic, self._largest) - _RECORD_OVERHEAD_BYTES
+        max_bytes = min(usual, self._max_batch_bytes.get(topic, usual), largest)
+        value_of = None if self._framing is None else self._framing.frame
         sent: list[_Sent] = []
         start = 0
         while start < len(chunk):
-            batch, end = self._filled(chunk, start)
-            sent.append(_Sent(chunk[start:end], batch.size(), await self._submit(chunk[0].topic, batch)))
+            batch, end = fill_batch(
+                chunk, start, max_bytes, self._source, value_of=value_of, is_transactional=self._is_transactional
+            )
+            if len(chunk[start].value or b"") > largest:  # then it fits into no batch with others, and is alone
+                self._refused(chunk[start], f"larger than the topic takes ({largest} bytes)")
+            else:
+                sent.append(_Sent(chunk[start:end], batch.size(), await self._submit(topic, batch)))
             start = end
         for one in sent:
             await _wait_for(one)
         return sent
-
-    def _filled(self, chunk: list[WrittenRecord], start: int) -> tuple[RecordBatch, int]:
-        """A batch of the records from ``start`` on, one at least, and the place behind them."""
-        usual = self._settings.relay.max_batch_bytes
-        return fill_batch(
-            chunk,
-            start,
-            min(usual, self._max_batch_bytes.get(chunk[0].topic, usual)),
-            self._source,
-            value_of=None if self._framing is None else self._framing.frame,
-            is_transactional=self._is_transactional,
-        )
-
-    def _fitting(self, topic: str, records: list[WrittenRecord]) -> list[WrittenRecord]:
-        """Those that the topic takes; the others are refused here, before the broker does it for a whole batch."""
-        limit = self._max_record_bytes.get(topic, self._largest) - _RECORD_OVERHEAD_BYTES
-        too_large = [record for record in records if len(record.value or b"") > limit]
-        if not too_large:
-            return records
-        for record in too_large:
-            self._refused(record, f"larger than the topic takes ({limit} bytes)")
-        return [record for record in records if len(record.value or b"") <= limit]
 
     async def _submit(self, topic: str, batch: RecordBatch) -> asyncio.Future[Any]:
         producer = self._open

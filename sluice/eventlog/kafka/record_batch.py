@@ -140,20 +140,19 @@ def fill_batch(
             value_bytes = len(value)
             value_length = lengths[value_bytes] if value_bytes < small else encode_long(value_bytes)
             length = fixed + len(place) + len(value_length) + value_bytes
+            frame = lengths[length] if length < small else encode_long(length)
             encoded: tuple[bytes, ...] = (
-                place, key_length, key, value_length, value,
-                before_id, event_id, before, digits[micros // 1000], digits[micros % 1000], behind,
+                frame, place, key_length, key, value_length, value, before_id, event_id,
+                before, digits[micros // 1000], digits[micros % 1000], behind, own[0][1] if own else b"",
             )  # fmt: skip
-            if own:
-                encoded += (own[0][1],)
         else:
-            encoded = (_plainly(place, record, value, source),)
-            length = len(encoded[0])
-        frame = lengths[length] if length < small else encode_long(length)
+            plain = _plainly(place, record, value, source)
+            length = len(plain)
+            frame = encode_long(length)
+            encoded = (frame, plain)
         size_with = size + len(frame) + length
         if size_with > max_bytes and count:
             break
-        pieces.append(frame)
         pieces += encoded
         size = size_with
         count += 1

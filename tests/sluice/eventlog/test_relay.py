@@ -35,9 +35,11 @@ SECONDS = 40.0
 
 
 def settings_for(bootstrap: str, namespace: str, **relay: Any) -> LogSettings:
-    """One broker, few partitions, quick failures."""
+    """One broker, few partitions, quick failures, and short rounds unless told otherwise."""
     kafka = {"bootstrap_servers": bootstrap, "single_broker": True, "namespace": namespace, "partitions": 2}
-    return LogSettings.model_validate({"kafka": {**kafka, "request_timeout_seconds": 3}, "relay": relay})
+    return LogSettings.model_validate(
+        {"kafka": {**kafka, "request_timeout_seconds": 3}, "relay": {"linger_seconds": 0.1, **relay}}
+    )
 
 
 def topics_of(settings: LogSettings) -> Topics:
