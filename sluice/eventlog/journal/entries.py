@@ -82,7 +82,7 @@ def encode_events(
     place = 0 if copy is None else (copy.segment_number << SEGMENT_SHIFT) + first_record
     exchange_id: str | None = None
     key = b""
-    id_bytes, id_length = 0, b""
+    id_bytes, id_length, head_bytes = 0, b"", 0
     traceparent, extra = "", b""
     headers: tuple[tuple[str, bytes], ...] = ()
     encoded, number = 0, b""
@@ -94,6 +94,7 @@ def encode_events(
             key = exchange_id.encode()
             id_bytes = len(key) + _SUFFIX_BYTES
             id_length = known_long(id_bytes) or LONGS[id_bytes]
+            head_bytes = HEADER_BYTES + len(id_length) + id_bytes
         if event.traceparent is not traceparent:
             traceparent = event.traceparent
             extra = traceparent.encode()
@@ -103,7 +104,7 @@ def encode_events(
         if sequence != encoded:  # often all three have the same
             encoded, number = sequence, known_long(sequence) or LONGS[sequence]
         if copy is None:
-            size = HEADER_BYTES + len(id_length) + id_bytes + len(number) + len(tail)
+            size = head_bytes + len(number) + len(tail)
             parts += (
                 _pack_record(index, id_bytes, len(key), len(extra), size, at, sequence), event_id, extra,
                 frame, id_length, event_id, number, tail,
