@@ -116,23 +116,46 @@ class InFlightFile:
     def _is_open(self, slot: int) -> bool:
         return self._map[self._at(slot)] in {_OPEN, _PRICED}
 
-    def fill(self, exchange: InFlight) -> int:
-        """Take a free slot; -1 where none is left. The state byte goes last, so a half-filled slot stays free."""
+    def fill(  # noqa: PLR0917 - each is a field of a slot
+        self,
+        exchange_id: str,
+        occurred_at: int,
+        app_id: int,
+        user_id: int,
+        llm_id: int,
+        is_stream: bool,
+        reserved_nanos: int,
+        segment: int,
+        segment_bytes: int,
+        request_bytes: int,
+        llm_slug: str,
+        vendor: str,
+        model: str,
+        request_id: str,
+        price_id: str,
+        method_path: str,
+        rows: tuple[int, ...],
+        app_reset_day: int,
+        llm_reset_day: int,
+        time_zone: str,
+    ) -> int:
+        """Take a free slot; -1 where none is left. The state byte goes last, so a half-filled slot stays free.
+
+        Its arguments are an ``InFlight``'s fields: one would be made for each exchange, only to be taken apart here.
+        """
         if not self._free:
             return -1
         slot = self._free[-1]  # taken when it is filled: what cannot be packed costs none
         at = self._at(slot)
-        texts = (exchange.llm_slug, exchange.vendor, exchange.model, exchange.request_id, exchange.price_id,
-                 exchange.method_path, exchange.time_zone)  # fmt: skip
+        texts = (llm_slug, vendor, model, request_id, price_id, method_path, time_zone)
         raw = _SEPARATOR.join(texts).encode("utf-8", "replace")
         if len(raw) > _TEXT_BYTES or raw.count(b"\x1f") != _SEPARATORS:
             raw = _bounded(texts)
-        first_row, second_row, third_row = _slot_rows(exchange.rows) if exchange.rows else _NO_ROWS
+        first_row, second_row, third_row = _slot_rows(rows) if rows else _NO_ROWS
         _SLOT.pack_into(
-            self._map, at, _FREE, bytes.fromhex(exchange.exchange_id.replace("-", "")), exchange.occurred_at,
-            exchange.app_id, exchange.user_id, exchange.llm_id, exchange.is_stream, exchange.reserved_nanos,
-            exchange.segment, exchange.segment_bytes, exchange.request_bytes,
-            first_row, second_row, third_row, exchange.app_reset_day, exchange.llm_reset_day, 0, 0, len(raw), raw,
+            self._map, at, _FREE, bytes.fromhex(exchange_id.replace("-", "")), occurred_at, app_id, user_id, llm_id,
+            is_stream, reserved_nanos, segment, segment_bytes, request_bytes, first_row, second_row, third_row,
+            app_reset_day, llm_reset_day, 0, 0, len(raw), raw,
         )  # fmt: skip
         self._map[at] = _OPEN
         return self._free.pop()

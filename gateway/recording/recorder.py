@@ -13,7 +13,7 @@ import structlog
 from gateway.access.budgets import worth_of
 from gateway.recording.backlog import Backlog, Mark
 from gateway.recording.events import EventBuilder
-from gateway.recording.inflight import InFlight, InFlightFile
+from gateway.recording.inflight import InFlightFile
 from sluice.eventlog.drafts import Draft
 from sluice.eventlog.interface import EventLogError, NotAcknowledgedError
 
@@ -89,28 +89,26 @@ class Recorder:
         segment, segment_bytes = self._mark()
         app = exchange.app
         exchange.slot = self._inflight.fill(
-            InFlight(
-                exchange.exchange_id,
-                exchange.occurred_at,
-                app.id if app else 0,
-                exchange.user_id or 0,
-                llm.id,
-                exchange.is_stream,
-                exchange.reserved_nanos,
-                segment,
-                segment_bytes,
-                len(exchange.body),
-                llm.slug,
-                llm.vendor,
-                (exchange.model or "")[:96],
-                exchange.request_id,
-                exchange.price.id if exchange.price else "",
-                f"{exchange.method} {self._builder.kept_path(exchange)}"[:80],
-                rows=exchange.holds,
-                app_reset_day=app.budget_reset_day if app else 1,
-                llm_reset_day=llm.budget_reset_day,
-                time_zone=app.time_zone if app else "UTC",
-            )
+            exchange.exchange_id,
+            exchange.occurred_at,
+            app.id if app else 0,
+            exchange.user_id or 0,
+            llm.id,
+            exchange.is_stream,
+            exchange.reserved_nanos,
+            segment,
+            segment_bytes,
+            len(exchange.body),
+            llm.slug,
+            llm.vendor,
+            (exchange.model or "")[:96],
+            exchange.request_id,
+            exchange.price.id if exchange.price else "",
+            f"{exchange.method} {self._builder.kept_path(exchange)}"[:80],
+            exchange.holds,
+            app.budget_reset_day if app else 1,
+            llm.budget_reset_day,
+            app.time_zone if app else "UTC",
         )
         return exchange.slot >= 0
 

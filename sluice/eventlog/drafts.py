@@ -10,8 +10,6 @@ from collections.abc import Hashable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from schemas.codec import EncodedEvent
 
 
@@ -61,9 +59,12 @@ class Draft(Sequence["EncodedEvent"]):
         return iter(self.events())
 
 
-def encode_drafts(drafts: Iterable[Draft]) -> None:
+def encode_drafts(drafts: Sequence[Draft]) -> None:
     """Encode those that are not yet, the ones of each builder together. One that cannot be encoded has an ``error``,
     and is no harm to others."""
+    if len(drafts) == 1:  # the usual group of a gateway that is not busy
+        _encode_alone(drafts[0])
+        return
     due: dict[Builder, tuple[list[Draft], list[Any]]] = {}
     for draft in drafts:
         if draft.encoded is None:

@@ -23,7 +23,7 @@ from sluice.eventlog.journal.lock import LOCK_FILE, is_held
 from sluice.eventlog.places import collector_journal, gateway_journal
 from tests.gateway.access.memory_ledger import MemoryLedger
 from tests.gateway.flow import settings_of, snapshot_of
-from tests.gateway.recording.test_inflight import in_flight
+from tests.gateway.recording.test_inflight import fill, in_flight
 from tests.sluice.eventlog.journal.making import TOPICS, begun, exchange, ids_in
 
 
@@ -44,7 +44,7 @@ async def orphan(directory: Path, *, cut: int = 0) -> list[str]:
     journal = begun(directory)
     file = InFlightFile(directory / FILE_NAME, 4)
     for number in range(cut):
-        file.fill(in_flight(number + 1, segment=0, segment_bytes=0))
+        fill(file, in_flight(number + 1, segment=0, segment_bytes=0))
     file.close()
     journal.write_now(exchange())
     await journal.close()

@@ -162,10 +162,9 @@ class Appender:
 
     def _encode(self, append: Append, appended_at_ms: int, group: WrittenGroup) -> None:
         """What cannot be encoded fails alone: it gives no numbers and leaves nothing in the group."""
-        events, copy, end, seed = append.events, group.copy, group.records, self._seed
+        events, frames, copy, end, seed = append.events, group.frames, group.copy, group.records, self._seed
         sequences: dict[Kind, int] = {**group.sequences}
-        frames: list[bytes] = []
-        copied = len(copy.records) if copy is not None else 0
+        framed, copied = len(frames), len(copy.records) if copy is not None else 0
         try:
             if events:
                 payload = encode_events(events, sequences, end, appended_at_ms, copy)
@@ -176,12 +175,12 @@ class Appender:
                 frames += (frame_head(seed, payload), payload)
                 end += 1
         except (struct.error, ValueError, TypeError, OverflowError) as error:
+            del frames[framed:]
             if copy is not None:
                 del copy.records[copied:]
             group.ends.append(CommitFailedError(f"cannot be written to the journal: {error}"))
             return
         group.sequences, group.records = sequences, end
-        group.frames += frames
         group.ends.append(offset_of(self._number, end))
 
     def _roll_if_due(self) -> None:

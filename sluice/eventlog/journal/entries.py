@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 import orjson
 
-from schemas.codec import EncodedEvent, event_head
+from schemas.codec import FINGERPRINTS, HEADER_BYTES, MAGIC, EncodedEvent
+from schemas.encoder import LONGS, known_long
 from schemas.events import KINDS, SUFFIXES, Kind
 from sluice.eventlog.interface import Record
 from sluice.eventlog.journal.frames import ENTRY_MARK, MARK_BYTES
@@ -30,8 +30,11 @@ SEGMENT_SHIFT = 32
 TRACEPARENT = "traceparent"
 _SIDE = 255
 _NONE = 0xFFFFFFFF
-_WRITTEN_AS: dict[Kind, tuple[int, bytes]] = {kind: (KINDS.index(kind), SUFFIXES[kind].encode()) for kind in KINDS}
-"""The topic's index, and what stands behind the key in an event's id."""
+_WRITTEN_AS: dict[Kind, tuple[int, bytes, bytes]] = {
+    kind: (KINDS.index(kind), SUFFIXES[kind].encode(), MAGIC + FINGERPRINTS[kind]) for kind in KINDS
+}
+"""The topic's index, what stands behind the key in an event's id, and its value's frame."""
+(_SUFFIX_BYTES,) = {len(suffix) for suffix in SUFFIXES.values()}
 _SIDE_EXTRA = msgspec.json.Decoder(tuple[str, tuple[tuple[str, str], ...]])
 """Topic and headers of a side record: anything else is a ValueError."""
 
@@ -56,8 +59,7 @@ class WrittenRecord(msgspec.Struct, frozen=True):
     appended_at_ms: int
 
 
-@dataclass(slots=True)
-class Copy:
+class Copy(msgspec.Struct):
     """Entries of one segment as a reader will read them, kept while they are encoded: to read them costs twice that."""
 
     topics: Sequence[str]
@@ -72,32 +74,47 @@ def encode_events(
     appended_at_ms: int,
     copy: Copy | None = None,
 ) -> bytes:
-    """An entry of one exchange's events. Gives each its sequence number, in ``sequences``."""
+    """An entry of one exchange's events. Gives each its sequence number, in ``sequences``.
+
+    Values are as ``frame_event`` makes them, but joined with all the rest, or once where a copy has them too.
+    """
     parts = [ENTRY.pack(ENTRY_MARK, len(events), first_record, appended_at_ms)]
-    exchange_id, key = "", b""
+    place = 0 if copy is None else (copy.segment_number << SEGMENT_SHIFT) + first_record
+    exchange_id: str | None = None
+    key = b""
+    id_bytes, id_length, head_bytes = 0, b"", 0
     traceparent, extra = "", b""
     headers: tuple[tuple[str, bytes], ...] = ()
-    for offset, event in enumerate(events, first_record):
-        kind = event.kind
-        index, suffix = _WRITTEN_AS[kind]
+    encoded, number = 0, b""
+    for event in events:
+        kind, at, tail = event.kind, event.occurred_at, event.tail
+        index, suffix, frame = _WRITTEN_AS[kind]
         if event.exchange_id is not exchange_id:  # once for all three
             exchange_id = event.exchange_id
             key = exchange_id.encode()
+            id_bytes = len(key) + _SUFFIX_BYTES
+            id_length = known_long(id_bytes) or LONGS[id_bytes]
+            head_bytes = HEADER_BYTES + len(id_length) + id_bytes
         if event.traceparent is not traceparent:
             traceparent = event.traceparent
             extra = traceparent.encode()
             headers = ((TRACEPARENT, extra),) if extra else ()
-        event_id, at = key + suffix, event.occurred_at
+        event_id = key + suffix
         sequence = sequences[kind] = sequences[kind] + 1
-        head, tail = event_head(kind, event_id, sequence), event.tail
-        size = len(head) + len(tail)
-        parts += (
-            _pack_record(index, len(event_id), len(key), len(extra), size, at, sequence), event_id, extra, head, tail
-        )  # fmt: skip
-        if copy is not None:
-            value = head + tail
-            place, topic = (copy.segment_number << SEGMENT_SHIFT) + offset, copy.topics[index]
+        if sequence != encoded:  # often all three have the same
+            encoded, number = sequence, known_long(sequence) or LONGS[sequence]
+        if copy is None:
+            size = head_bytes + len(number) + len(tail)
+            parts += (
+                _pack_record(index, id_bytes, len(key), len(extra), size, at, sequence), event_id, extra,
+                frame, id_length, event_id, number, tail,
+            )  # fmt: skip
+        else:
+            value = b"".join((frame, id_length, event_id, number, tail))
+            size, topic = len(value), copy.topics[index]
+            parts += (_pack_record(index, id_bytes, len(key), len(extra), size, at, sequence), event_id, extra, value)
             copy.records.append(WrittenRecord(place, topic, key, value, event_id, at, headers, appended_at_ms))
+            place += 1
     return b"".join(parts)
 
 

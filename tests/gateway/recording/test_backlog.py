@@ -24,7 +24,7 @@ from sluice.eventlog.journal.journal import Journal
 from sluice.eventlog.modes import DurableLog
 from tests.gateway.access.sharing import a_share, held_in, spent_in
 from tests.gateway.memory_log import MemoryLog
-from tests.gateway.recording.test_inflight import in_flight
+from tests.gateway.recording.test_inflight import fill, in_flight
 from tests.gateway.test_exchange import a_snapshot, an_exchange
 from tests.sluice.eventlog.journal.making import FailingDisk, begun, exchange, ids_in, ids_of, sequences_in
 
@@ -54,7 +54,7 @@ class Bench:
 
     def owe(self, number: int, *, has_events: bool = True, **values: Any) -> Exchange:
         """An exchange whose commit failed."""
-        slot = self.inflight.fill(in_flight(number, **values))
+        slot = fill(self.inflight, in_flight(number, **values))
         kept = self.inflight.read(slot)
         exchange = an_exchange(exchange_id=kept.exchange_id, app=APP, llm=LLM, outcome="ok", body=b"x" * 100)
         events: list[EncodedEvent] = EventBuilder(BOOT, 1000, 1 << 20).build_all([exchange])[0] if has_events else []
@@ -151,7 +151,7 @@ async def owing(journal: Journal, folder: Path) -> tuple[Backlog, list[EncodedEv
     backlog = Backlog(log, inflight, BOOT, rule, journal.event_ids_since, a_share(folder).budgets)
     events = exchange()
     segment, size = journal.mark()
-    slot = inflight.fill(in_flight(exchange_id=events[0].exchange_id, segment=segment, segment_bytes=size))
+    slot = fill(inflight, in_flight(exchange_id=events[0].exchange_id, segment=segment, segment_bytes=size))
     with pytest.raises(EventLogError):
         await log.commit(events)
     backlog.keep(slot, events)
@@ -205,7 +205,7 @@ async def test_what_is_owed_is_charged_as_it_is_recorded(bench: Bench, has_event
     """With its own events what it cost, as an interrupted one what was held; until then it stays held."""
     rows = BudgetRows(bench.share.table).hold([Budget((APP_SCOPE, 1, 0, 0), 1 << 60, 1000)], 70, anyway=True)
     assert isinstance(rows, tuple)
-    slot = bench.inflight.fill(in_flight(reserved_nanos=70, rows=rows))
+    slot = fill(bench.inflight, in_flight(reserved_nanos=70, rows=rows))
     bench.inflight.price(slot, Worth(40, 1, 2))
     bench.backlog.keep(slot, exchange() if has_events else [])
     assert held_in(bench.share.table) == [(70, 1)]

@@ -24,7 +24,7 @@ from sluice.money.base_prices import read_base_prices
 from sluice.money.cost import cost_nanos
 from sluice.money.prices import PriceTable
 from sluice.money.usage import Usage
-from tests.gateway.recording.test_inflight import in_flight
+from tests.gateway.recording.test_inflight import fill, in_flight
 from tests.gateway.test_exchange import a_snapshot
 from tests.sluice.eventlog.journal.making import BOOK, BOOT, TOPICS, begun, exchange, ids_in, opened, sequences_in
 
@@ -44,7 +44,7 @@ async def killed(directory: Path, *cut: InFlight, recorded: int = 0) -> list[str
     for each in cut:
         segment, size = journal.mark()
         values = {field: getattr(each, field) for field in InFlight.__annotations__}
-        file.fill(InFlight(**{**values, "segment": segment, "segment_bytes": size}))
+        fill(file, InFlight(**{**values, "segment": segment, "segment_bytes": size}))
     written = [exchange() for _ in range(recorded)]
     for events in written:
         journal.write_now(events)
@@ -121,8 +121,8 @@ async def test_what_did_reach_the_journal_is_not_recorded_again(tmp_path: Path) 
     journal = begun(tmp_path)
     file = InFlightFile(tmp_path / FILE_NAME, 2)
     segment, size = journal.mark()
-    file.fill(in_flight(1, segment=segment, segment_bytes=size))
-    file.fill(in_flight(2, segment=segment, segment_bytes=size))
+    fill(file, in_flight(1, segment=segment, segment_bytes=size))
+    fill(file, in_flight(2, segment=segment, segment_bytes=size))
     journal.write_now(exchange(exchange_id=in_flight(1).exchange_id))
     file.close()
     journal._lock.release()
@@ -161,7 +161,7 @@ async def test_a_slot_that_a_failed_commit_left_is_recorded_after_a_clean_end(tm
     """What the log could not take then, it takes now."""
     journal = begun(tmp_path)
     file = InFlightFile(tmp_path / FILE_NAME, 2)
-    file.fill(in_flight(1))
+    fill(file, in_flight(1))
     file.close()
     await journal.close()
     count, journal = await recovered(tmp_path)
@@ -306,7 +306,7 @@ class Held:
         rows = BudgetRows(self.table).hold([budget], 12_345, anyway=True)
         assert isinstance(rows, tuple)
         segment, size = self.journal.mark()
-        return self.file.fill(in_flight(number, rows=rows, segment=segment, segment_bytes=size, **values))
+        return fill(self.file, in_flight(number, rows=rows, segment=segment, segment_bytes=size, **values))
 
     def record(self, slot: int) -> None:
         """Its events are durable; the kill comes before anything else."""
