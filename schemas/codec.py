@@ -77,7 +77,7 @@ encode_budget = _encoder_of(BudgetFields)
 """These, behind the head, make an event's ``tail``."""
 
 
-class EncodedEvent(msgspec.Struct, frozen=True):
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event ready for the log but for its sequence number."""
 
     kind: Kind
