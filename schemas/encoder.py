@@ -213,6 +213,8 @@ class _Source:
             "known_nullable_text": _NULLABLE_TEXTS.get,
             "SharedList": SharedList,
             "encode_shared": _encode_shared,
+            "even": _EVEN,
+            "last": _LAST,
             "LONGS": LONGS,
             "known_long": known_long,
             "large": _encode_large,
@@ -251,6 +253,8 @@ class _Source:
     def _expression(self, kind: Any, value: str) -> str:
         """One that makes the bytes of a value, or some with commas between."""
         first, again = (value, value) if value.isidentifier() else (f"(raw := {value})", "raw")
+        medium = f"even[{again} & {_EVEN_MASK}] + last[{again} >> {_EVEN_BITS}]"  # without the call: most durations
+        not_small = f"({medium} if 0 <= {again} < {_MEDIUM} else large({again}))"
         if isinstance(kind, list):
             if kind[1] == "string":
                 return f"known_nullable_text({first}) or nullable_text({again})"
@@ -258,7 +262,7 @@ class _Source:
                 text = "b'\\2' + LONGS[len(raw := raw.encode('utf-8', 'replace'))]"
                 return f"b'\\0' if (raw := {value}) is None else {text}, raw or b''"
             present = {
-                "long": f"nullable_longs[{again}] if 0 <= {again} < {_SMALL} else b'\\2' + large({again})",
+                "long": f"nullable_longs[{again}] if 0 <= {again} < {_SMALL} else b'\\2' + {not_small}",
                 "bytes": f"nullable_longs[size] if (size := len({again})) < {_SMALL} else b'\\2' + large(size), "
                 f"{again} or b''",
             }[kind[1]]
@@ -271,7 +275,7 @@ class _Source:
         return {
             "string": f"known_text({first}) or text({again})",
             _UNIQUE: f"known_long(len(raw := {value}.encode('utf-8', 'replace'))) or LONGS[len(raw)], raw",
-            "long": f"longs[{again}] if 0 <= {first} < {_SMALL} else large({again})",
+            "long": f"longs[{again}] if 0 <= {first} < {_SMALL} else {not_small}",
             "boolean": f"b'\\1' if {value} else b'\\0'",
             "bytes": f"known_long(len({first})) or LONGS[len({again})], {again}",
         }[kind]
