@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ from schemas.avro_schema import (
     schema_fingerprint,
     schema_json,
 )
-from schemas.encoder import LONGS, Encoder, known_long, record_encoder
+from schemas.encoder import LONGS, Encoder, known_long, values_encoder
 from schemas.events import KINDS, SUFFIXES, AnalyticsFields, BudgetFields, Common, Kind, ProxyLogFields
 
 MAGIC = b"\xc3\x01"
@@ -64,16 +64,20 @@ _ALIKE = frozenset(
 )  # fmt: skip
 """Fields that are the same in many events, and those beside them with them: of an app, of an LLM, of a price."""
 
-_ENCODE_COMMON = record_encoder(record_schema(Common)["fields"], _UNIQUE, _ALIKE)
-_ENCODERS: dict[Kind, Encoder] = {
-    "proxy_log": record_encoder(record_schema(ProxyLogFields)["fields"], _UNIQUE, _ALIKE),
-    "analytics": record_encoder(record_schema(AnalyticsFields)["fields"], _UNIQUE, _ALIKE),
-    "budget": record_encoder(record_schema(BudgetFields)["fields"], _UNIQUE, _ALIKE),
-}
-"""Of what each adds to ``Common``."""
+
+def _encoder_of(fields: type) -> Encoder:
+    return values_encoder(record_schema(fields)["fields"], _UNIQUE, _ALIKE)
 
 
-class EncodedEvent(msgspec.Struct, frozen=True):
+encode_common = _encoder_of(Common)
+"""What the events of one exchange share: the head of what each adds."""
+encode_proxy_log = _encoder_of(ProxyLogFields)
+encode_analytics = _encoder_of(AnalyticsFields)
+encode_budget = _encoder_of(BudgetFields)
+"""These, behind the head, make an event's ``tail``."""
+
+
+class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
     """An event ready for the log but for its sequence number."""
 
     kind: Kind
@@ -105,16 +109,6 @@ def event_head(kind: Kind, event_id: bytes, sequence: int) -> bytes:
     return b"".join((_FRAMES[kind], size or LONGS[len(event_id)], event_id, number or LONGS[sequence]))
 
 
-class ExchangeFields(msgspec.Struct):
-    """What the events of one exchange say, under the names of their kinds; those that are ``None`` do not exist."""
-
-    common: Common
-    proxy_log: ProxyLogFields | None = None
-    analytics: AnalyticsFields | None = None
-    budget: BudgetFields | None = None
-    traceparent: str = ""
-
-
 def encode_exchange(
     common: Common,
     proxy_log: ProxyLogFields | None,
@@ -122,26 +116,23 @@ def encode_exchange(
     budget: BudgetFields | None = None,
     traceparent: str = "",
 ) -> list[EncodedEvent]:
-    """Encode the events of one exchange; those that are ``None`` do not exist."""
-    return encode_exchanges([ExchangeFields(common, proxy_log, analytics, budget, traceparent)])[0]
+    """Encode the events of one exchange; those that are ``None`` do not exist. The gateway's hot path has values
+    and makes no records of them: it calls the encoders."""
+    head = encode_common(b"", *_values(Common, common))
+    tails: dict[Kind, bytes] = {}
+    if proxy_log is not None:
+        tails["proxy_log"] = encode_proxy_log(head, *_values(ProxyLogFields, proxy_log))
+    if analytics is not None:
+        tails["analytics"] = encode_analytics(head, *_values(AnalyticsFields, analytics))
+    if budget is not None:
+        tails["budget"] = encode_budget(head, *_values(BudgetFields, budget))
+    exchange_id, occurred_at = common["exchange_id"], common["occurred_at"]
+    return [EncodedEvent(kind, exchange_id, occurred_at, tail, traceparent) for kind, tail in tails.items()]
 
 
-def encode_exchanges(exchanges: Sequence[ExchangeFields]) -> list[list[EncodedEvent]]:
-    """The events of each. One kind after the other: of the second exchange an encoder's code and tables are in the
-    processor's caches, where what else an exchange takes would have driven them out."""
-    encoded: list[list[EncodedEvent]] = []
-    begun: list[tuple[ExchangeFields, bytes, list[EncodedEvent]]] = []
-    for each in exchanges:
-        events: list[EncodedEvent] = []
-        encoded.append(events)
-        begun.append((each, _ENCODE_COMMON(each.common), events))
-    for kind, encode in _ENCODERS.items():
-        for each, head, events in begun:
-            fields = getattr(each, kind)
-            if fields is not None:
-                common, tail = each.common, encode(fields, head)
-                events.append(EncodedEvent(kind, common["exchange_id"], common["occurred_at"], tail, each.traceparent))
-    return encoded
+def _values(definition: type, record: Mapping[str, Any]) -> list[Any]:
+    """In the schema's order."""
+    return [record[name] for name in definition.__annotations__]
 
 
 class SchemaBook:

@@ -17,9 +17,13 @@ from typing import Any, Protocol, cast
 class Encoder(Protocol):
     """Writes records of one schema."""
 
-    def __call__(self, record: Mapping[str, Any], head: bytes = b"", /) -> bytes:
-        """A record's fields, all of them, behind ``head``; raises KeyError, TypeError or AttributeError on what does
-        not fit."""
+    def __call__(self, head: bytes, /, *values: Any) -> bytes:
+        """A record's fields, all of them and in the schema's order, behind ``head``; raises TypeError or AttributeError
+        on what does not fit.
+
+        Arguments, and not a record: an event has up to forty fields, and a dict of them takes longer to be filled and
+        read than all of them to be written.
+        """
         ...
 
 
@@ -151,18 +155,29 @@ def encode_bytes(raw: bytes) -> bytes:
     return LONGS[len(raw)] + raw
 
 
-def record_encoder(
+def values_encoder(
     fields: Sequence[Mapping[str, Any]], unique: Collection[str] = (), alike: Collection[str] = ()
 ) -> Encoder:
     """An encoder of the given Avro fields, in their order. The texts of ``unique`` fields never repeat: no cache is
     asked for them. Those that are ``alike`` in many records, which arrays are not, are looked up together where they
     follow one another."""
-    encoder: Encoder = _Source(unique, alike).compiled(_RECORD, fields)
-    return encoder
+    return _Source(unique, alike).encoder(fields)
+
+
+def record_encoder(
+    fields: Sequence[Mapping[str, Any]], unique: Collection[str] = (), alike: Collection[str] = ()
+) -> Callable[..., bytes]:
+    """The same for records whose fields have their names, in any order; raises KeyError where one is missing."""
+    encode, names = values_encoder(fields, unique, alike), [field["name"] for field in fields]
+
+    def encode_record(record: Mapping[str, Any], head: bytes = b"") -> bytes:
+        return encode(head, *[record[name] for name in names])
+
+    return encode_record
 
 
 _RECORD = """\
-def encode(record, head=b''):
+def encode(head, {parameters}):
     return join((
         head, {parts},
     ))
@@ -198,58 +213,77 @@ class _Source:
             "known_nullable_text": _NULLABLE_TEXTS.get,
             "SharedList": SharedList,
             "encode_shared": _encode_shared,
+            "even": _EVEN,
+            "last": _LAST,
             "LONGS": LONGS,
             "known_long": known_long,
             "large": _encode_large,
             "join": b"".join,
         }
 
-    def compiled(self, source: str, fields: Sequence[Mapping[str, Any]]) -> Any:
-        """A function of one of the sources above."""
-        exec(source.format(parts=", ".join(self._parts(fields))), self._scope)  # noqa: S102 - our own schema, no input
+    def encoder(self, fields: Sequence[Mapping[str, Any]]) -> Encoder:
+        """Of one record."""
+        encoder: Encoder = self._compiled(_RECORD, fields, "_{}", ", ".join(f"_{field['name']}" for field in fields))
+        return encoder
+
+    def array_encoder(self, fields: Sequence[Mapping[str, Any]]) -> Callable[[Sequence[Any]], bytes]:
+        """Of an array of records."""
+        encoder: Callable[[Sequence[Any]], bytes] = self._compiled(_RECORDS, fields, "record[{!r}]")
+        return encoder
+
+    def _compiled(self, source: str, fields: Sequence[Mapping[str, Any]], value: str, parameters: str = "") -> Any:
+        """A function of one of the sources above, in which the ``value`` of a field is written so."""
+        parts = ", ".join(self._parts(fields, value))
+        exec(source.format(parts=parts, parameters=parameters), self._scope)  # noqa: S102 - our own schema, no input
         return self._scope["encode"]
 
-    def _parts(self, fields: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    def _parts(self, fields: Sequence[Mapping[str, Any]], value: str) -> Iterator[str]:
         for is_alike, group in groupby(fields, lambda field: field["name"] in self._alike):
             run = [*group]
             if is_alike and len(run) > 1:
                 runs = _runs_of(json.dumps([field["type"] for field in run]))
                 known, look_up = self._named("known", runs.get), self._named("run", runs.__getitem__)
-                yield f"{known}(run := ({', '.join(map(_value, run))})) or {look_up}(run)"
+                values = ", ".join(value.format(field["name"]) for field in run)
+                yield f"{known}(run := ({values})) or {look_up}(run)"
                 continue
             for field in run:
                 kind = _without_cache(field["type"]) if field["name"] in self._unique else field["type"]
-                yield self._expression(kind, _value(field))
+                yield self._expression(kind, value.format(field["name"]))
 
     def _expression(self, kind: Any, value: str) -> str:
         """One that makes the bytes of a value, or some with commas between."""
+        first, again = (value, value) if value.isidentifier() else (f"(raw := {value})", "raw")
+        medium = f"even[{again} & {_EVEN_MASK}] + last[{again} >> {_EVEN_BITS}]"  # without the call: most durations
+        not_small = f"({medium} if 0 <= {again} < {_MEDIUM} else large({again}))"
         if isinstance(kind, list):
             if kind[1] == "string":
-                return f"known_nullable_text(raw := {value}) or nullable_text(raw)"
+                return f"known_nullable_text({first}) or nullable_text({again})"
+            if kind[1] == _UNIQUE:
+                text = "b'\\2' + LONGS[len(raw := raw.encode('utf-8', 'replace'))]"
+                return f"b'\\0' if (raw := {value}) is None else {text}, raw or b''"
             present = {
-                "long": f"nullable_longs[raw] if 0 <= raw < {_SMALL} else b'\\2' + large(raw)",
-                _UNIQUE: "b'\\2' + LONGS[len(raw := raw.encode('utf-8', 'replace'))], raw or b''",
-                "bytes": f"nullable_longs[size] if (size := len(raw)) < {_SMALL} else b'\\2' + large(size), raw or b''",
+                "long": f"nullable_longs[{again}] if 0 <= {again} < {_SMALL} else b'\\2' + {not_small}",
+                "bytes": f"nullable_longs[size] if (size := len({again})) < {_SMALL} else b'\\2' + large(size), "
+                f"{again} or b''",
             }[kind[1]]
-            return f"b'\\0' if (raw := {value}) is None else {present}"
+            return f"b'\\0' if {first} is None else {present}"
         if isinstance(kind, dict) and kind["type"] == "array":
             array = self._named("array", self._array(kind["items"]))
-            return f"{array}(items) if (items := {value}) else b'\\0'"
+            return f"{array}({again}) if {first} else b'\\0'"
         if isinstance(kind, dict):
             return f"large({value})"  # a time
         return {
-            "string": f"known_text(raw := {value}) or text(raw)",
+            "string": f"known_text({first}) or text({again})",
             _UNIQUE: f"known_long(len(raw := {value}.encode('utf-8', 'replace'))) or LONGS[len(raw)], raw",
-            "long": f"longs[raw] if 0 <= (raw := {value}) < {_SMALL} else large(raw)",
+            "long": f"longs[{again}] if 0 <= {first} < {_SMALL} else {not_small}",
             "boolean": f"b'\\1' if {value} else b'\\0'",
-            "bytes": f"known_long(len(raw := {value})) or LONGS[len(raw)], raw",
+            "bytes": f"known_long(len({first})) or LONGS[len({again})], {again}",
         }[kind]
 
     def _array(self, kind: Any) -> Callable[[Sequence[Any]], bytes]:
         """Of one block with its count, then the end mark."""
         if isinstance(kind, dict) and kind["type"] == "record":
-            encoder: Callable[[Sequence[Any]], bytes] = _Source((), self._alike).compiled(_RECORDS, kind["fields"])
-            return encoder
+            return _Source((), self._alike).array_encoder(kind["fields"])
         encode_count = LONGS.__getitem__
         encode_item: Callable[[Any], bytes] = _TEXTS.__getitem__ if kind == "string" else encode_count
 
@@ -266,10 +300,6 @@ class _Source:
         return name
 
 
-def _value(field: Mapping[str, Any]) -> str:
-    return f"record[{field['name']!r}]"
-
-
 def _without_cache(kind: Any) -> Any:
     return [kind[0], _UNIQUE] if isinstance(kind, list) else _UNIQUE
 
@@ -277,12 +307,12 @@ def _without_cache(kind: Any) -> Any:
 class _Runs(dict[tuple[Any, ...], bytes]):
     """Encoded fields that follow one another: what is the same for an app, an LLM or a model takes one look."""
 
-    def __init__(self, encode: Callable[[tuple[Any, ...]], bytes]) -> None:
+    def __init__(self, encode: Encoder) -> None:
         super().__init__()
         self._encode = encode
 
     def __missing__(self, run: tuple[Any, ...]) -> bytes:
-        encoded = self._encode(run)
+        encoded = self._encode(b"", *run)
         if len(encoded) <= _MAX_RUN_BYTES:
             if len(self) >= _MAX_RUNS:
                 self.clear()
@@ -298,7 +328,7 @@ _MAX_RUN_BYTES = 128
 def _runs_of(kinds: str) -> _Runs:
     """Of fields of these types: those of two events may be the same."""
     fields = [{"name": at, "type": kind} for at, kind in enumerate(json.loads(kinds))]
-    return _Runs(_Source().compiled(_RECORD, fields))
+    return _Runs(_Source().encoder(fields))
 
 
 def _encode_shared(items: SharedList, encode: Callable[[Sequence[Any]], bytes]) -> bytes:

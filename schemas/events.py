@@ -1,7 +1,8 @@
 """The three events of an exchange: the one definition, from which the Avro files are made.
 
 An event is a plain ``dict`` at run time (a ``TypedDict`` to the type checker): it is filled once, encoded once and
-never passed around, so a class would only cost. The order of fields is the order on the wire: ``event_id`` and
+never passed around, so a class would only cost. The gateway does without the dict too: it gives the values to the
+encoders by their places (``schemas.encoder.Encoder``). The order of fields is the order on the wire: ``event_id`` and
 ``sequence`` first (they differ between the events of an exchange), then what all three share, then what each adds.
 
 Each field says its type, what it means, and where it comes from: the ``gateway`` (made or measured by it), the

@@ -3,18 +3,20 @@
 proxy log   every exchange that is recorded
 analytics   where an app is known, of an LLM: plugins' endpoints have none
 budget      where something is charged
+
+Their values go to the encoders as arguments, in the order of ``schemas.events``: see ``schemas.encoder.Encoder``.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from gateway.headers import header
 from gateway.recording.keeping import Keeping
-from schemas.codec import EncodedEvent, ExchangeFields, encode_exchanges
+from schemas.codec import EncodedEvent, encode_analytics, encode_budget, encode_common, encode_proxy_log
 from schemas.encoder import SharedList
-from schemas.events import AnalyticsFields, BudgetFields, Charge, Common, Micros, ProxyLogFields
+from schemas.events import Charge, Micros, ProxyLogFields
 from sluice.money.periods import Period, period_at
 from sluice.money.usage import Usage
 from sluice.privacy.bodies import BodyRedactor
@@ -38,6 +40,9 @@ MAX_LABEL_CHARACTERS = 256
 """Of one that a plugin caused; those of LLMs are checked where they are written."""
 _NO_USAGE = Usage()
 
+_Times = tuple[int, int | None, int | None]
+"""``total_micros``, ``upstream_micros`` and ``first_byte_micros``."""
+
 
 class EventBuilder:
     """Builds and encodes the events of one worker's exchanges."""
@@ -55,46 +60,55 @@ class EventBuilder:
 
     def build_all(self, exchanges: Sequence[Exchange]) -> list[list[EncodedEvent]]:
         """The events of each exchange, whose outcome is known; none is larger than its topic takes. In steps, each step
-        for all: its code is warm from the second exchange on."""
-        all_fields: list[ExchangeFields] = []
-        begun: list[tuple[Exchange, int, ExchangeFields]] = []
+        for all: of the second exchange its code and tables are in the processor's caches."""
+        encoded: list[list[EncodedEvent]] = []
+        begun: list[tuple[Exchange, _Times, bytes, list[EncodedEvent]]] = []
         for exchange in exchanges:
-            total_micros = _total_micros(exchange)
-            fields = ExchangeFields(self._common(exchange, total_micros), None, None, None, exchange.traceparent)
-            all_fields.append(fields)
-            begun.append((exchange, total_micros, fields))
-        for exchange, total_micros, fields in begun:
-            fields.proxy_log = self._proxy_log(exchange, total_micros)
-        for exchange, _, fields in begun:
-            _add_usage(exchange, fields)
-        encoded = encode_exchanges(all_fields)
-        for at, events in enumerate(encoded):
-            excess = len(events[0].tail) - self._max_event_bytes
-            if excess > 0:
-                encoded[at] = _encoded_within(all_fields[at], excess)
+            events: list[EncodedEvent] = []
+            encoded.append(events)
+            times = _times(exchange)
+            begun.append((exchange, times, self._common(exchange, times[0]), events))
+        for exchange, times, head, events in begun:
+            tail = self._proxy_log(exchange, times, head)
+            events.append(
+                EncodedEvent("proxy_log", exchange.exchange_id, exchange.occurred_at, tail, exchange.traceparent)
+            )
+        for exchange, times, head, events in begun:
+            if exchange.app is not None and exchange.llm is not None:
+                tail = _analytics(exchange, times, head)
+                events.append(
+                    EncodedEvent("analytics", exchange.exchange_id, exchange.occurred_at, tail, exchange.traceparent)
+                )
+        for exchange, _, head, events in begun:
+            if exchange.app is not None and exchange.llm is not None and exchange.cost_nanos:
+                tail = _budget(exchange, exchange.app, exchange.llm, head)
+                events.append(
+                    EncodedEvent("budget", exchange.exchange_id, exchange.occurred_at, tail, exchange.traceparent)
+                )
         return encoded
 
-    def _common(self, exchange: Exchange, total_micros: int) -> Common:
+    def _common(self, exchange: Exchange, total_micros: int) -> bytes:
         llm, app, boot = exchange.llm, exchange.app, self._boot
         labels = llm.labels if llm else []
         has_more = exchange.user or exchange.upstream_override or exchange.usage_problem or _is_priced_by_more(exchange)
-        return {
-            "exchange_id": exchange.exchange_id,
-            "request_id": exchange.request_id,
-            "occurred_at": Micros(exchange.occurred_at),
-            "completed_at": Micros(exchange.occurred_at + total_micros),
-            "gateway_id": boot.gateway_id,
-            "worker": boot.worker,
-            "boot_id": boot.boot_id,
-            "app_id": app.id if app else None,
-            "user_id": exchange.user_id,
-            "llm_id": llm.id if llm else None,
-            "llm_slug": llm.slug if llm else exchange.route.slug[:MAX_MODEL_CHARACTERS],
-            "vendor": llm.vendor if llm else "",
-            "outcome": exchange.outcome or "gateway_error",
-            "trace_id": exchange.trace_id,
-            "labels": self._kept_labels(exchange, labels) if has_more else labels,
-        }
+        return encode_common(
+            b"",
+            exchange.exchange_id,
+            exchange.request_id,
+            exchange.occurred_at,
+            exchange.occurred_at + total_micros,
+            boot.gateway_id,
+            boot.worker,
+            boot.boot_id,
+            app.id if app else None,
+            exchange.user_id,
+            llm.id if llm else None,
+            llm.slug if llm else exchange.route.slug[:MAX_MODEL_CHARACTERS],
+            llm.vendor if llm else "",
+            exchange.outcome or "gateway_error",
+            exchange.trace_id,
+            self._kept_labels(exchange, labels) if has_more else labels,
+        )
 
     def _kept_labels(self, exchange: Exchange, labels: list[str]) -> list[str]:
         labels = _labels(exchange, labels)
@@ -108,47 +122,54 @@ class EventBuilder:
         """Of whom nobody knows no body is kept."""
         return self._keeping.policy(exchange.app.bodies) if exchange.app is not None else "metadata"
 
-    def _proxy_log(self, exchange: Exchange, total_micros: int) -> ProxyLogFields:
+    def _proxy_log(self, exchange: Exchange, times: _Times, head: bytes) -> bytes:
         policy = self._policy(exchange)
         if policy == "full":
-            request, request_cut = self._kept_request(exchange)
-            response, response_cut = self._kept_response(exchange)
+            request_body, request_body_truncated = self._kept_request(exchange)
+            response_body, response_body_truncated = self._kept_response(exchange)
         else:
-            request, request_cut = None, bool(exchange.body)
-            response, response_cut = None, exchange.response_bytes > 0
-        log: ProxyLogFields = {
-            "method": exchange.method,
-            "path": _path(exchange),
-            "model_name": _short(exchange.model),
-            "is_stream": exchange.is_stream,
-            "response_code": exchange.response_code,
-            "upstream_status": exchange.upstream_status,
-            "request_headers": header_lines(exchange.headers, MAX_HEADER_LINES_BYTES),
-            "response_headers": header_lines(exchange.response_headers, MAX_HEADER_LINES_BYTES),
-            "request_body": request,
-            "request_body_bytes": len(exchange.body),
-            "request_body_truncated": request_cut,
-            "request_content_type": _content_type(exchange.values().get(b"content-type")),
-            "response_body": response,
-            "response_body_bytes": exchange.response_bytes,
-            "response_body_truncated": response_cut,
-            "response_content_type": _content_type(header(exchange.response_headers, b"content-type")),
-            "chunk_count": exchange.chunk_count,
-            "error_kind": exchange.error_kind,
-            "error_message": exchange.error_message[:MAX_MESSAGE_CHARACTERS],
-            "remote_addr": exchange.remote_addr,
-            "total_micros": total_micros,
-            # to the answer's end, or to the terminal event of a stream
-            "upstream_micros": _micros(
-                exchange.upstream_started_ns, exchange.upstream_ended_ns or exchange.terminal_ns
-            ),
-            "first_byte_micros": _micros(exchange.started_ns, exchange.first_byte_ns),
-            "plugins": exchange.timings,
-            "partial": exchange.partial,
-        }
+            request_body, request_body_truncated = None, bool(exchange.body)
+            response_body, response_body_truncated = None, exchange.response_bytes > 0
+        total_micros, upstream_micros, first_byte_micros = times
+        arguments: tuple[Any, ...] = (
+            head,
+            exchange.method,
+            _path(exchange),
+            _short(exchange.model),
+            exchange.is_stream,
+            exchange.response_code,
+            exchange.upstream_status,
+            header_lines(exchange.headers, MAX_HEADER_LINES_BYTES),
+            header_lines(exchange.response_headers, MAX_HEADER_LINES_BYTES),
+            request_body,
+            len(exchange.body),
+            request_body_truncated,
+            _content_type(exchange.values().get(b"content-type")),
+            response_body,
+            exchange.response_bytes,
+            response_body_truncated,
+            _content_type(header(exchange.response_headers, b"content-type")),
+            exchange.chunk_count,
+            exchange.error_kind,
+            exchange.error_message[:MAX_MESSAGE_CHARACTERS],
+            exchange.remote_addr,
+            total_micros,
+            upstream_micros,
+            first_byte_micros,
+            exchange.timings,
+            exchange.partial,
+        )
         if policy != "full":
+            log = _proxy_log_fields(arguments)
             self._keeping.apply(policy, log, exchange)
-        return log
+            arguments = (head, *log.values())
+        tail = encode_proxy_log(*arguments)
+        excess = len(tail) - self._max_event_bytes
+        if excess > 0:
+            log = _proxy_log_fields(arguments)
+            _cut_further(log, excess)
+            tail = encode_proxy_log(head, *log.values())
+        return tail
 
     def _kept_request(self, exchange: Exchange) -> tuple[bytes | None, bool]:
         if len(exchange.body) <= self._max_body_bytes:
@@ -163,27 +184,20 @@ class EventBuilder:
         return whole_characters(cut_text(kept, self._max_body_bytes)[0]), True  # the copy ends anywhere
 
 
-def _total_micros(exchange: Exchange) -> int:
-    """Until its outcome was known, whenever that is encoded."""
-    return exchange.elapsed_micros() if exchange.total_micros is None else exchange.total_micros
+def _times(exchange: Exchange) -> _Times:
+    total_micros = exchange.total_micros
+    return (
+        # until its outcome was known, whenever that is encoded
+        exchange.elapsed_micros() if total_micros is None else total_micros,
+        # to the answer's end, or to the terminal event of a stream
+        _micros(exchange.upstream_started_ns, exchange.upstream_ended_ns or exchange.terminal_ns),
+        _micros(exchange.started_ns, exchange.first_byte_ns),
+    )
 
 
-def _add_usage(exchange: Exchange, fields: ExchangeFields) -> None:
-    """Which events there are of an exchange beside its proxy log, and what they say."""
-    app, llm, proxy_log = exchange.app, exchange.llm, fields.proxy_log
-    if app is None or llm is None or proxy_log is None:
-        return
-    fields.analytics = analytics = _analytics(exchange, proxy_log)
-    if exchange.cost_nanos:
-        fields.budget = _budget(exchange, app, llm, analytics)
-
-
-def _encoded_within(fields: ExchangeFields, excess: int) -> list[EncodedEvent]:
-    """Encoded again, with bodies that are shorter by what was too much."""
-    if fields.proxy_log is not None:
-        _cut_further(fields.proxy_log, excess)
-    (events,) = encode_exchanges([fields])
-    return events
+def _proxy_log_fields(arguments: tuple[Any, ...]) -> ProxyLogFields:
+    """What the encoder gets behind the head, by its names: for the few logs of which something is taken."""
+    return cast("ProxyLogFields", dict(zip(ProxyLogFields.__annotations__, arguments[1:], strict=True)))
 
 
 def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
@@ -197,49 +211,54 @@ def _cut_further(proxy_log: ProxyLogFields, excess: int) -> None:
         proxy_log["request_body"], proxy_log["request_body_truncated"] = cut_text(request, keep_request)
 
 
-def _analytics(exchange: Exchange, proxy_log: ProxyLogFields) -> AnalyticsFields:
+def _analytics(exchange: Exchange, times: _Times, head: bytes) -> bytes:
     usage, price = exchange.usage or _NO_USAGE, exchange.price
-    return {
-        "model_name": _short(exchange.response_model or exchange.model),
-        "prompt_tokens": usage.prompt_tokens,
-        "response_tokens": usage.response_tokens,
-        "cache_write_prompt_tokens": usage.cache_write_prompt_tokens,
-        "cache_read_prompt_tokens": usage.cache_read_prompt_tokens,
-        "reasoning_tokens": usage.reasoning_tokens,
-        "total_tokens": (usage.prompt_tokens or 0) + (usage.response_tokens or 0) if exchange.usage else None,
-        "raw_usage": exchange.raw_usage,
-        "cost_nanos": exchange.cost_nanos,
-        "currency": price.currency if price else "USD",
-        "price_id": price.id if price else "",
-        "price_version": price.version if price else "",
-        "cost_status": exchange.cost_status,
-        "tool_calls": exchange.tool_calls,
-        "choices": exchange.choices,
-        "response_code": exchange.response_code,
-        "is_stream": exchange.is_stream,
-        "partial": exchange.partial,
-        "total_micros": proxy_log["total_micros"],
-        "upstream_micros": proxy_log["upstream_micros"],
-        "first_byte_micros": proxy_log["first_byte_micros"],
-        "attempts": exchange.attempts,
-    }
+    total_micros, upstream_micros, first_byte_micros = times
+    return encode_analytics(
+        head,
+        _short(exchange.response_model or exchange.model),
+        usage.prompt_tokens,
+        usage.response_tokens,
+        usage.cache_write_prompt_tokens,
+        usage.cache_read_prompt_tokens,
+        usage.reasoning_tokens,
+        _total_tokens(usage) if exchange.usage else None,
+        exchange.raw_usage,
+        exchange.cost_nanos,
+        price.currency if price else "USD",
+        price.id if price else "",
+        price.version if price else "",
+        exchange.cost_status,
+        exchange.tool_calls,
+        exchange.choices,
+        exchange.response_code,
+        exchange.is_stream,
+        exchange.partial,
+        total_micros,
+        upstream_micros,
+        first_byte_micros,
+        exchange.attempts,
+    )
 
 
-def _budget(exchange: Exchange, app: App, llm: Llm, analytics: AnalyticsFields) -> BudgetFields:
+def _budget(exchange: Exchange, app: App, llm: Llm, head: bytes) -> bytes:
     """Charged to the LLM that was asked, whoever answered: whose budgets were reserved."""
-    return {
-        "kind": "usage",
-        "corrects": None,
-        "model_name": analytics["model_name"],
-        "tokens_used": analytics["total_tokens"] or 0,
-        "prompt_tokens": analytics["prompt_tokens"] or 0,
-        "completion_tokens": analytics["response_tokens"] or 0,
-        "cost_nanos": analytics["cost_nanos"] or 0,
-        "currency": analytics["currency"],
-        "price_version": analytics["price_version"],
-        "requests_count": 1,
-        "reserved_nanos": exchange.reserved_nanos,
-        "charges": charges(
+    usage, price = exchange.usage or _NO_USAGE, exchange.price
+    corrects, requests_count = None, 1
+    return encode_budget(
+        head,
+        "usage",
+        corrects,
+        _short(exchange.response_model or exchange.model),
+        _total_tokens(usage),
+        usage.prompt_tokens or 0,
+        usage.response_tokens or 0,
+        exchange.cost_nanos or 0,
+        price.currency if price else "USD",
+        price.version if price else "",
+        requests_count,
+        exchange.reserved_nanos,
+        charges(
             app.id,
             llm.id,
             exchange.occurred_at,
@@ -247,7 +266,11 @@ def _budget(exchange: Exchange, app: App, llm: Llm, analytics: AnalyticsFields) 
             llm_reset_day=llm.budget_reset_day,
             time_zone=app.time_zone,
         ),
-    }
+    )
+
+
+def _total_tokens(usage: Usage) -> int:
+    return (usage.prompt_tokens or 0) + (usage.response_tokens or 0)
 
 
 def charges(

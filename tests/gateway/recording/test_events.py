@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -82,6 +82,59 @@ def test_the_events_of_one_exchange_agree() -> None:
     assert (log["app_id"], log["user_id"], log["llm_id"], log["llm_slug"], log["vendor"]) == (1, 7, 1, "demo", "openai")
     assert log["occurred_at"] == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert log["completed_at"] >= log["occurred_at"]
+
+
+def test_every_value_stands_under_its_own_name() -> None:
+    """They go to the encoders by their places, so this is where one in another's place is seen: no two are alike."""
+    exchange = ended(
+        exchange_id="e" * 36, request_id="asked", user_id=70, trace_id="7" * 32, outcome="success", method="PATCH",
+        path="/p", model="gpt-asked", is_stream=True, response_code=201, upstream_status=202, body=b"four",
+        headers=[(b"content-type", b"text/asked")], response_headers=[(b"content-type", b"text/answered")],
+        response_copy=[b"fives"], response_bytes=5, chunk_count=11, error_kind="kind", error_message="message",
+        remote_addr="192.0.2.1", started_ns=1_000_000, first_byte_ns=5_000_000, upstream_started_ns=2_000_000,
+        upstream_ended_ns=8_000_000, total_micros=9_000, partial=True, timings=[], reserved_nanos=18,
+        response_model="gpt-answered", usage=Usage(21, 12, 6, 3, 2), raw_usage="{}", cost_nanos=13, tool_calls=14,
+        choices=15, cost_status="estimated",
+    )  # fmt: skip
+    assert PRICE is not None
+    shared = {
+        "exchange_id": "e" * 36, "request_id": "asked", "gateway_id": "gateway-1", "worker": "w0", "boot_id": "boot-1",
+        "app_id": 1, "user_id": 70, "llm_id": LLM.id, "llm_slug": LLM.slug, "vendor": LLM.vendor, "outcome": "success",
+        "trace_id": "7" * 32, "labels": ["priced:model=gpt-asked"],
+    }  # fmt: skip
+    ways = {"is_stream": True, "response_code": 201, "partial": True}
+    times = {"total_micros": 9_000, "upstream_micros": 6_000, "first_byte_micros": 4_000}
+    price = {"currency": PRICE.currency, "price_version": PRICE.version}
+    expected: dict[Kind, dict[str, Any]] = {
+        "proxy_log": {
+            "method": "PATCH", "path": "/p", "model_name": "gpt-asked", "upstream_status": 202,
+            "request_headers": ["content-type: text/asked"], "response_headers": ["content-type: text/answered"],
+            "request_body": b"four", "request_body_bytes": 4, "request_body_truncated": False,
+            "request_content_type": "text/asked", "response_body": b"fives", "response_body_bytes": 5,
+            "response_body_truncated": False, "response_content_type": "text/answered", "chunk_count": 11,
+            "error_kind": "kind", "error_message": "message", "remote_addr": "192.0.2.1", "plugins": [],
+            **ways, **times,
+        },
+        "analytics": {
+            "model_name": "gpt-answered", "prompt_tokens": 21, "response_tokens": 12, "cache_read_prompt_tokens": 6,
+            "cache_write_prompt_tokens": 3, "reasoning_tokens": 2, "total_tokens": 33, "raw_usage": "{}",
+            "cost_nanos": 13, "price_id": PRICE.id, "cost_status": "estimated", "tool_calls": 14, "choices": 15,
+            "attempts": exchange.attempts, **ways, **times, **price,
+        },
+        "budget": {
+            "kind": "usage", "corrects": None, "model_name": "gpt-answered", "tokens_used": 33, "prompt_tokens": 21,
+            "completion_tokens": 12, "cost_nanos": 13, "requests_count": 1, "reserved_nanos": 18, **price,
+        },
+    }  # fmt: skip
+    events = built(exchange)
+    for kind, values in expected.items():
+        event = events[kind]
+        charged = event.pop("charges", None)
+        assert (charged is not None) == (kind == "budget")
+        given = {name: event[name] for name in event if name not in {"event_id", "sequence"}}
+        at = {name: given.pop(name) for name in ("occurred_at", "completed_at")}
+        assert at["completed_at"] - at["occurred_at"] == timedelta(microseconds=9_000)
+        assert given == {**shared, **values}
 
 
 def test_what_is_not_known_is_absent() -> None:
