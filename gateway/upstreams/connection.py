@@ -163,6 +163,11 @@ class Connection(asyncio.Protocol):
             else:
                 self.fail(UpstreamTimeout("first_byte", timeouts.first_byte_seconds))
 
+    def idle_until(self) -> float:
+        """When it will have been idle for too long; 0 where it has an answer, whose deadlines move, or is closed."""
+        is_idle = self._response is None and self.is_usable()
+        return self._idle_since + self._limits.max_idle_seconds if is_idle else 0.0
+
     def is_usable(self) -> bool:
         """Whether a request may be written to it."""
         return not self._transport.is_closing()
