@@ -1,4 +1,4 @@
-"""The exchanges of one worker that are under way, looked over a few times a second.
+"""The exchanges of one worker that are under way, looked over a few times a second, as long as there are any.
 
 One coarse timer instead of one per exchange: it closes connections of clients that neither read nor write, and ends
 upstream calls whose client has left.
