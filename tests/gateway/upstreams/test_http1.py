@@ -31,8 +31,7 @@ async def test_an_idle_client_holds_nothing() -> None:
 
 
 async def test_while_all_connections_are_idle_the_sweep_rests_until_one_is_due() -> None:
-    """An idle worker sleeps; but whatever is asked next has its deadlines looked at as ever, and no connection idles
-    for longer."""
+    """An idle worker sleeps; but whatever is asked next has its deadlines looked at as ever."""
     async with Bench(Variant("lean", "asyncio")) as bench:
         waits = asyncio.Event()
 
@@ -52,7 +51,12 @@ async def test_while_all_connections_are_idle_the_sweep_rests_until_one_is_due()
         assert 58 < client._sweep_timer.when() - asyncio.get_running_loop().time() < 60.1
         await fault_of(client, ask(server.origin, timeouts=Timeouts(first_byte_seconds=0.05)))
         assert waits.is_set()
-        await until(lambda: client._sweep_timer is None)
+        assert not client._is_resting
+        await until(lambda: not client._connections)
+
+
+async def test_a_connection_is_closed_when_it_has_idled_for_long_enough() -> None:
+    """Not sooner, and though the sweep rested until then."""
     async with Bench(Variant("lean", "asyncio")) as bench:
         client = bench.client(bench.limits(max_idle_seconds=0.2))
         assert isinstance(client, LeanClient)
@@ -60,7 +64,7 @@ async def test_while_all_connections_are_idle_the_sweep_rests_until_one_is_due()
         await fetch(client, ask(server.origin))
         began = asyncio.get_running_loop().time()
         await until(lambda: client._is_resting)
-        await until(lambda: client._sweep_timer is None)
+        await until(lambda: not client._connections)
         assert asyncio.get_running_loop().time() - began >= 0.19
 
 
