@@ -80,10 +80,11 @@ class Transfer:
         def take(piece: bytes, chunk: bytes) -> bool:
             nonlocal count, size
             count += 1
-            before = size  # as ``Exchange.keep_copy``, with what is told to the exchange at the end alone
-            size = before + len(piece)
-            if before < copy_bytes:
-                keep(piece if size <= copy_bytes else piece[: copy_bytes - before])
+            size += len(piece)
+            if size <= copy_bytes:  # as ``Exchange.keep_copy``, with what is told to the exchange at the end alone
+                keep(piece)
+            elif (left := copy_bytes - size + len(piece)) > 0:
+                keep(piece[:left])
             if is_bounded and size > max_bytes:
                 self._is_too_large = True
                 return True
@@ -93,12 +94,9 @@ class Transfer:
             if exchange.client_left:
                 self._missed = self._missed or bool(out)
                 return self._drain(piece) or scanner.ended
-            if out and not write(out, chunk if out is piece else b""):
-                return True
-            if scanner.ended:
-                connection.expect_end()
-                return True
-            return False
+            if out is piece:  # nothing is held of it: the stream goes on
+                return not write(out, chunk)
+            return (bool(out) and not write(out)) or self._awaits_end(scanner)
 
         try:
             while not scanner.ended:
@@ -130,6 +128,12 @@ class Transfer:
         if self._is_too_large:
             raise self._too_large(response)
         return ended
+
+    def _awaits_end(self, scanner: StreamScanner) -> bool:
+        """Whether the terminal event is here; what was just written may wait for it then."""
+        if scanner.ended:
+            self._exchange.connection.expect_end()
+        return scanner.ended
 
     def _drain(self, chunk: bytes) -> bool:
         """Count what came after the client left; whether that is enough."""

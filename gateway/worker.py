@@ -31,7 +31,7 @@ from gateway.recording.inflight import FILE_NAME, InFlightFile
 from gateway.recording.recovery import ChargeRule, recover
 from gateway.recording.reports import report
 from gateway.snapshot import PresentPrices
-from gateway.sweep import INTERVAL_SECONDS, Sweep
+from gateway.sweep import Sweep
 from gateway.telemetry import GatewayMetrics
 from gateway.worker_metrics import MetricsFolder
 from schemas.ids import new_boot_id
@@ -230,10 +230,6 @@ class Worker:
         """What goes on beside the server; a fault here ends the worker, so that it is seen and started again."""
         folder = self._folder()
 
-        async def sweep() -> None:
-            parts.sweep.run_once()
-            parts.endpoint_sweep.run_once()
-
         async def keep_house() -> None:
             for group in journal.housekeep():
                 logger.error("a group that was too far behind lost its place", group=group.group)
@@ -247,7 +243,8 @@ class Worker:
 
         async with asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(_each(INTERVAL_SECONDS, sweep)),
+                tasks.create_task(parts.sweep.run()),
+                tasks.create_task(parts.endpoint_sweep.run()),
                 tasks.create_task(_each(HOUSEKEEPING_SECONDS, keep_house)),
                 tasks.create_task(_each(HOUSEKEEPING_SECONDS, parts.backlog.settle)),
                 tasks.create_task(_each(REPORT_SECONDS, write_report)),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,15 +82,15 @@ class ControlDatabase:
         """The rows of a query that is asked again and again, by itself. Raises ControlDatabaseError.
 
         A transaction takes nine calls in SQLite's thread, and with each the loop waits for the interpreter that the
-        thread has, and the other way round; this takes two.
+        thread has, and the other way round; this takes one.
         """
         if not self.is_sqlite:
             async with self.read() as connection:
                 return (await connection.execute(query)).all()
         with self._translated(connecting=True):
-            async with self._reader.connect() as connection:
-                raw = await connection.get_raw_connection()
-                driver: Any = raw.driver_connection
+            pooled = await self._reader.raw_connection()
+            with closing(pooled):  # there is nothing to roll back, for which this would have to wait
+                driver: Any = pooled.driver_connection
                 return [*await driver.execute_fetchall(query.text)]
 
     async def migrate(self) -> None:

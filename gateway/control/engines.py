@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gateway.control.errors import ControlDatabaseError
 
 if TYPE_CHECKING:
-    from sqlalchemy.pool import ConnectionPoolEntry
+    from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 _READ_BUSY_SECONDS = 5
 """How long a statement waits where another process recovers SQLite's log; a write waits by itself."""
@@ -101,12 +101,14 @@ def _sqlite_engine(url: URL, begin: str, busy_seconds: float, *pragmas: str) -> 
         json_serializer=to_json,
         json_deserializer=from_json,
         hide_parameters=True,
+        pool_reset_on_return=None,  # but by ``_roll_back``
     )
     file = _SqliteFile(Path(url.database or ""))
     event.listen(engine.sync_engine, "do_connect", file.make)
     event.listen(engine.sync_engine, "connect", file.remember)
     event.listen(engine.sync_engine, "checkout", file.check)
     event.listen(engine.sync_engine, "connect", lambda connection, _record: _prepare_sqlite(connection, pragmas))
+    event.listen(engine.sync_engine, "reset", _roll_back)
     event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
 
@@ -146,6 +148,12 @@ class _SqliteFile:
         except OSError:
             return 0, 0
         return found.st_dev, found.st_ino
+
+
+def _roll_back(connection: Any, _record: ConnectionPoolEntry, state: PoolResetState) -> None:
+    """Behind each use, as the pool would; but not where there is nothing, for that is a call in SQLite's thread too."""
+    if state.asyncio_safe and connection.driver_connection.in_transaction:
+        connection.rollback()
 
 
 def _prepare_sqlite(connection: Any, pragmas: Sequence[str]) -> None:

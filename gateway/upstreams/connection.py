@@ -29,14 +29,14 @@ _LARGE = 2048
 """A chunk that takes so many bytes goes through the parser: that is little to what it costs otherwise."""
 
 
-def _chunk_of(size: int) -> tuple[bytes, slice]:
-    """How a chunk of the chunked coding that takes so many bytes in all begins, as we write it, and where its content
-    is."""
+def _chunk_of(size: int) -> tuple[bytes, int]:
+    """How a chunk of the chunked coding that takes so many bytes in all begins, as we write it, and how much content is
+    in it."""
     for content in range(max(size - 8, 1), size):
         line = b"%x\r\n" % content
-        if len(line) + content + 2 == size:
-            return line, slice(len(line), -2)
-    return bytes(_LARGE), slice(0)  # no such chunk: with a line that is longer than it
+        if len(line) + content + len(_LINE_END) == size:
+            return line, content
+    return b"", -1  # no such chunk: none has so much
 
 
 _CHUNKS = tuple(map(_chunk_of, range(_LARGE)))
@@ -163,6 +163,11 @@ class Connection(asyncio.Protocol):
             else:
                 self.fail(UpstreamTimeout("first_byte", timeouts.first_byte_seconds))
 
+    def idle_until(self) -> float:
+        """When it will have been idle for too long; 0 where it has an answer, whose deadlines move, or is closed."""
+        is_idle = self._response is None and self.is_usable()
+        return self._idle_since + self._limits.max_idle_seconds if is_idle else 0.0
+
     def is_usable(self) -> bool:
         """Whether a request may be written to it."""
         return not self._transport.is_closing()
@@ -182,8 +187,8 @@ class Connection(asyncio.Protocol):
         take = response.take
         if take is not None and self._parser.is_between_chunks and (size := len(data)) < _LARGE:
             line, content = _CHUNKS[size]
-            piece = data[content]
-            if b"".join((line, piece, _LINE_END)) == data:  # faster than to look at both of its ends
+            piece = data.removeprefix(line).removesuffix(_LINE_END)
+            if len(piece) == content:  # both were there: faster than to look at each
                 # One chunk, written as we write them: the parser stays where it is. So come nearly all of a stream.
                 response.has_moved = True
                 try:

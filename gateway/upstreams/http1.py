@@ -36,6 +36,8 @@ class LeanClient:
         self._pools: dict[Origin, Pool] = {}
         self._connections: set[Connection] = set()
         self._sweep_timer: asyncio.TimerHandle | None = None
+        self._is_resting = False
+        """Whether nothing is asked of any connection, so that the sweep comes when the first has idled long enough."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -49,6 +51,8 @@ class LeanClient:
         pool = self._pools.get(request.origin) or self._add_pool(request.origin)
         total_at = loop.time() + request.timeouts.total_seconds
         connection = pool.take() or await self._open(pool, request, total_at)  # 2
+        if self._is_resting:
+            self._schedule_sweep()
         try:
             response = connection.start(head, request, total_at)  # 3
             await response.head()  # 4
@@ -77,7 +81,7 @@ class LeanClient:
             message = "the client is closed"
             raise UpstreamUnreachable(message)
         connection = await pool.open(request.timeouts, total_at)
-        if self._sweep_timer is None:
+        if self._sweep_timer is None or self._is_resting:
             self._schedule_sweep()
         return connection
 
@@ -91,17 +95,24 @@ class LeanClient:
         pool = self._pools[origin] = Pool(origin, self._limits, lambda: self._tls, self._connections)
         return pool
 
-    def _schedule_sweep(self) -> None:
+    def _schedule_sweep(self, rest_seconds: float = 0.0) -> None:
+        """At the next beat, or at the one that is a rest behind it."""
         loop = self._loop or self._begin()
-        self._sweep_timer = loop.call_later(seconds_to_beat(self._limits.sweep_seconds), self._sweep, loop)
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+        self._is_resting = rest_seconds > 0
+        seconds = rest_seconds + seconds_to_beat(self._limits.sweep_seconds)
+        self._sweep_timer = loop.call_later(seconds, self._sweep, loop)
 
     def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at all deadlines, as long as there is a connection."""
+        """Look at all deadlines, as long as there is a connection; while all are idle, only when one of them is due."""
         now = loop.time()
         for connection in tuple(self._connections):
             connection.expire(now)
-        self._sweep_timer = None
+        self._sweep_timer, self._is_resting = None, False
         if self._connections:
-            self._schedule_sweep()
+            beat_seconds = self._limits.sweep_seconds
+            rest_seconds = min([connection.idle_until() for connection in self._connections]) - now
+            self._schedule_sweep(max(rest_seconds // beat_seconds * beat_seconds, 0.0))
         else:
             self._pools = {origin: pool for origin, pool in self._pools.items() if pool.slots}

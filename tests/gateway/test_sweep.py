@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 import pytest
 
 from gateway.exchange import Exchange
-from gateway.sweep import Sweep
+from gateway.sweep import INTERVAL_SECONDS, Sweep
 from tests.gateway.test_exchange import Connection, Upstream, an_exchange
 
 NOW = 1_000.0
@@ -54,6 +55,41 @@ def test_what_was_never_watched_cannot_be_forgotten() -> None:
     """A count that is wrong would admit or refuse for ever, so it is an error at once."""
     with pytest.raises(KeyError):
         Sweep(30.0).forget(an_exchange())
+
+
+async def test_it_rests_until_an_exchange_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And from then on looks as often as ever, until none is under way."""
+    looks: list[int] = []
+
+    async def at_once(seconds: float) -> None:
+        assert seconds == INTERVAL_SECONDS
+        looks.append(sweep.in_flight)
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr("gateway.sweep.beat", at_once)
+    sweep = Sweep(30.0)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(sweep.run())
+        for _ in range(2):
+            await turns(5)
+            assert looks == []
+            exchange, *_ = watched(sweep)
+            other, connection, _ = watched(sweep, deadline=time.monotonic() - 1)
+            assert sweep.in_flight == 2
+            await turns(5)
+            assert len(looks) > 2
+            assert connection.aborted
+            sweep.forget(exchange)
+            sweep.forget(other)
+            await turns(5)
+            looks.clear()
+        running.cancel()
+
+
+async def turns(count: int) -> None:
+    """Turns of the event loop."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize(("deadline", "aborted"), [(0.0, 0), (NOW - 0.1, 1), (NOW, 0), (NOW + 0.1, 0)])

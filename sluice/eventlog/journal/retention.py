@@ -82,7 +82,8 @@ class Retention:
     def sweep(self, now_micros: int) -> list[GroupDetached]:
         """Unlink what may go; returns the groups that had to be detached for it."""
         segments = self._segments()
-        groups = self._attached(segments)
+        # with one segment there is only who may be attached again, which nobody is as the spool
+        groups = self._attached(segments) if self._embedded or len(segments) > 1 else {}
         detached: list[GroupDetached] = []
         while len(segments) > 1:
             if not self._is_due(segments, now_micros):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
@@ -87,3 +88,22 @@ def test_postgres_has_one_engine() -> None:
     assert reader is writer
     reader, writer = open_engines(make_url("sqlite+aiosqlite:///x.db"))
     assert reader is not writer
+
+
+async def test_nothing_that_was_begun_outlives_its_use(tmp_path: Path) -> None:
+    """A connection goes back to its pool without a transaction, whoever began it; where there is none, nobody asks
+    SQLite to end it."""
+    for engine in open_engines(make_url(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}")):
+        asked: list[str] = []
+        async with engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            await driver.set_trace_callback(asked.append)
+            await driver.execute("BEGIN")
+            assert driver.in_transaction
+        assert not driver.in_transaction
+        assert asked == ["BEGIN", "ROLLBACK"]
+        async with engine.connect() as connection:
+            assert (await connection.get_raw_connection()).driver_connection is driver
+        assert asked == ["BEGIN", "ROLLBACK"]
+        await engine.dispose()

@@ -30,6 +30,44 @@ async def test_an_idle_client_holds_nothing() -> None:
         assert (await fetch(client, ask(servers[0].origin)))[2] == b"ok"
 
 
+async def test_while_all_connections_are_idle_the_sweep_rests_until_one_is_due() -> None:
+    """An idle worker sleeps; but whatever is asked next has its deadlines looked at as ever."""
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        waits = asyncio.Event()
+
+        async def answer_once(peer: Peer) -> None:
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            await peer.request()
+            waits.set()
+            await peer.until_closed()
+
+        client = bench.client(bench.limits(max_idle_seconds=60.0))
+        assert isinstance(client, LeanClient)
+        server = await bench.upstream(answer_once)
+        await fetch(client, ask(server.origin))
+        await until(lambda: client._is_resting)
+        assert client._sweep_timer is not None
+        assert 58 < client._sweep_timer.when() - asyncio.get_running_loop().time() < 60.1
+        await fault_of(client, ask(server.origin, timeouts=Timeouts(first_byte_seconds=0.05)))
+        assert waits.is_set()
+        assert not client._is_resting
+        await until(lambda: not client._connections)
+
+
+async def test_a_connection_is_closed_when_it_has_idled_for_long_enough() -> None:
+    """Not sooner, and though the sweep rested until then."""
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        client = bench.client(bench.limits(max_idle_seconds=0.2))
+        assert isinstance(client, LeanClient)
+        server = await bench.upstream(answer_all)
+        await fetch(client, ask(server.origin))
+        began = asyncio.get_running_loop().time()
+        await until(lambda: client._is_resting)
+        await until(lambda: not client._connections)
+        assert asyncio.get_running_loop().time() - began >= 0.19
+
+
 async def test_failed_calls_leave_nothing_behind() -> None:
     """Nor do calls that time out, in line or on a connection: every slot comes back."""
 

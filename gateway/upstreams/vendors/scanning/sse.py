@@ -64,9 +64,9 @@ class SseScanner(FrameScanner):
 
     def __init__(self, *, hide_usage: bool = False) -> None:
         super().__init__(hide_usage=hide_usage)
-        self._twin: tuple[bytes, slice, bytes] | None = None
-        """Of a frame that passed: what is before its text, where that is, and what is behind it. What is between it and
-        a padding counts as text then."""
+        self._twin: tuple[bytes, bytes, int] | None = None
+        """Of a frame that passed: what is before its text, what is behind it, and their size. What is between it and a
+        padding counts as text then."""
         self._between = b""
         self._patience = _PATIENCE if self.text_start else 0
 
@@ -83,10 +83,10 @@ class SseScanner(FrameScanner):
         """The bytes that may go out now."""
         twin = self._twin
         if twin is not None:
-            before, place, behind = twin
-            text = chunk[place]
+            before, behind, size = twin
+            text = chunk.removeprefix(before).removesuffix(behind)
             if (
-                b"".join((before, text, behind)) == chunk  # faster than to look at both of its ends
+                len(text) + size == len(chunk)  # both were there: faster than to look at each
                 and not (self._rest or self.ended)
                 and LF not in text
                 and CR not in text
@@ -124,8 +124,8 @@ class SseScanner(FrameScanner):
                 padding += len(self.padding_start)
                 self._between = frame[stop:padding]
                 stop = max(frame.find(b'"', padding), padding)
-            behind = frame[stop:]
-            self._twin = (frame[:start], slice(start, -len(behind)), behind)
+            before, behind = frame[:start], frame[stop:]
+            self._twin = before, behind, len(before) + len(behind)
 
     def _is_padded(self, text: bytes) -> bool:
         """Whether what has a quote in it is a text and a padding, as of the twin, and neither has one."""
