@@ -233,3 +233,10 @@ class Exchange(msgspec.Struct, eq=False):
         elif before < max_bytes:
             self.response_copy.append(chunk[: max_bytes - before])
         return after
+
+
+# A struct's own setter looks each time whether the garbage collector has to know of it from now on, and keeps CPython
+# from remembering where an attribute is: ten times as much, sixty times an exchange. It knows of these from the start,
+# for their lists. Both names lead to one slot; in the class's body msgspec would fill it behind them.
+if not TYPE_CHECKING:
+    Exchange.__setattr__, Exchange.__delattr__ = object.__setattr__, object.__delattr__

@@ -66,7 +66,11 @@ class LeanResponse:
         while not self.status:
             if self.fault is not None:
                 raise self.fault
-            await self._wait()
+            try:
+                await self._awaited()
+            except asyncio.CancelledError:
+                self._forsake()
+                raise
 
     async def read(self) -> bytes:
         """The next bytes, or ``b""`` at the end, when the connection goes back to its pool."""
@@ -77,7 +81,11 @@ class LeanResponse:
                 self._release()
                 return b""
             self.deadline = self.loop.time() + self.timeouts.idle_seconds
-            await self._wait()
+            try:
+                await self._awaited()
+            except asyncio.CancelledError:
+                self._forsake()
+                raise
         return self._take()
 
     async def pump(self, take: Take) -> bool:
@@ -93,7 +101,10 @@ class LeanResponse:
             self.deadline = self.loop.time() + self.timeouts.idle_seconds
             self.take = take
             try:
-                await self._wait()
+                await self._awaited()
+            except asyncio.CancelledError:
+                self._forsake()
+                raise
             finally:
                 enough, self.take = self.take is None, None
             if enough:
@@ -155,17 +166,19 @@ class LeanResponse:
             if not waiter.done():
                 waiter.set_result(None)
 
-    async def _wait(self) -> None:
+    def _awaited(self) -> asyncio.Future[None]:
+        """Done when there is news for its caller, who waits for it without a coroutine in between, which each of its
+        steps would go through; and calls ``_forsake`` where it is cancelled."""
         if self.waiter is not None:
             message = "another task is reading this answer"
             raise RuntimeError(message)
         waiter = self.waiter = self.loop.create_future()
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            self.waiter = None
-            self.abort()
-            raise
+        return waiter
+
+    def _forsake(self) -> None:
+        """Its reader was cancelled."""
+        self.waiter = None
+        self.abort()
 
     def joined(self) -> bytes:
         """The pieces that nobody has taken yet, as one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from typing import Any
 
@@ -127,6 +128,11 @@ def test_an_accepted_exchange_knows_nothing_yet() -> None:
     for name in ("attempts", "timings", "response_copy", "response_headers"):
         assert getattr(one, name) == []
         assert getattr(one, name) is not getattr(other, name)
+
+
+def test_the_garbage_collector_knows_of_it_from_the_start() -> None:
+    """Its setter tells nobody."""
+    assert gc.is_tracked(an_exchange())
 
 
 def test_a_misspelt_field_is_refused() -> None:
