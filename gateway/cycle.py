@@ -37,6 +37,8 @@ class CycleConnection(Protocol):
     flow: FlowControl
     outbox: Outbox
     arrivals: Arrivals
+    loop: asyncio.AbstractEventLoop
+    """Who asks asyncio for the running one asks the system what process this is."""
     state: ServerState
     """uvicorn's: its ``default_headers`` are the date, made anew each second; its ``tasks`` those that run cycles."""
 
@@ -91,7 +93,7 @@ class Cycle:
         of each would be one more step of the loop, and one that never began would stay."""
         connection = self._connection
         connection.arrivals.waiting -= 1
-        tasks, task = connection.state.tasks, cast("asyncio.Task[None]", asyncio.current_task())
+        tasks, task = connection.state.tasks, cast("asyncio.Task[None]", asyncio.current_task(connection.loop))
         tasks.add(task)
         try:
             await app(self.scope, self.receive, self.send)

@@ -73,7 +73,6 @@ class Turn:
         """More than so many are a burst that has grown enough: how many lay here at the last look at the sockets, and
         ``MIN_BROUGHT``, less one; before the first, those that wait for the end of their stream and one."""
         self._call_soon: Callable[[Callable[[], None]], object] | None = None
-        """Of the event loop, which is known when the first begins."""
 
     def begin(self, first: Outbox) -> None:
         """The first that has something to write at this turn's end."""
@@ -115,10 +114,13 @@ class Turn:
             self.begin(self.due.pop())  # so that another end comes
 
     def _end_soon(self) -> None:
-        call_soon = self._call_soon
-        if call_soon is None:
-            call_soon = self._call_soon = asyncio.get_running_loop().call_soon
-        call_soon(self.end)
+        self.soon()(self.end)
+
+    def soon(self) -> Callable[[Callable[[], None]], object]:
+        """``call_soon`` of the event loop, which is known when something is first written."""
+        if self._call_soon is None:
+            self._call_soon = asyncio.get_running_loop().call_soon
+        return self._call_soon
 
     def _keeps(self, outbox: Outbox, number: int) -> bool:
         if outbox.ends_by > number and self.clock() - outbox.waits_since <= MAX_TURN_SECONDS:
@@ -149,7 +151,7 @@ class Outbox:
         is looked up once; and what comes as a chunk while nothing waits here, as nearly all does, takes no ``put``."""
         turn = self._turn
         clock, end = turn.clock, turn.end
-        call_soon = asyncio.get_running_loop().call_soon
+        call_soon = turn.soon()
 
         def write_chunk(piece: bytes, chunk: bytes = b"", /) -> bool:
             due = turn.due

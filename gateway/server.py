@@ -58,7 +58,7 @@ class ConnectionProtocol(asyncio.Protocol):
         if not config.loaded:
             config.load()
         self._app = config.loaded_app
-        self._loop = _loop or asyncio.get_running_loop()
+        self.loop = _loop or asyncio.get_running_loop()
         # Of the class and its turn too, but of an instance they are found in a tenth of the time.
         self.arrivals, self._max_header_bytes = self.turn.arrivals, self.max_header_bytes
         self.state = server_state
@@ -91,7 +91,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """What came since then, unread."""
         self._refusal = b""
         """What is to be said when the answers before it are out."""
-        self._since = self._loop.time()
+        self._since = self.loop.time()
         """When the connection was made, a head began or an answer ended."""
         self._was_answered = False
 
@@ -217,7 +217,7 @@ class ConnectionProtocol(asyncio.Protocol):
         self._headers = self._lines = []
         self._in_head, self._head_bytes = True, 0
         if self._active is None:
-            self._since = self._loop.time()
+            self._since = self.loop.time()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the request target."""
@@ -288,7 +288,7 @@ class ConnectionProtocol(asyncio.Protocol):
     def _start(self, cycle: Cycle) -> None:
         self._active = cycle
         self.arrivals.waiting += 1
-        asyncio.Task(cycle.run(self._app), loop=self._loop, name="exchange")  # else a name is made for each
+        asyncio.Task(cycle.run(self._app), loop=self.loop, name="exchange")  # else a name is made for each
 
     # what cycles and the server call
 
@@ -296,7 +296,7 @@ class ConnectionProtocol(asyncio.Protocol):
         """An answer is out: close, or turn to the next request; the exchange is no longer told of the connection."""
         self._exchange = self._active = None
         self.state.total_requests += 1
-        self._was_answered, self._since = True, self._loop.time()
+        self._was_answered, self._since = True, self.loop.time()
         if self.transport.is_closing():
             return
         if not cycle.keep_alive:
@@ -320,7 +320,7 @@ class ConnectionProtocol(asyncio.Protocol):
         self.outbox.flush()
         self.transport.write_eof()
         self.flow.resume_reading()
-        self._loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self.loop.call_later(LINGER_SECONDS, self.transport.abort)
 
     def shutdown(self) -> None:
         """uvicorn's graceful end: behind the answer that is under way, or now."""

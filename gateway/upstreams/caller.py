@@ -46,6 +46,7 @@ class Caller:
             settings.idle_timeout_seconds,
             settings.total_timeout_seconds,
         )
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._with_first_byte = lru_cache(maxsize=1024)(partial(_with_first_byte, self._timeouts))
 
     async def call(self, exchange: Exchange, llm: Llm) -> UpstreamResponse:
@@ -101,7 +102,9 @@ class Caller:
     async def _attempt(self, exchange: Exchange, llm: Llm, request: UpstreamRequest) -> End:
         started = time.monotonic_ns()
         status, error_kind, may_be_billed = None, "", True
-        exchange.task = asyncio.current_task()
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        exchange.task = asyncio.current_task(self._loop)
         try:
             if llm.signer is not None:
                 request = await llm.signer.sign(request)

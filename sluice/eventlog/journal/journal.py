@@ -83,6 +83,8 @@ class Journal:
         )
         self._retention = Retention(directory, settings, embedded=embedded)
         self._listeners: list[Listener] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """That of ``submit``, once it was called: asyncio asks the system each time what process this is."""
         self._waiting: list[Append] = []
         self._is_scheduled = False
         self._is_closed = False
@@ -171,7 +173,9 @@ class Journal:
 
     def submit(self, events: Sequence[EncodedEvent], records: Sequence[Record] = ()) -> asyncio.Future[int]:
         """``append`` for callers that do not wait: the future must be looked at."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         done: asyncio.Future[int] = loop.create_future()
         if self._is_closed:
             done.set_exception(CommitFailedError("the journal is closed"))
