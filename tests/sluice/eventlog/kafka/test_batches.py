@@ -167,6 +167,28 @@ async def test_what_is_larger_than_its_topic_is_refused_here(
     assert len(await records_in(kafka_server, letters.name, letters.partitions)) == 1
 
 
+async def test_who_cannot_set_a_refused_record_aside_has_sent_nothing(
+    kafka_server: Kafka, log_settings: LogSettings, topics: Topics
+) -> None:
+    """A full disk: the round is tried again and again, and what is beside the record must not arrive each time."""
+
+    def full(_record: WrittenRecord, _reason: str) -> None:
+        message = "no space left"
+        raise EventLogError(message)
+
+    producer = BatchProducer(log_settings, topics, "gateway-1", full)
+    await producer.start()
+    budget, alert = topics.event("budget"), topics.alert
+    for _ in range(3):
+        with pytest.raises(EventLogError, match="no space left"):
+            await producer.send(
+                [side(alert.name), event(budget.name, 1), event(budget.name, 2, bytes(MAX_EVENT_BYTES))]
+            )
+    await producer.close()
+    for topic in (budget, alert):
+        assert await records_in(kafka_server, topic.name, topic.partitions) == []
+
+
 @pytest.mark.parametrize(
     "too_large",
     [
