@@ -19,7 +19,7 @@ class Encoder(Protocol):
 
     def __call__(self, head: bytes, /, *values: Any) -> bytes:
         """A record's fields, all of them and in the schema's order, behind ``head``; raises TypeError or AttributeError
-        on what does not fit.
+        on what does not fit, OverflowError on a number beyond 64 bits.
 
         Arguments, and not a record: an event has up to forty fields, and a dict of them takes longer to be filled and
         read than all of them to be written.
@@ -162,18 +162,6 @@ def values_encoder(
     asked for them. Those that are ``alike`` in many records, which arrays are not, are looked up together where they
     follow one another."""
     return _Source(unique, alike).encoder(fields)
-
-
-def record_encoder(
-    fields: Sequence[Mapping[str, Any]], unique: Collection[str] = (), alike: Collection[str] = ()
-) -> Callable[..., bytes]:
-    """The same for records whose fields have their names, in any order; raises KeyError where one is missing."""
-    encode, names = values_encoder(fields, unique, alike), [field["name"] for field in fields]
-
-    def encode_record(record: Mapping[str, Any], head: bytes = b"") -> bytes:
-        return encode(head, *[record[name] for name in names])
-
-    return encode_record
 
 
 _RECORD = """\
