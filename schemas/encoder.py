@@ -240,6 +240,7 @@ class _Source:
 
     def _expression(self, kind: Any, value: str) -> str:
         """One that makes the bytes of a value, or some with commas between."""
+        # an argument is read as often as it is needed; what is looked up in a record gets a name when it is read first
         first, again = (value, value) if value.isidentifier() else (f"(raw := {value})", "raw")
         medium = f"even[{again} & {_EVEN_MASK}] + last[{again} >> {_EVEN_BITS}]"  # without the call: most durations
         not_small = f"({medium} if 0 <= {again} < {_MEDIUM} else large({again}))"
