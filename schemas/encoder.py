@@ -19,7 +19,7 @@ class Encoder(Protocol):
 
     def __call__(self, head: bytes, /, *values: Any) -> bytes:
         """A record's fields, all of them and in the schema's order, behind ``head``; raises TypeError or AttributeError
-        on what does not fit.
+        on what does not fit, OverflowError on a number beyond 64 bits.
 
         Arguments, and not a record: an event has up to forty fields, and a dict of them takes longer to be filled and
         read than all of them to be written.
@@ -164,18 +164,6 @@ def values_encoder(
     return _Source(unique, alike).encoder(fields)
 
 
-def record_encoder(
-    fields: Sequence[Mapping[str, Any]], unique: Collection[str] = (), alike: Collection[str] = ()
-) -> Callable[..., bytes]:
-    """The same for records whose fields have their names, in any order; raises KeyError where one is missing."""
-    encode, names = values_encoder(fields, unique, alike), [field["name"] for field in fields]
-
-    def encode_record(record: Mapping[str, Any], head: bytes = b"") -> bytes:
-        return encode(head, *[record[name] for name in names])
-
-    return encode_record
-
-
 _RECORD = """\
 def encode(head, {parameters}):
     return join((
@@ -252,6 +240,7 @@ class _Source:
 
     def _expression(self, kind: Any, value: str) -> str:
         """One that makes the bytes of a value, or some with commas between."""
+        # an argument is read as often as it is needed; what is looked up in a record gets a name when it is read first
         first, again = (value, value) if value.isidentifier() else (f"(raw := {value})", "raw")
         medium = f"even[{again} & {_EVEN_MASK}] + last[{again} >> {_EVEN_BITS}]"  # without the call: most durations
         not_small = f"({medium} if 0 <= {again} < {_MEDIUM} else large({again}))"

@@ -28,7 +28,7 @@ FEW, MANY = 10_000, 50_000
 """Objects between two looks for cycles. Exchanges are small, and some three would be one look. A poll of 5,000 records
 is 40,000 lists and tuples that live until they are written: looks were a sixth of a collector's time."""
 KEPT_BYTES = 16 << 20
-"""Of freed memory at the heap's end, before any goes back to the system."""
+"""Of freed memory at the end of a heap, before any goes back to the system: threads have heaps of their own."""
 MAPPED_BYTES = 8 << 20
 """What is as large is mapped alone, and goes back at once; no batch of events is."""
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3

@@ -20,12 +20,12 @@ from collectors.frames import COLUMNS
 from schemas import confluent
 from schemas.avro_schema import event_schema, field_hints, schema_fingerprint, schema_json
 from schemas.codec import HEADER_BYTES, MAGIC, SchemaBook, encode_exchange
-from schemas.encoder import record_encoder
 from schemas.events import EVENT_TYPES, FIELD_TYPES, KINDS, Common, Kind, Micros
 from schemas.ids import new_exchange_id
 from sluice.eventlog.interface import StoredRecord
 from tests.collectors.events import event_id_of, make_event, make_record, numbered, record_of
 from tests.collectors.frames import delivery_of
+from tests.schemas.records import record_encoder
 
 LONGS = st.integers(-(2**63), 2**63 - 1)
 TIMES = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from schemas import encoder
 from schemas.avro_schema import record_schema
 from schemas.encoder import LONGS as LOOK_UP
-from schemas.encoder import SharedList, encode_bytes, encode_long, keep_text, record_encoder
+from schemas.encoder import SharedList, encode_bytes, encode_long, keep_text, values_encoder
 from schemas.events import FIELD_TYPES, KINDS, Common
+from tests.schemas.records import record_encoder
 from tests.schemas.samples import COMMON, FIELDS, LONGS, common
 
 PARTS: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
@@ -178,11 +179,12 @@ def test_what_does_not_fit_is_refused(change: dict[str, Any]) -> None:
 
 
 def test_a_missing_field_is_refused() -> None:
-    """A field that was forgotten is no default in silence."""
-    incomplete = dict(common())
-    del incomplete["vendor"]
-    with pytest.raises(KeyError, match="vendor"):
-        record_encoder(record_schema(Common)["fields"])(incomplete)
+    """A field that was forgotten is no default in silence, and one too many is not passed over."""
+    encode, values = values_encoder(record_schema(Common)["fields"]), [*common().values()]
+    with pytest.raises(TypeError, match="missing 1 required positional argument: '_labels'"):
+        encode(b"", *values[:-1])
+    with pytest.raises(TypeError, match="positional arguments"):
+        encode(b"", *values, "more")
 
 
 ITEMS: dict[str, tuple[Any, list[Any]]] = {

@@ -61,6 +61,10 @@ class Watermark(NamedTuple):
     """Whether this very producer stored it, and not another of the same journal."""
 
 
+_Filled = tuple[list[WrittenRecord], RecordBatch]
+"""Records of one topic, and the batch of them."""
+
+
 @dataclass(slots=True)
 class _Sent:
     """A batch under way."""
@@ -177,19 +181,24 @@ class BatchProducer:
         await stop_within(spent, _CLOSE_SECONDS)
 
     async def _send_chunks(self, chunks: Sequence[list[WrittenRecord]]) -> list[_Sent]:
-        """Send chunks, each of one topic; returns their batches, each with its error where it is not in the log."""
+        """Send chunks, each of one topic; returns their batches, each with its error where it is not in the log.
+
+        All are filled before any is sent: a refused record that cannot be set aside fails the round, which is tried
+        again and again, and would publish its other records each time.
+        """
+        filled = [self._filled(chunk) for chunk in chunks if chunk]
         async with asyncio.TaskGroup() as sending:
-            tasks = [sending.create_task(self._send_chunk(chunk)) for chunk in chunks if chunk]
+            tasks = [sending.create_task(self._send_batches(batches)) for batches in filled if batches]
         return [sent for task in tasks for sent in task.result()]
 
-    async def _send_chunk(self, chunk: list[WrittenRecord]) -> list[_Sent]:
-        """Send records of one topic and wait for each batch; what the topic does not take is refused here, before the
-        broker does it for a whole batch."""
+    def _filled(self, chunk: list[WrittenRecord]) -> list[_Filled]:
+        """Batches of records of one topic; what the topic does not take is refused here, before the broker does it for
+        a whole batch."""
         topic, usual = chunk[0].topic, self._settings.relay.max_batch_bytes
         largest = self._max_record_bytes.get(topic, self._largest) - _RECORD_OVERHEAD_BYTES
         max_bytes = min(usual, self._max_batch_bytes.get(topic, usual), largest)
         value_of = None if self._framing is None else self._framing.frame
-        sent: list[_Sent] = []
+        filled: list[_Filled] = []
         start = 0
         while start < len(chunk):
             batch, end = fill_batch(
@@ -198,8 +207,13 @@ class BatchProducer:
             if len(chunk[start].value or b"") > largest:  # then it fits into no batch with others, and is alone
                 self._refused(chunk[start], f"larger than the topic takes ({largest} bytes)")
             else:
-                sent.append(_Sent(chunk[start:end], batch.size(), await self._submit(topic, batch)))
+                filled.append((chunk[start:end], batch))
             start = end
+        return filled
+
+    async def _send_batches(self, batches: list[_Filled]) -> list[_Sent]:
+        """Send batches of one topic and wait for each."""
+        sent = [_Sent(records, batch.size(), await self._submit(records[0].topic, batch)) for records, batch in batches]
         for one in sent:
             await _wait_for(one)
         return sent

@@ -206,6 +206,37 @@ def test_an_app_s_bodies_are_kept_as_it_was_agreed(bodies: str, request_body: An
     assert (log["request_body_truncated"], log["response_body_truncated"]) == (is_missing, is_missing)
 
 
+BODIES = {"request_body", "request_body_truncated", "response_body", "response_body_truncated"}
+
+
+@pytest.mark.parametrize(
+    ("bodies", "max_event", "changed"),
+    [
+        ("redacted", MAX_EVENT_BYTES, set()),
+        ("metadata", MAX_EVENT_BYTES, BODIES),
+        (
+            "none",
+            MAX_EVENT_BYTES,
+            {"path", "request_headers", "response_headers", "error_message", "remote_addr"} | BODIES,
+        ),
+        ("full", 1_000, {"response_body", "response_body_truncated"}),
+        ("redacted", 1_000, {"response_body", "response_body_truncated"}),
+    ],
+)
+def test_what_is_taken_out_of_a_log_moves_no_other_value(bodies: str, max_event: int, changed: set[str]) -> None:
+    """By a policy, or for want of room in its topic: every other field says what it says in a log that is whole."""
+    lines = [(b"content-type", b"text/plain")]
+    exchange = ended(
+        query=b"page=2", headers=lines, response_headers=lines, response_copy=[b"word " * 180], response_bytes=900,
+        error_kind="kind", error_message="message", remote_addr="::1", total_micros=9_000, chunk_count=11,
+        is_stream=True, partial=True,
+    )  # fmt: skip
+    whole = log_of(exchange)
+    exchange.app = app(bodies)
+    log = log_of(exchange, max_event=max_event)
+    assert {name for name in whole if log[name] != whole[name]} == changed
+
+
 def test_of_strangers_nothing_is_kept_that_they_chose() -> None:
     """No body and no query: a flood of them would fill the log with what anybody wrote."""
     log = log_of(an_exchange(outcome="auth_failed", body=b"secret", query=b"key=secret&a=secret"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,16 @@ def test_a_slot_says_what_a_kill_must_not_lose(bench: Bench) -> None:
     assert (kept.llm_slug, kept.vendor, kept.model, kept.price_id) == ("demo", "openai", "gpt-4o", "gpt")
     assert (kept.request_id, kept.method_path) == ("request-1", "POST /chat/completions")
     assert (kept.response_bytes, kept.sse_frames) == (10, 2)
+
+
+def test_a_slot_says_in_which_periods_its_exchange_is_charged(bench: Bench) -> None:
+    """The app's and the LLM's, each by its own day: values go to the slot by their places."""
+    app = replace(APP, budget_reset_day=5, time_zone="Asia/Tokyo")
+    exchange = an_exchange(app=app, holds=(4, 6))
+    assert bench.recorder.begin_upstream(exchange, replace(LLM, budget_reset_day=9))
+    ((_, kept),) = bench.inflight.open_slots()
+    assert (kept.app_reset_day, kept.llm_reset_day, kept.time_zone) == (5, 9, "Asia/Tokyo")
+    assert (kept.occurred_at, kept.rows) == (exchange.occurred_at, (4, 6))
 
 
 def test_without_a_free_slot_no_upstream_call_begins(bench: Bench) -> None:

@@ -84,6 +84,7 @@ def test_events_are_read_back(found: list[EncodedEvent], first: int, at_ms: int,
             )
         )
     assert decode_entry(payload, TOPICS, segment) == copy.records == expected
+    assert encode_events(found, no_sequences(), first, at_ms) == payload  # which it joins otherwise
     assert entry_head(payload) == (first, len(found), at_ms)
     assert sequences == counted
     assert last_sequences(payload) == {own.kind: counted[own.kind] for own in found}

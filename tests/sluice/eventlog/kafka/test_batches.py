@@ -167,6 +167,46 @@ async def test_what_is_larger_than_its_topic_is_refused_here(
     assert len(await records_in(kafka_server, letters.name, letters.partitions)) == 1
 
 
+@pytest.mark.parametrize("too_large_at", [0, 1, 2])
+async def test_a_batch_that_may_be_as_large_as_its_topic_holds_no_record_that_is_refused(
+    log_settings: LogSettings, topics: Topics, refusals: Refusals, kafka_server: Kafka, too_large_at: int
+) -> None:
+    """The largest that is refused here would still leave its neighbours room in a batch of ``max_batch_bytes``: those
+    would be refused with it, or it would be sent with them."""
+    relay = log_settings.relay.model_copy(update={"max_batch_bytes": 1 << 20})
+    producer = BatchProducer(log_settings.model_copy(update={"relay": relay}), topics, "gateway-1", refusals)
+    budget = topics.event("budget")
+    await producer.start()
+    too_large = bytes(MAX_EVENT_BYTES - 512 + 1)
+    await producer.send([event(budget.name, at, too_large if at == too_large_at else b"") for at in range(3)])
+    await producer.close()
+    assert refusals.keys == [b"x-%d" % too_large_at]
+    found = await records_in(kafka_server, budget.name, budget.partitions)
+    assert sorted(record.key for record in found) == [b"x-%d" % at for at in range(3) if at != too_large_at]
+
+
+async def test_who_cannot_set_a_refused_record_aside_has_sent_nothing(
+    kafka_server: Kafka, log_settings: LogSettings, topics: Topics
+) -> None:
+    """A full disk: the round is tried again and again, and what is beside the record must not arrive each time."""
+
+    def full(_record: WrittenRecord, _reason: str) -> None:
+        message = "no space left"
+        raise EventLogError(message)
+
+    producer = BatchProducer(log_settings, topics, "gateway-1", full)
+    await producer.start()
+    budget, alert = topics.event("budget"), topics.alert
+    for _ in range(3):
+        with pytest.raises(EventLogError, match="no space left"):
+            await producer.send(
+                [side(alert.name), event(budget.name, 1), event(budget.name, 2, bytes(MAX_EVENT_BYTES))]
+            )
+    await producer.close()
+    for topic in (budget, alert):
+        assert await records_in(kafka_server, topic.name, topic.partitions) == []
+
+
 @pytest.mark.parametrize(
     "too_large",
     [
