@@ -9,12 +9,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
 
 MAX_SECONDS: Final = 0.002
 """A request waits no longer for others that are made in the same turn: some ten."""
+
+logger = structlog.get_logger(__name__)
 
 
 class Departures:
@@ -49,5 +53,9 @@ class Departures:
     def _write(self) -> None:
         due, self._due = self._due, []
         for transport, request in due:
-            if not transport.is_closing():  # whoever waits for its answer is told by its connection
-                transport.write(request)
+            try:
+                if not transport.is_closing():  # whoever waits for its answer is told by its connection
+                    transport.write(request)
+            except Exception:  # the others are no part of it, nor is whoever made the last of them
+                logger.exception("request not written")
+                transport.abort()
