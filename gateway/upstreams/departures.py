@@ -1,4 +1,4 @@
-"""Requests that are written to one origin in one turn of the event loop: at its end, behind one another.
+"""Requests that are made in one turn of the event loop: written at its end, behind one another.
 
 Streams that are paced alike end alike, and their clients ask again together. A request that is written alone wakes who
 reads it, and each of those is an interrupt of another processor; behind one that is awake already it is not.
@@ -22,7 +22,7 @@ logger = structlog.get_logger(__name__)
 
 
 class Departures:
-    """Those of one origin."""
+    """Those of one client: to whichever origin they go, none waits behind many others."""
 
     __slots__ = ("_began", "_clock", "_due", "_is_scheduled")
 
@@ -34,7 +34,7 @@ class Departures:
         self._is_scheduled = False
 
     def put(self, transport: asyncio.Transport, request: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        """Write it with whatever else goes there in this turn."""
+        """Write it with whatever else leaves in this turn."""
         due = self._due
         due.append((transport, request))
         if len(due) > 1:
