@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from gateway.control.engines import checked_url, is_busy, is_unavailable, open_engines
 from gateway.control.errors import ControlDatabaseError
@@ -89,9 +90,11 @@ class ControlDatabase:
                 return (await connection.execute(query)).all()
         with self._translated(connecting=True):
             pooled = await self._reader.raw_connection()
-            with closing(pooled):  # there is nothing to roll back, for which this would have to wait
+            try:
                 driver: Any = pooled.driver_connection
                 return [*await driver.execute_fetchall(query.text)]
+            finally:  # one more than the pool keeps is closed, in its thread; else nothing here waits
+                await greenlet_spawn(pooled.close)
 
     async def migrate(self) -> None:
         """Bring the tables to this program's revision; of several that start at once one does it.

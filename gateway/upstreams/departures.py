@@ -1,4 +1,4 @@
-"""Requests that are written to one origin in one turn of the event loop: at its end, behind one another.
+"""Requests that are made in one turn of the event loop: written at its end, behind one another.
 
 Streams that are paced alike end alike, and their clients ask again together. A request that is written alone wakes who
 reads it, and each of those is an interrupt of another processor; behind one that is awake already it is not.
@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
+import structlog
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
 MAX_SECONDS: Final = 0.002
 """A request waits no longer for others that are made in the same turn: some ten."""
 
+logger = structlog.get_logger(__name__)
+
 
 class Departures:
-    """Those of one origin."""
+    """Those of one client: to whichever origin they go, none waits behind many others."""
 
     __slots__ = ("_began", "_clock", "_due", "_is_scheduled")
 
@@ -30,7 +34,7 @@ class Departures:
         self._is_scheduled = False
 
     def put(self, transport: asyncio.Transport, request: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        """Write it with whatever else goes there in this turn."""
+        """Write it with whatever else leaves in this turn."""
         due = self._due
         due.append((transport, request))
         if len(due) > 1:
@@ -49,5 +53,9 @@ class Departures:
     def _write(self) -> None:
         due, self._due = self._due, []
         for transport, request in due:
-            if not transport.is_closing():  # whoever waits for its answer is told by its connection
-                transport.write(request)
+            try:
+                if not transport.is_closing():  # whoever waits for its answer is told by its connection
+                    transport.write(request)
+            except Exception:  # the others are no part of it, nor is whoever made the last of them
+                logger.exception("request not written")
+                transport.abort()

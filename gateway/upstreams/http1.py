@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamProtocolError, UpstreamUnreachable
 from gateway.upstreams.connection import Connection, StaleConnectionError
+from gateway.upstreams.departures import Departures
 from gateway.upstreams.dial import tls_context
 from gateway.upstreams.framing import request_head
 from gateway.upstreams.limits import DEFAULT_LIMITS, ClientLimits
@@ -35,6 +36,7 @@ class LeanClient:
         self._tls = tls or tls_context(ca_file)
         self._pools: dict[Origin, Pool] = {}
         self._connections: set[Connection] = set()
+        self._departures = Departures()
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_resting = False
         """Whether nothing is asked of any connection, so that the sweep comes when the first has idled long enough."""
@@ -92,7 +94,8 @@ class LeanClient:
     def _add_pool(self, origin: Origin) -> Pool:
         if origin.scheme not in {"http", "https"}:
             raise ValueError(f"the scheme {origin.scheme!r} is neither http nor https")
-        pool = self._pools[origin] = Pool(origin, self._limits, lambda: self._tls, self._connections)
+        pool = Pool(origin, self._limits, lambda: self._tls, self._connections, self._departures)
+        self._pools[origin] = pool
         return pool
 
     def _schedule_sweep(self, rest_seconds: float = 0.0) -> None:

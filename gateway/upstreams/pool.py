@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import UpstreamUnreachable
 from gateway.upstreams.connection import Connection
-from gateway.upstreams.departures import Departures
 from gateway.upstreams.dial import dial
 
 if TYPE_CHECKING:
@@ -20,11 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gateway.upstreams.client import Origin, Timeouts
+    from gateway.upstreams.departures import Departures
     from gateway.upstreams.limits import ClientLimits
 
 
 class Pool:
-    """The connections to one origin. ``connections`` is the client's: all that are not yet lost."""
+    """The connections to one origin. ``connections`` is the client's: all that are not yet lost; and so are
+    ``departures``: the requests to be written at the end of this turn."""
 
     def __init__(
         self,
@@ -32,10 +33,10 @@ class Pool:
         limits: ClientLimits,
         tls: Callable[[], ssl.SSLContext],
         connections: set[Connection],
+        departures: Departures,
     ) -> None:
         self._origin = origin
-        self.departures = Departures()
-        """Requests to be written at the end of this turn, of connections of this pool."""
+        self.departures = departures
         self._limits = limits
         self._tls = tls
         self._connections = connections

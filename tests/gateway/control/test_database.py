@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,17 @@ async def test_a_glance_sees_what_is_committed(database: ControlDatabase) -> Non
         async with database.read() as connection:
             expected = [tuple(row) for row in await connection.execute(query)]
         assert [tuple(row) for row in await database.glance(as_text(query))] == expected
+
+
+async def test_glances_leave_no_connection_open(database: ControlDatabase, caplog: pytest.LogCaptureFixture) -> None:
+    """Of more at once than the pool keeps connections, each closes the one that is too many."""
+    before = set(threading.enumerate())
+    assert [*await asyncio.gather(*[database.glance(text("SELECT 1")) for _ in range(9)])] == [[(1,)]] * 9
+    await database.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+    assert not caplog.records
 
 
 async def test_a_cancelled_write_leaves_nothing_and_blocks_nobody(database: ControlDatabase) -> None:

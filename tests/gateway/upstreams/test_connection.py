@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from gateway.errors import UpstreamFault
 from gateway.upstreams.client import Origin
 from gateway.upstreams.connection import Connection
+from gateway.upstreams.departures import Departures
 from gateway.upstreams.http1 import LeanClient
 from gateway.upstreams.limits import ClientLimits
 from gateway.upstreams.pool import Pool
@@ -71,7 +72,7 @@ class Answered:
     def __init__(self, pieces: Sequence[bytes], *, is_pumped: bool) -> None:
         loop, limits = asyncio.get_running_loop(), ClientLimits()
         origin = Origin("http", "127.0.0.1", 80)
-        connection = Connection(Pool(origin, limits, system_trust, set()), limits, loop)
+        connection = Connection(Pool(origin, limits, system_trust, set(), Departures()), limits, loop)
         connection.connection_made(Wire())
         response = connection.start(b"", ask(origin), loop.time() + 1)
         self.taken: list[bytes] = []

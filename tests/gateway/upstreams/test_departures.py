@@ -14,7 +14,7 @@ class Wire:
 
     def __init__(self, log: list[tuple[str, bytes]], name: str) -> None:
         self._log, self._name = log, name
-        self.is_gone = False
+        self.is_gone = self.is_broken = False
 
     def named(self, name: str) -> Self:
         """Another of the same origin."""
@@ -27,7 +27,13 @@ class Wire:
     def write(self, data: bytes) -> None:
         """Remember it."""
         assert not self.is_gone, "some event loops raise"
+        if self.is_broken:
+            raise RuntimeError
         self._log.append((self._name, data))
+
+    def abort(self) -> None:
+        """Remember that too."""
+        self._log.append((self._name, b"aborted"))
 
 
 def put(departures: Departures, wire: Wire, request: bytes) -> None:
@@ -76,3 +82,15 @@ async def test_what_is_closed_meanwhile_gets_nothing() -> None:
     gone.is_gone = True
     await turns(1)
     assert log == [("b", b"2")]
+
+
+async def test_a_request_that_cannot_be_written_takes_no_other_with_it() -> None:
+    """Neither those behind it nor the exchange that made the last one; its own is told by the connection."""
+    log: list[tuple[str, bytes]] = []
+    now = 0.0
+    departures, broken = Departures(lambda: now), Wire(log, "broken")
+    broken.is_broken = True
+    put(departures, broken, b"1")
+    now += 2 * MAX_SECONDS
+    put(departures, broken.named("b"), b"2")
+    assert log == [("broken", b"aborted"), ("b", b"2")]

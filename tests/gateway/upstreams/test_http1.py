@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
-from gateway.upstreams.client import Timeouts
+import pytest
+
+from gateway.upstreams.client import Origin, Timeouts
+from gateway.upstreams.connection import Connection
+from gateway.upstreams.departures import Departures
 from gateway.upstreams.http1 import LeanClient
-from tests.contracts.scripted_upstream import Peer, until
+from tests.contracts.scripted_upstream import Peer, turns, until
 from tests.contracts.upstream_bench import Bench, Variant, ask, fault_of, fetch
 
 
@@ -66,6 +71,36 @@ async def test_a_connection_is_closed_when_it_has_idled_for_long_enough() -> Non
         await until(lambda: client._is_resting)
         await until(lambda: not client._connections)
         assert asyncio.get_running_loop().time() - began >= 0.19
+
+
+async def test_no_request_waits_behind_many_to_other_origins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of one turn leave together wherever they go, and before its end where it takes long."""
+    moments = count()
+    monkeypatch.setattr("gateway.upstreams.http1.Departures", lambda: Departures(lambda: float(next(moments))))
+    async with Bench(Variant("lean", "asyncio")) as bench:
+        client = bench.client(bench.limits())
+        assert isinstance(client, LeanClient)
+        servers = [await bench.upstream(answer_all) for _ in range(2)]
+        for server in servers:
+            await fetch(client, ask(server.origin))
+        written: list[Origin] = []
+
+        def note(connection: Connection) -> None:
+            origin, write = connection._pool._origin, connection._transport.write
+
+            def write_noted(data: bytes) -> None:
+                written.append(origin)
+                write(data)
+
+            monkeypatch.setattr(connection._transport, "write", write_noted)
+
+        for connection in client._connections:
+            note(connection)
+        async with asyncio.TaskGroup() as tasks:
+            for server in servers:
+                tasks.create_task(fetch(client, ask(server.origin)))
+            await turns(1)
+            assert written == [server.origin for server in servers]
 
 
 async def test_failed_calls_leave_nothing_behind() -> None:
