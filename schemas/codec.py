@@ -55,7 +55,9 @@ class UnknownSchemaError(UndecodableError):
 FINGERPRINTS: dict[Kind, bytes] = {kind: schema_fingerprint(event_schema(kind)) for kind in KINDS}
 """What today's writers put in front of each event."""
 
-_FRAMES = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
+FRAMES: dict[Kind, bytes] = {kind: MAGIC + FINGERPRINTS[kind] for kind in KINDS}
+"""What begins each: the mark of single-object encoding, and its fingerprint."""
+
 _UNIQUE = frozenset(("exchange_id", "raw_usage", "request_id", "trace_id"))
 _ALIKE = frozenset(
     ("app_id", "boot_id", "choices", "cost_status", "currency", "error_kind", "gateway_id", "hook", "is_stream",
@@ -101,7 +103,7 @@ class EncodedEvent(msgspec.Struct, frozen=True, gc=False):
 
 def frame_event(kind: Kind, event_id: bytes, sequence: int, tail: bytes) -> bytes:
     """A whole event: frame, id, sequence number, and everything behind them."""
-    return b"".join((_FRAMES[kind], encode_long(len(event_id)), event_id, encode_long(sequence), tail))
+    return b"".join((FRAMES[kind], encode_long(len(event_id)), event_id, encode_long(sequence), tail))
 
 
 def encode_exchange(

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import msgspec
 import orjson
 
-from schemas.codec import FINGERPRINTS, HEADER_BYTES, MAGIC, EncodedEvent
+from schemas.codec import FRAMES, HEADER_BYTES, EncodedEvent
 from schemas.encoder import LONGS, known_long
 from schemas.events import KINDS, SUFFIXES, Kind
 from sluice.eventlog.interface import Record
@@ -31,7 +31,7 @@ TRACEPARENT = "traceparent"
 _SIDE = 255
 _NONE = 0xFFFFFFFF
 _WRITTEN_AS: dict[Kind, tuple[int, bytes, bytes]] = {
-    kind: (KINDS.index(kind), SUFFIXES[kind].encode(), MAGIC + FINGERPRINTS[kind]) for kind in KINDS
+    kind: (KINDS.index(kind), SUFFIXES[kind].encode(), FRAMES[kind]) for kind in KINDS
 }
 """The topic's index, what stands behind the key in an event's id, and its value's frame."""
 (_SUFFIX_BYTES,) = {len(suffix) for suffix in SUFFIXES.values()}
